@@ -1,0 +1,103 @@
+//! The positions of a text in the making.
+
+use crate::Token;
+
+/// Index of a position on the canvas.
+pub type Pos = usize;
+
+/// The state of one position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// Given by the user or the only token the constraint leaves; never changed again.
+    Fixed(Token),
+    /// Written by the sampler at `step`; a policy may reopen it.
+    Held { token: Token, step: usize },
+    /// Visible to the denoiser but not decided: token editing and uniform-state processes revise it.
+    Draft { token: Token },
+    /// Not written yet.
+    Open,
+}
+
+impl Cell {
+    /// The token that the denoiser sees here.
+    pub fn token(self) -> Option<Token> {
+        match self {
+            Cell::Fixed(token) | Cell::Held { token, .. } | Cell::Draft { token } => Some(token),
+            Cell::Open => None,
+        }
+    }
+    /// The token that the constraint must respect here: drafts bind nothing.
+    pub fn decided(self) -> Option<Token> {
+        match self {
+            Cell::Fixed(token) | Cell::Held { token, .. } => Some(token),
+            Cell::Draft { .. } | Cell::Open => None,
+        }
+    }
+}
+
+/// What the sampler writes on: the answer's positions, after a prompt that is only read.
+#[derive(Debug, Clone)]
+pub struct Canvas {
+    prompt: Vec<Token>,
+    condition: Option<usize>,
+    cells: Vec<Cell>,
+}
+
+impl Canvas {
+    /// `len` open positions.
+    pub fn open(len: usize) -> Self {
+        Self { prompt: Vec::new(), condition: None, cells: vec![Cell::Open; len] }
+    }
+    pub fn with_prompt(mut self, prompt: Vec<Token>) -> Self {
+        self.prompt = prompt;
+        self
+    }
+    /// A condition the denoiser was trained with: an index into [`Denoiser::conditions`](crate::Denoiser::conditions).
+    pub fn with_condition(mut self, condition: Option<usize>) -> Self {
+        self.condition = condition;
+        self
+    }
+
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+    pub fn prompt(&self) -> &[Token] {
+        &self.prompt
+    }
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+    pub fn cell(&self, pos: Pos) -> Cell {
+        self.cells[pos]
+    }
+    pub(crate) fn set(&mut self, pos: Pos, cell: Cell) {
+        self.cells[pos] = cell;
+    }
+    /// Tokens the constraint must respect, one per position.
+    pub fn decided(&self) -> Vec<Option<Token>> {
+        self.cells.iter().map(|c| c.decided()).collect()
+    }
+    /// Positions that are not decided.
+    pub fn undecided(&self) -> impl Iterator<Item = Pos> + '_ {
+        self.cells.iter().enumerate().filter(|(_, c)| c.decided().is_none()).map(|(i, _)| i)
+    }
+    /// What a denoiser sees of this canvas.
+    pub fn view(&self) -> CanvasView {
+        CanvasView {
+            prompt: self.prompt.clone(),
+            condition: self.condition,
+            tokens: self.cells.iter().map(|c| c.token()).collect(),
+        }
+    }
+}
+
+/// A denoiser's input: a prompt, a condition, and the visible tokens (`None` where open).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CanvasView {
+    pub prompt: Vec<Token>,
+    pub condition: Option<usize>,
+    pub tokens: Vec<Option<Token>>,
+}

@@ -1,0 +1,103 @@
+//! Hard constraints: what must be true of the text.
+
+use crate::{Language, Result, Vocab};
+
+/// What compiling may depend on.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct CompileCx<'a> {
+    pub vocab: &'a Vocab,
+}
+
+impl<'a> CompileCx<'a> {
+    pub fn new(vocab: &'a Vocab) -> Self {
+        Self { vocab }
+    }
+}
+
+/// The answer of an independent check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Accept,
+    /// `at`: byte offset where the text left the constraint, as far as it can be told.
+    Reject {
+        at: usize,
+        why: String,
+    },
+    /// The check cannot decide (it would need a tokenizer, say).
+    Unknown {
+        why: String,
+    },
+}
+
+impl Verdict {
+    pub fn accepted(&self) -> bool {
+        *self == Verdict::Accept
+    }
+    /// `Accept` if it holds, a rejection at `at` otherwise.
+    pub fn require(holds: bool, at: usize, why: impl FnOnce() -> String) -> Self {
+        if holds { Verdict::Accept } else { Verdict::Reject { at, why: why() } }
+    }
+    /// Both must accept; a rejection wins over an unknown.
+    pub fn and(self, other: impl FnOnce() -> Verdict) -> Self {
+        match self {
+            Verdict::Accept => other(),
+            Verdict::Reject { .. } => self,
+            Verdict::Unknown { .. } => match other() {
+                Verdict::Accept => self,
+                worse => worse,
+            },
+        }
+    }
+}
+
+/// A hard constraint. Only constraints forbid.
+///
+/// `language` steers the generation; `check` decides afterwards whether a finished text satisfies the constraint,
+/// by code that shares nothing with the automata. The two must agree on every text.
+pub trait Constraint: Send + Sync {
+    /// What to call it in diagnostics: its kind, or a slot's name.
+    fn name(&self) -> String;
+    /// The texts that satisfy it.
+    fn language(&self, cx: &CompileCx) -> Result<Language>;
+    /// Whether a finished text satisfies it. Must not use [`Language`].
+    fn check(&self, text: &str) -> Verdict;
+    /// Bounds on the number of tokens of the whole text.
+    fn tokens(&self) -> (usize, usize) {
+        (0, usize::MAX)
+    }
+    /// The constraint's fixed spans and slots, if it has such a shape.
+    fn scaffold(&self) -> Option<Scaffold> {
+        None
+    }
+    /// The texts of the slots in a finished text, in order of appearance; empty if it has none.
+    fn slots(&self, _text: &str) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// Literal spans and slots in order: what a layout assigns positions to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scaffold {
+    pub parts: Vec<ScaffoldPart>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScaffoldPart {
+    Literal(String),
+    /// A slot and what is known of its size. `options`: the texts it may hold, where they are few.
+    Slot {
+        name: String,
+        size: SlotSize,
+        options: Vec<String>,
+    },
+}
+
+/// The size a slot may have, in the unit it was given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotSize {
+    Free,
+    Chars(usize, usize),
+    Words(usize, usize),
+    Tokens(usize, usize),
+}

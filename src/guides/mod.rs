@@ -1,0 +1,18 @@
+//! Soft constraints: finite energies added to the scores before the projection.
+
+mod topics;
+pub use topics::Topics;
+
+use crate::{CanvasView, Result, Scores, Step};
+
+/// Moves probability, never forbids: it may add finite numbers to the scores, nothing else.
+///
+/// One instance serves one sample of a batch, so it may keep state between steps.
+pub trait Guide: Send {
+    /// Extra forwards this guide needs at this step; the engine batches them with its own.
+    fn views(&mut self, _step: &Step) -> Vec<CanvasView> {
+        Vec::new()
+    }
+    /// Adds to `scores` (L × V log-probabilities). `extra` answers [`views`](Guide::views), in order.
+    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()>;
+}

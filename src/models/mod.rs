@@ -1,0 +1,25 @@
+//! Denoisers: what predicts the open positions.
+
+mod model;
+pub use model::Model;
+
+use crate::{CanvasView, Result, Scores, Vocab};
+
+/// Predicts every position of a canvas from what is visible on it.
+///
+/// A masked, a uniform-state and an oracle model all fit: how an open position is shown to the network (a mask
+/// token, noise) is the implementation's own affair.
+pub trait Denoiser: Send + Sync {
+    /// Name for reports.
+    fn name(&self) -> &str;
+    fn vocab(&self) -> &Vocab;
+    /// Most positions, prompt included, that the model can hold.
+    fn max_len(&self) -> usize;
+    /// Labels the model can be conditioned on (topics, formats); [`CanvasView::condition`] is an index into it.
+    fn conditions(&self) -> &[String] {
+        &[]
+    }
+    /// One score table per view: `view.tokens.len()` rows of `vocab().len()` unnormalised log-probabilities.
+    /// Views may differ in length, prompt and condition; each gets exactly what it would get alone.
+    fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>>;
+}

@@ -1,0 +1,236 @@
+//! The vocabulary as the engine sees it: the bytes each token writes, and which token ends a text.
+
+use crate::{Error, Result};
+use std::{collections::HashMap, path::Path};
+
+/// Index into the vocabulary.
+pub type Token = u32;
+
+/// The tokens of a model: `bytes(t)` is what token `t` writes.
+///
+/// Special tokens (mask, padding, end of text, control marks) write nothing and have no bytes: no constraint
+/// allows them inside a text, so they can never be predicted there. After the text only `eos` and `pad` are legal.
+#[derive(Clone)]
+pub struct Vocab {
+    bytes: Vec<Option<Box<[u8]>>>,
+    eos: Option<Token>,
+    pad: Option<Token>,
+    longest: usize,
+    encoder: Encoder,
+}
+
+#[derive(Clone)]
+enum Encoder {
+    Tokenizer(Box<tokenizers::Tokenizer>),
+    /// Fewest tokens, for vocabularies given as a plain list.
+    Shortest(HashMap<Box<[u8]>, Token>),
+}
+
+impl Vocab {
+    /// A vocabulary given as a list of byte strings; `None` and empty strings are special tokens.
+    pub fn from_bytes(tokens: Vec<Option<Vec<u8>>>, eos: Option<Token>, pad: Option<Token>) -> Self {
+        let bytes: Vec<Option<Box<[u8]>>> =
+            tokens.into_iter().map(|t| t.filter(|b| !b.is_empty()).map(Vec::into_boxed_slice)).collect();
+        let mut ids = HashMap::new();
+        for (i, b) in bytes.iter().enumerate() {
+            if let Some(b) = b {
+                ids.entry(b.clone()).or_insert(i as Token);
+            }
+        }
+        Self::assemble(bytes, eos, pad, Encoder::Shortest(ids))
+    }
+
+    /// Reads `tokenizer.json`. `size` is the width of the model's output; ids beyond the tokenizer's are special.
+    pub fn from_file(path: &Path, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
+        let tokenizer = tokenizers::Tokenizer::from_file(path)
+            .map_err(|e| Error::model(format!("cannot read the tokenizer {}: {e}", path.display())))?;
+        Self::from_tokenizer(tokenizer, size, eos, pad)
+    }
+
+    pub fn from_tokenizer(
+        tokenizer: tokenizers::Tokenizer,
+        size: usize,
+        eos: Option<Token>,
+        pad: Option<Token>,
+    ) -> Result<Self> {
+        let vocab = tokenizer.get_vocab(true);
+        let largest = vocab.values().copied().max().unwrap_or(0) as usize;
+        if largest >= size {
+            return Err(Error::model(format!(
+                "the tokenizer does not fit the model: it has ids up to {largest}, the model predicts {size} tokens"
+            ))
+            .help("use the tokenizer.json that was trained with these weights"));
+        }
+        let mut bytes: Vec<Option<Box<[u8]>>> = vec![None; size];
+        let added = tokenizer.get_added_tokens_decoder();
+        let unmap = byte_level_alphabet();
+        let spelling = Spelling::of(&tokenizer);
+        for (text, id) in vocab {
+            let special = added.get(&id).is_some_and(|t| t.special) || Some(id) == eos || Some(id) == pad;
+            if special || text.is_empty() {
+                continue;
+            }
+            let written = match added.get(&id) {
+                Some(token) => token.content.as_bytes().to_vec(),
+                None => spelling.bytes(&text, &unmap)?,
+            };
+            bytes[id as usize] = Some(written.into_boxed_slice());
+        }
+        for (name, id) in [("eos", eos), ("pad", pad)] {
+            if let Some(id) = id.filter(|&id| id as usize >= size) {
+                return Err(Error::model(format!("the {name} token {id} lies outside the vocabulary of {size}")));
+            }
+        }
+        Ok(Self::assemble(bytes, eos, pad, Encoder::Tokenizer(Box::new(tokenizer))))
+    }
+
+    fn assemble(mut bytes: Vec<Option<Box<[u8]>>>, eos: Option<Token>, pad: Option<Token>, encoder: Encoder) -> Self {
+        for special in [eos, pad].into_iter().flatten() {
+            bytes[special as usize] = None;
+        }
+        let longest = bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(0);
+        Self { bytes, eos, pad, longest, encoder }
+    }
+
+    /// Number of tokens, special ones included: the width of a score row.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+    /// What the token writes; `None` for special tokens.
+    pub fn bytes(&self, token: Token) -> Option<&[u8]> {
+        self.bytes.get(token as usize).and_then(|b| b.as_deref())
+    }
+    pub fn eos(&self) -> Option<Token> {
+        self.eos
+    }
+    /// The padding token, where it differs from `eos`.
+    pub fn pad(&self) -> Option<Token> {
+        self.pad
+    }
+    /// Length in bytes of the longest token.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+    /// Whether this token may only stand after the text.
+    pub fn is_tail(&self, token: Token) -> bool {
+        Some(token) == self.eos || Some(token) == self.pad
+    }
+
+    /// Tokens of a text, as the model's own tokenizer splits it; special tokens are not recognised in it.
+    ///
+    /// # Errors
+    /// When the tokens do not write the text back byte for byte (a vocabulary that lacks some character).
+    pub fn encode(&self, text: &str) -> Result<Vec<Token>> {
+        let ids = match &self.encoder {
+            Encoder::Tokenizer(tokenizer) => tokenizer
+                .encode_fast(text, false)
+                .map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?
+                .get_ids()
+                .to_vec(),
+            Encoder::Shortest(ids) => shortest_encoding(ids, self.longest, text.as_bytes()).unwrap_or_default(),
+        };
+        if self.decode(&ids) == text.as_bytes() {
+            return Ok(ids);
+        }
+        Err(Error::input(format!("the model's vocabulary cannot write {text:?}"))
+            .help("leave out characters the model has no token for"))
+    }
+
+    /// The bytes that the tokens write, special tokens skipped.
+    pub fn decode(&self, tokens: &[Token]) -> Vec<u8> {
+        tokens.iter().filter_map(|&t| self.bytes(t)).flatten().copied().collect()
+    }
+}
+
+impl std::fmt::Debug for Vocab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vocab({} tokens, eos {:?}, pad {:?})", self.len(), self.eos, self.pad)
+    }
+}
+
+fn shortest_encoding(ids: &HashMap<Box<[u8]>, Token>, longest: usize, text: &[u8]) -> Option<Vec<Token>> {
+    // best[i]: (tokens needed for text[..i], the last of them)
+    let mut best: Vec<Option<(usize, Token)>> = vec![None; text.len() + 1];
+    best[0] = Some((0, 0));
+    for end in 1..=text.len() {
+        for start in end.saturating_sub(longest)..end {
+            if let (Some((n, _)), Some(&id)) = (best[start], ids.get(&text[start..end]))
+                && best[end].is_none_or(|(m, _)| n + 1 < m)
+            {
+                best[end] = Some((n + 1, id));
+            }
+        }
+    }
+    let by_id: HashMap<Token, usize> = ids.iter().map(|(b, &t)| (t, b.len())).collect();
+    let mut tokens = Vec::new();
+    let mut end = text.len();
+    while end > 0 {
+        let (_, token) = best[end]?;
+        tokens.push(token);
+        end -= by_id[&token];
+    }
+    tokens.reverse();
+    Some(tokens)
+}
+
+/// How a tokenizer spells bytes in its vocabulary.
+enum Spelling {
+    /// GPT-2's byte-to-character table.
+    ByteLevel,
+    /// `▁` for a space, `<0xNN>` for a byte (SentencePiece with byte fallback).
+    Metaspace,
+    Plain,
+}
+
+impl Spelling {
+    fn of(tokenizer: &tokenizers::Tokenizer) -> Self {
+        let described =
+            |d: Option<&tokenizers::DecoderWrapper>| d.and_then(|d| serde_json::to_string(d).ok()).unwrap_or_default();
+        let decoder = described(tokenizer.get_decoder());
+        if decoder.contains("ByteLevel") {
+            Self::ByteLevel
+        } else if decoder.contains("ByteFallback") || decoder.contains("Metaspace") || decoder.contains('▁') {
+            Self::Metaspace
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn bytes(&self, text: &str, unmap: &HashMap<char, u8>) -> Result<Vec<u8>> {
+        match self {
+            Self::ByteLevel => text
+                .chars()
+                .map(|c| unmap.get(&c).copied())
+                .collect::<Option<Vec<u8>>>()
+                .ok_or_else(|| Error::model(format!("token {text:?} is not spelled in the byte-level alphabet"))),
+            Self::Metaspace => {
+                let byte = text.strip_prefix("<0x").and_then(|t| t.strip_suffix('>'));
+                Ok(match byte.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+                    Some(b) => vec![b],
+                    None => text.replace('▁', " ").into_bytes(),
+                })
+            }
+            Self::Plain => Ok(text.as_bytes().to_vec()),
+        }
+    }
+}
+
+/// GPT-2's printable stand-ins for the 256 bytes, inverted.
+fn byte_level_alphabet() -> HashMap<char, u8> {
+    let mut spare = 256u32;
+    (0..=255u8)
+        .map(|b| {
+            let printable = matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+            let c = if printable {
+                b as u32
+            } else {
+                spare += 1;
+                spare - 1
+            };
+            (char::from_u32(c).unwrap_or('\0'), b)
+        })
+        .collect()
+}
