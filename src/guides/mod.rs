@@ -1,6 +1,12 @@
 //! Soft constraints: finite energies added to the scores before the projection.
 
+mod bias;
+mod classifier_free;
+mod naive_bayes;
 mod topics;
+pub use bias::{Bias, BiasKind};
+pub use classifier_free::{ClassifierFree, ClassifierFreeKind};
+pub use naive_bayes::{NaiveBayes, ScaledLabel, TopicKind};
 pub use topics::Topics;
 
 use crate::{CanvasView, Result, Scores, Step};

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 pub struct Topics {
     labels: Vec<String>,
     log_prior: Vec<f32>,
-    /// labels × V: log p(v present | label) − log p(v present), clipped to ±[`CLIP`](Self::CLIP).
+    /// labels × V: log p(v present | label) − log p(v present), smoothed, clipped to ±[`CLIP`](Self::CLIP).
     weights: Vec<f32>,
     vocab: usize,
 }
@@ -18,7 +18,8 @@ impl Topics {
     /// Largest weight of one token, in nats: keeps a rare token from deciding alone.
     pub const CLIP: f32 = 4.0;
 
-    /// Counts in how many texts of each label a token is present. Add-one smoothing towards the overall rate.
+    /// Counts in how many texts of each label a token is present, against how many were to be expected from its
+    /// overall rate: W = log (present + 1) / (expected + 1). A token seen too rarely to tell weighs nothing.
     pub fn fit<'a>(vocab: usize, texts: impl IntoIterator<Item = (&'a str, &'a [Token])>) -> Result<Self> {
         let mut counts: HashMap<&str, (f64, Vec<f64>)> = HashMap::new();
         let mut overall = vec![0.0f64; vocab];
@@ -47,9 +48,8 @@ impl Topics {
             let (n, present) = &counts[label.as_str()];
             log_prior.push((n / total).ln() as f32);
             weights.extend((0..vocab).map(|v| {
-                let rate = (overall[v] + 1.0) / (total + 2.0);
-                let here = (present[v] + 2.0 * rate) / (n + 2.0);
-                ((here / rate).ln() as f32).clamp(-Self::CLIP, Self::CLIP)
+                let expected = overall[v] * n / total;
+                (((present[v] + 1.0) / (expected + 1.0)).ln() as f32).clamp(-Self::CLIP, Self::CLIP)
             }));
         }
         Ok(Self { labels, log_prior, weights, vocab })

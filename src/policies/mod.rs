@@ -1,5 +1,19 @@
 //! Policies: which positions to commit at a step, and which to take back.
 
+mod entropy_bound;
+mod named;
+mod ranked;
+mod remdm;
+mod spread;
+mod threshold;
+
+pub use entropy_bound::EntropyBound;
+pub use named::{NAMES, by_name};
+pub use ranked::{Order, Ranked};
+pub use remdm::Remdm;
+pub use spread::Spread;
+pub use threshold::Threshold;
+
 use crate::{Pos, Result, Step, Token};
 
 /// One undecided position, with the token that the step's joint draw put there.
@@ -20,6 +34,19 @@ pub struct Candidate {
 pub struct Proposal {
     /// In order of position; never empty.
     pub candidates: Vec<Candidate>,
+}
+
+impl Proposal {
+    /// The candidates, best first by `key`; ties go to the leftmost, so that the order never depends on chance.
+    pub fn ranked(&self, key: impl Fn(&Candidate) -> f32) -> Vec<&Candidate> {
+        let mut order: Vec<&Candidate> = self.candidates.iter().collect();
+        order.sort_by(|a, b| key(b).total_cmp(&key(a)).then(a.pos.cmp(&b.pos)));
+        order
+    }
+    /// How many positions to commit now so that all are written when the step budget ends.
+    pub fn quota(&self, step: &Step) -> usize {
+        self.candidates.len().div_ceil(step.left())
+    }
 }
 
 /// What a policy decides.

@@ -1,0 +1,75 @@
+use super::Guide;
+use crate::{
+    Error, Pos, Result, Scores, Step, Token, Vocab,
+    spec::{BuildCx, Kind, Part},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Adds a constant to the score of words, at every position, whatever is already written.
+///
+/// A word of several tokens is favoured piece by piece: its first token everywhere, each further token only where
+/// its predecessor stands to the left, and each earlier one where its successor stands to the right.
+pub struct Bias {
+    /// Spellings in tokens, with their energies.
+    words: Vec<(Vec<Token>, f32)>,
+}
+
+impl Bias {
+    /// # Errors
+    /// An empty word, a word the vocabulary cannot write, or an energy that is not finite.
+    pub fn new<'a>(vocab: &Vocab, words: impl IntoIterator<Item = (&'a str, f32)>) -> Result<Self> {
+        let mut spelled: BTreeMap<Vec<Token>, f32> = BTreeMap::new();
+        for (word, energy) in words {
+            if word.trim().is_empty() {
+                return Err(Error::input("`bias` has an empty word"));
+            }
+            if !energy.is_finite() {
+                return Err(Error::input(format!("the bias of {word:?} must be a finite number, not {energy}"))
+                    .help("to forbid a word use `excludes`, to require it `contains`"));
+            }
+            spelled.insert(vocab.encode(word)?, energy);
+            if let Ok(inner) = vocab.encode(&format!(" {word}")) {
+                spelled.insert(inner, energy);
+            }
+        }
+        Ok(Self { words: spelled.into_iter().collect() })
+    }
+}
+
+impl Guide for Bias {
+    fn guide(&mut self, step: &Step, scores: &mut Scores, _: &[Scores]) -> Result<()> {
+        let cells = step.canvas.cells();
+        let token_at = |pos: Option<Pos>| pos.and_then(|p| cells.get(p)).and_then(|c| c.token());
+        for pos in step.canvas.undecided() {
+            let (left, right) = (token_at(pos.checked_sub(1)), token_at(Some(pos + 1)));
+            let row = scores.row_mut(pos);
+            for (pieces, energy) in &self.words {
+                for (k, &piece) in pieces.iter().enumerate() {
+                    let begun = k == 0 || left == Some(pieces[k - 1]);
+                    let continued = pieces.get(k + 1).is_some_and(|&next| right == Some(next));
+                    if begun || continued {
+                        row[piece as usize] += energy;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `bias = { river = 2.0, cat = -1.5 }`: nats added to words' scores. Soft.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct BiasKind(pub BTreeMap<String, f32>);
+
+impl Kind for BiasKind {
+    const NAME: &'static str = "bias";
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        Ok(Part::guide(move |model| {
+            let words = self.0.iter().map(|(word, &energy)| (word.as_str(), energy));
+            Ok(Box::new(Bias::new(model.denoiser().vocab(), words)?))
+        }))
+    }
+}

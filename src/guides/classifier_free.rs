@@ -1,0 +1,86 @@
+use super::Guide;
+use crate::{
+    CanvasView, Denoiser, Error, Result, Scores, Step,
+    guides::naive_bayes::ScaledLabel,
+    spec::{BuildCx, Kind, Part},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Classifier-free guidance towards a condition the denoiser was trained with.
+///
+/// scores = log p_u + γ·(log p_c − log p_u): γ = 0 ignores the condition, 1 is the conditional model itself, more
+/// exaggerates it, less than 0 steers away. Costs one further forward per step (the one without a condition is the
+/// sampler's own, unless that is conditioned too).
+/// Source: Ho and Salimans, arXiv 2207.12598, in the form used for masked models.
+pub struct ClassifierFree {
+    condition: usize,
+    scale: f32,
+}
+
+impl ClassifierFree {
+    /// # Errors
+    /// When the denoiser knows no such condition, or `scale` is not finite.
+    pub fn new(denoiser: &dyn Denoiser, label: &str, scale: f32) -> Result<Self> {
+        if !scale.is_finite() {
+            return Err(Error::input(format!("the scale of `cfg` must be a finite number, not {scale}")));
+        }
+        let known = denoiser.conditions();
+        let Some(condition) = known.iter().position(|c| c == label) else {
+            let error = Error::input(format!("the model {} knows no condition {label:?}", denoiser.name()));
+            return Err(match known {
+                [] => error.help("it was trained without conditions: leave out `cfg`, or use `topic`"),
+                _ => error.help(format!("conditions: {}", known.join(", "))),
+            });
+        };
+        Ok(Self { condition, scale })
+    }
+}
+
+impl Guide for ClassifierFree {
+    fn views(&mut self, step: &Step) -> Vec<CanvasView> {
+        let view = step.canvas.view();
+        vec![CanvasView { condition: None, ..view.clone() }, CanvasView { condition: Some(self.condition), ..view }]
+    }
+
+    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()> {
+        let [without, with] = extra else {
+            return Err(Error::model("classifier-free guidance got no extra predictions"));
+        };
+        for pos in step.canvas.undecided() {
+            let (u, c) = (without.row(pos), with.row(pos));
+            let (zu, zc) = (log_sum_exp(u), log_sum_exp(c));
+            for (score, (u, c)) in scores.row_mut(pos).iter_mut().zip(u.iter().zip(c)) {
+                let energy = self.scale * ((c - zc) - (u - zu));
+                if energy.is_finite() {
+                    *score += energy;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn log_sum_exp(row: &[f32]) -> f32 {
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    max + row.iter().map(|x| (x - max).exp()).sum::<f32>().ln()
+}
+
+/// `cfg = { label = "animal", scale = 1.5 }`: classifier-free guidance. Soft.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ClassifierFreeKind(pub ScaledLabel);
+
+impl ClassifierFreeKind {
+    /// Where no scale is given.
+    pub const DEFAULT_SCALE: f32 = 1.5;
+}
+
+impl Kind for ClassifierFreeKind {
+    const NAME: &'static str = "cfg";
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        let ScaledLabel { label, scale } = self.0;
+        let scale = scale.unwrap_or(Self::DEFAULT_SCALE);
+        Ok(Part::guide(move |model| Ok(Box::new(ClassifierFree::new(model.denoiser(), &label, scale)?))))
+    }
+}

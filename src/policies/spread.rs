@@ -1,0 +1,21 @@
+use super::{Moves, Order, Policy, Proposal, Ranked};
+use crate::{Pos, Result, Step};
+
+/// Confidence order, but never two neighbours in one step: neighbours depend on each other most.
+#[derive(Debug, Clone, Copy)]
+pub struct Spread;
+
+impl Policy for Spread {
+    fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
+        let mut chosen: Vec<Pos> = Vec::new();
+        for candidate in proposal.ranked(Ranked::key(Order::Confidence, step)) {
+            if chosen.len() == proposal.quota(step) {
+                break;
+            }
+            if chosen.iter().all(|&pos| pos.abs_diff(candidate.pos) > 1) {
+                chosen.push(candidate.pos);
+            }
+        }
+        Ok(Moves::commit(chosen))
+    }
+}
