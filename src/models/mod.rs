@@ -1,7 +1,9 @@
 //! Denoisers: what predicts the open positions.
 
 mod model;
+mod oracle;
 pub use model::Model;
+pub use oracle::{Chain, Oracle};
 
 use crate::{CanvasView, Result, Scores, Vocab};
 
