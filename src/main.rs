@@ -1,1 +1,12 @@
-fn main() {}
+//! The `stencil` command line. It uses the library through its public API only.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+/// Keeps the pages it frees: every step allocates and drops the same few large buffers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}
