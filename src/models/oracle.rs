@@ -192,6 +192,7 @@ impl Oracle {
             if row.iter().all(|&p| p == 0.0) {
                 row.fill(1.0);
             }
+            rescale(row);
         }
         Scores::new(v, answer.iter().map(|p| p.ln() as f32).collect())
     }
