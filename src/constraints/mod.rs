@@ -62,6 +62,11 @@ pub trait Constraint: Send + Sync {
     fn language(&self, cx: &CompileCx) -> Result<Language>;
     /// Whether a finished text satisfies it. Must not use [`Language`].
     fn check(&self, text: &str) -> Verdict;
+    /// Like [`check`](Constraint::check), for a text whose tokens are known: `tokens` are the bytes that each writes,
+    /// in order. Constraints that count tokens decide here.
+    fn check_tokens(&self, text: &str, _tokens: &[&[u8]]) -> Verdict {
+        self.check(text)
+    }
     /// Bounds on the number of tokens of the whole text.
     fn tokens(&self) -> (usize, usize) {
         (0, usize::MAX)
