@@ -13,6 +13,7 @@ mod sampler;
 mod scores;
 mod settings;
 pub mod spec;
+pub mod train;
 mod vocab;
 
 pub use automata::Language;

@@ -1,8 +1,10 @@
 //! Denoisers: what predicts the open positions.
 
+pub mod masked;
 mod model;
 mod oracle;
-pub use model::Model;
+pub use masked::MaskedModel;
+pub use model::{Model, TOPICS};
 pub use oracle::{Chain, Oracle};
 
 use crate::{CanvasView, Result, Scores, Vocab};

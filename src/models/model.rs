@@ -1,5 +1,9 @@
-use crate::{Denoiser, guides::Topics};
-use std::sync::Arc;
+use super::masked::{self, MaskedModel};
+use crate::{Denoiser, Error, Result, guides::Topics};
+use std::{path::Path, sync::Arc};
+
+/// File name of the label statistics in a checkpoint directory.
+pub const TOPICS: &str = "topics.safetensors";
 
 /// A denoiser with what is shipped beside it.
 #[derive(Clone)]
@@ -11,6 +15,50 @@ pub struct Model {
 impl Model {
     pub fn new(denoiser: impl Denoiser + 'static) -> Self {
         Self { denoiser: Arc::new(denoiser), topics: None }
+    }
+
+    /// Reads a checkpoint directory: `config.json`, `tokenizer.json`, `model.safetensors`, and `topics.safetensors`
+    /// where there is one.
+    ///
+    /// # Errors
+    /// Of kind `Model`, naming the file and what is wrong with it.
+    pub fn load(directory: &Path) -> Result<Self> {
+        let place = directory.display().to_string();
+        if !directory.is_dir() {
+            return Err(Error::model(format!("{place} is not a directory")).help(format!(
+                "a model is a directory with {}, {} and {}",
+                masked::CONFIG,
+                masked::TOKENIZER,
+                masked::WEIGHTS
+            )));
+        }
+        let read = |name: &str| {
+            std::fs::read(directory.join(name)).map_err(|e| {
+                Error::model(format!("{place}: cannot read {name}")).because(e).help(format!(
+                    "a model is a directory with {}, {} and {}",
+                    masked::CONFIG,
+                    masked::TOKENIZER,
+                    masked::WEIGHTS
+                ))
+            })
+        };
+        let topics = if directory.join(TOPICS).exists() { Some(read(TOPICS)?) } else { None };
+        Self::from_bytes(&read(masked::CONFIG)?, &read(masked::TOKENIZER)?, &read(masked::WEIGHTS)?, topics.as_deref())
+            .map_err(|e| e.context(place))
+    }
+
+    fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8], topics: Option<&[u8]>) -> Result<Self> {
+        let denoiser = MaskedModel::from_bytes(config, tokenizer, weights)?;
+        let topics = topics.map(Topics::from_bytes).transpose().map_err(|e| e.context(TOPICS))?;
+        let size = denoiser.vocab().len();
+        match topics {
+            Some(topics) if topics.vocab() != size => Err(Error::model(format!(
+                "{TOPICS}: has statistics of {} tokens, the model predicts {size}",
+                topics.vocab()
+            ))),
+            Some(topics) => Ok(Self::new(denoiser).with_topics(topics)),
+            None => Ok(Self::new(denoiser)),
+        }
     }
     /// Label statistics for the `topic` guide.
     pub fn with_topics(mut self, topics: Topics) -> Self {

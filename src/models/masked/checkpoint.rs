@@ -1,0 +1,93 @@
+//! Checkpoints: a configuration, a tokenizer and weights.
+
+use super::{MaskedConfig, MaskedModel, Network};
+use crate::{Error, Result, Vocab};
+use candle_core::{DType, Device, Tensor};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::BTreeMap;
+
+/// File names inside a checkpoint directory.
+pub const CONFIG: &str = "config.json";
+pub const TOKENIZER: &str = "tokenizer.json";
+pub const WEIGHTS: &str = "model.safetensors";
+
+impl MaskedModel {
+    /// A model from the bytes of its three files.
+    ///
+    /// # Errors
+    /// Naming the file, and the tensor with its expected and found shape, where they do not fit each other.
+    pub fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8]) -> Result<Self> {
+        let config = MaskedConfig::from_json(config).map_err(|e| e.context(CONFIG))?;
+        let tokenizer = tokenizers::Tokenizer::from_bytes(tokenizer)
+            .map_err(|e| Error::model(format!("{TOKENIZER}: cannot be read: {e}")))?;
+        let found = tokenizer.get_vocab_size(true);
+        if found != config.vocab_size {
+            return Err(Error::model(format!(
+                "{TOKENIZER}: does not fit the model: it has {found} tokens, {CONFIG} says {}",
+                config.vocab_size
+            ))
+            .help("use the tokenizer.json that was trained with these weights"));
+        }
+        let vocab = Vocab::from_tokenizer(tokenizer, config.vocab_size, Some(config.eos_token), None)
+            .map_err(|e| e.context(TOKENIZER))?;
+        let network = network_from_bytes(&config, weights).map_err(|e| e.context(WEIGHTS))?;
+        Self::new(config, vocab, network)
+    }
+}
+
+fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<Network> {
+    let again = "download or copy the checkpoint again";
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::model(format!("truncated or damaged ({} bytes)", bytes.len())).because(e).help(again))?;
+    let mut unused: std::collections::BTreeSet<String> = file.names().into_iter().map(str::to_string).collect();
+    let network = Network::build(config, |name, shape, _| {
+        let view = file.tensor(name).map_err(|_| {
+            Error::model(format!("tensor {name:?} is missing, expected shape {shape:?}"))
+                .help(format!("use the {CONFIG} that belongs to these weights"))
+        })?;
+        unused.remove(name);
+        if view.shape() != shape {
+            return Err(Error::model(format!("tensor {name:?} has shape {:?}, expected {shape:?}", view.shape()))
+                .help(format!("use the {CONFIG} that belongs to these weights")));
+        }
+        let dtype = match view.dtype() {
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            Dtype::F32 => DType::F32,
+            other => return Err(Error::model(format!("tensor {name:?} is {other:?}, expected F16, BF16 or F32"))),
+        };
+        let tensor = Tensor::from_raw_buffer(view.data(), dtype, shape, &Device::Cpu)?;
+        Ok(tensor.to_dtype(DType::F32)?)
+    })?;
+    match unused.first() {
+        None => Ok(network),
+        Some(name) => Err(Error::model(format!("tensor {name:?} belongs to no layer of this model"))
+            .help(format!("use the {CONFIG} that belongs to these weights"))),
+    }
+}
+
+/// Weights as a safetensors file of half-precision numbers.
+///
+/// # Errors
+/// When a weight does not fit f16 (beyond ±65504 or NaN).
+pub fn weights_to_bytes(weights: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
+    let mut halves = Vec::with_capacity(weights.len());
+    for (name, tensor) in weights {
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        let mut bytes = Vec::with_capacity(2 * values.len());
+        for value in values {
+            let half = half::f16::from_f32(value);
+            if !half.is_finite() {
+                return Err(Error::model(format!("{name} holds {value}, which half precision cannot")));
+            }
+            bytes.extend(half.to_le_bytes());
+        }
+        halves.push((name, tensor.dims(), bytes));
+    }
+    let damaged = |e: safetensors::SafeTensorError| Error::model("the weights cannot be written").because(e);
+    let mut views = Vec::with_capacity(halves.len());
+    for (name, shape, bytes) in &halves {
+        views.push((name.as_str(), TensorView::new(Dtype::F16, shape.to_vec(), bytes).map_err(damaged)?));
+    }
+    safetensors::serialize(views, None).map_err(damaged)
+}

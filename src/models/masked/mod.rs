@@ -1,0 +1,129 @@
+//! A masked diffusion transformer: open positions are shown to the network as a mask token, and only here.
+
+mod attention;
+mod checkpoint;
+mod config;
+mod kernels;
+mod network;
+mod ops;
+
+pub use checkpoint::{CONFIG, TOKENIZER, WEIGHTS, weights_to_bytes};
+pub use config::{Condition, MODEL_TYPE, MaskedConfig};
+pub use network::{Init, Network, Packed};
+pub use ops::CrossEntropy;
+
+use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
+
+/// Score of tokens that stand for no text (mask, conditions): finite, and beyond any guide's reach.
+const NEVER: f32 = -1e4;
+
+/// A masked denoiser without time conditioning (MDLM, arXiv 2406.07524; LLaDA, arXiv 2502.09992).
+pub struct MaskedModel {
+    config: MaskedConfig,
+    labels: Vec<String>,
+    vocab: Vocab,
+    network: Network,
+}
+
+impl MaskedModel {
+    /// # Errors
+    /// When the tokenizer does not fit the configuration.
+    pub fn new(config: MaskedConfig, vocab: Vocab, network: Network) -> Result<Self> {
+        config.check()?;
+        if vocab.len() != config.vocab_size {
+            return Err(Error::model(format!(
+                "the tokenizer has {} tokens, the model predicts {}",
+                vocab.len(),
+                config.vocab_size
+            )));
+        }
+        if let Some(token) = config.unpredictable().find(|&t| vocab.bytes(t).is_some()) {
+            return Err(Error::model(format!(
+                "token {token} is special in config.json, but writes {:?} in the tokenizer",
+                String::from_utf8_lossy(vocab.bytes(token).unwrap_or_default())
+            ))
+            .help("use the tokenizer.json that was trained with these weights"));
+        }
+        let labels = config.conditions.iter().map(|c| c.label.clone()).collect();
+        Ok(Self { config, labels, vocab, network })
+    }
+
+    pub fn config(&self) -> &MaskedConfig {
+        &self.config
+    }
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn sequence<'a>(&self, view: &'a CanvasView) -> Result<impl Iterator<Item = u32> + use<'a>> {
+        let len = view.prompt.len() + view.tokens.len();
+        if len > self.config.max_len {
+            return Err(Error::input(format!("{len} positions, but the model holds {}", self.config.max_len))
+                .help("use a shorter prompt or a smaller --len"));
+        }
+        let condition = match view.condition {
+            None => self.config.null_token,
+            Some(index) => {
+                let known = self.config.conditions.get(index);
+                known.map(|c| c.token).ok_or_else(|| {
+                    Error::input(format!("condition {index}, but the model knows {}", self.labels.len()))
+                })?
+            }
+        };
+        let visible = view.prompt.iter().copied().map(Some).chain(view.tokens.iter().copied());
+        let size = self.config.vocab_size;
+        if let Some(token) = visible.clone().flatten().find(|&t| t as usize >= size) {
+            return Err(Error::input(format!("token {token} lies outside the model's vocabulary of {size}")));
+        }
+        let mask = self.config.mask_token;
+        Ok(std::iter::once(condition).chain(visible.map(move |t| t.unwrap_or(mask))))
+    }
+}
+
+impl Denoiser for MaskedModel {
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+    fn vocab(&self) -> &Vocab {
+        &self.vocab
+    }
+    fn max_len(&self) -> usize {
+        self.config.max_len
+    }
+    fn conditions(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
+        let mut packed = Packed::default();
+        let mut rows = Vec::new();
+        for view in views {
+            packed.push(self.sequence(view)?);
+            let end = packed.tokens.len();
+            rows.extend((end - view.tokens.len()..end).map(|row| row as u32));
+        }
+        let size = self.config.vocab_size;
+        if rows.is_empty() {
+            return Ok(views.iter().map(|_| Scores::zeros(0, size)).collect());
+        }
+        let mut logits = self.network.logits(&packed, &rows)?.flatten_all()?.to_vec1::<f32>()?;
+        for row in logits.chunks_exact_mut(size) {
+            for token in self.config.unpredictable() {
+                row[token as usize] = NEVER;
+            }
+        }
+        if let [view] = views
+            && view.tokens.len() * size == logits.len()
+        {
+            return Ok(vec![Scores::new(size, logits)?]);
+        }
+        let mut rest = logits.as_slice();
+        views
+            .iter()
+            .map(|view| {
+                let own = rest.split_off(..view.tokens.len() * size).unwrap_or_default();
+                Scores::new(size, own.to_vec())
+            })
+            .collect()
+    }
+}

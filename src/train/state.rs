@@ -1,0 +1,107 @@
+//! What a run writes: the checkpoint for use, and the state to resume from. Every file appears whole or not at all.
+
+use super::optimizer::{Weight, Weights};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::{collections::HashMap, fs, io::Write, path::Path};
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    pub step: usize,
+    pub epoch: u64,
+    pub next: usize,
+    /// Positions seen so far.
+    pub tokens: usize,
+}
+
+/// Writes beside the file, then renames: a crash leaves the old file.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |e: std::io::Error| Error::io(format!("cannot write {}", path.display())).because(e);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let temporary = Path::new(&name);
+    let mut file = fs::File::create(temporary).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(temporary, path).map_err(failed)
+}
+
+const PARTS: [&str; 4] = ["weight", "first", "second", "mean"];
+
+/// Saves weights, moments, means and the place in the data, all in f32.
+pub fn save(path: &Path, weights: &Weights, progress: Progress) -> Result<()> {
+    let mut parts = Vec::new();
+    for (name, weight) in weights {
+        let values = weight.var.flatten_all()?.to_vec1::<f32>()?;
+        for (part, values) in PARTS.into_iter().zip([&values, &weight.first, &weight.second, &weight.mean]) {
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            parts.push((format!("{part}/{name}"), weight.var.dims().to_vec(), bytes));
+        }
+    }
+    let damaged = |e: safetensors::SafeTensorError| Error::model("the state cannot be written").because(e);
+    let mut views = Vec::with_capacity(parts.len());
+    for (name, shape, bytes) in &parts {
+        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(damaged)?));
+    }
+    let numbers = [
+        ("step", progress.step as u64),
+        ("epoch", progress.epoch),
+        ("next", progress.next as u64),
+        ("tokens", progress.tokens as u64),
+    ];
+    let numbers: HashMap<String, String> = numbers.map(|(k, v)| (k.to_string(), v.to_string())).into();
+    write(path, &safetensors::serialize(views, Some(numbers)).map_err(damaged)?)
+}
+
+/// Reads a state into weights of the same shapes.
+///
+/// # Errors
+/// When the file is damaged or belongs to a model of other sizes.
+pub fn load(path: &Path, weights: &mut Weights) -> Result<Progress> {
+    let name = path.display();
+    let damaged = |e: safetensors::SafeTensorError| Error::model(format!("{name} is damaged")).because(e);
+    let bytes = fs::read(path).map_err(|e| {
+        Error::io(format!("cannot read {name}")).because(e).help("leave out --resume to start from the beginning")
+    })?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let number = |key: &str| {
+        let value = header.metadata().as_ref().and_then(|m| m.get(key)).and_then(|v| v.parse::<u64>().ok());
+        value.ok_or_else(|| Error::model(format!("{name} says no {key:?}")))
+    };
+    let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    for (weight_name, weight) in weights.iter_mut() {
+        let shape = weight.var.dims().to_vec();
+        let part = |part: &str| {
+            let view = file.tensor(&format!("{part}/{weight_name}")).map_err(damaged)?;
+            if view.shape() != shape || view.dtype() != Dtype::F32 {
+                return Err(Error::model(format!(
+                    "{name}: {weight_name} has shape {:?}, the configuration says {shape:?}",
+                    view.shape()
+                )));
+            }
+            let numbers = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            Ok(numbers.collect::<Vec<f32>>())
+        };
+        let tensor = Tensor::from_vec(part(PARTS[0])?, shape.as_slice(), &Device::Cpu)?;
+        weight.var.set(&tensor)?;
+        weight.first = part(PARTS[1])?;
+        weight.second = part(PARTS[2])?;
+        weight.mean = part(PARTS[3])?;
+    }
+    Ok(Progress {
+        step: number("step")? as usize,
+        epoch: number("epoch")?,
+        next: number("next")? as usize,
+        tokens: number("tokens")? as usize,
+    })
+}
+
+/// The running means as tensors: what is evaluated and shipped.
+pub fn means(weights: &Weights) -> Result<std::collections::BTreeMap<String, Tensor>> {
+    let tensor = |w: &Weight| Tensor::from_slice(&w.mean, w.var.dims(), &Device::Cpu);
+    weights.iter().map(|(name, weight)| Ok((name.clone(), tensor(weight)?))).collect()
+}
