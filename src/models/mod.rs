@@ -23,6 +23,10 @@ pub trait Denoiser: Send + Sync {
     fn conditions(&self) -> &[String] {
         &[]
     }
+    /// Number of weights, where that means something.
+    fn parameters(&self) -> Option<usize> {
+        None
+    }
     /// One score table per view: `view.tokens.len()` rows of `vocab().len()` unnormalised log-probabilities.
     /// Views may differ in length, prompt and condition; each gets exactly what it would get alone.
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>>;

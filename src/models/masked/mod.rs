@@ -93,6 +93,9 @@ impl Denoiser for MaskedModel {
     fn conditions(&self) -> &[String] {
         &self.labels
     }
+    fn parameters(&self) -> Option<usize> {
+        Some(self.config.parameters())
+    }
 
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
         let mut packed = Packed::default();
