@@ -1,7 +1,11 @@
 //! The vocabulary as the engine sees it: the bytes each token writes, and which token ends a text.
 
-use crate::{Error, Result};
-use std::{collections::HashMap, path::Path};
+use crate::{Error, Result, automata::TokenTrie};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 /// Index into the vocabulary.
 pub type Token = u32;
@@ -17,6 +21,7 @@ pub struct Vocab {
     pad: Option<Token>,
     longest: usize,
     encoder: Encoder,
+    trie: OnceLock<Arc<TokenTrie>>,
 }
 
 #[derive(Clone)]
@@ -89,7 +94,7 @@ impl Vocab {
             bytes[special as usize] = None;
         }
         let longest = bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(0);
-        Self { bytes, eos, pad, longest, encoder }
+        Self { bytes, eos, pad, longest, encoder, trie: OnceLock::new() }
     }
 
     /// Number of tokens, special ones included: the width of a score row.
@@ -113,6 +118,10 @@ impl Vocab {
     /// Length in bytes of the longest token.
     pub fn longest(&self) -> usize {
         self.longest
+    }
+    /// The tokens sorted by what they write; made when first asked for.
+    pub(crate) fn trie(&self) -> &TokenTrie {
+        self.trie.get_or_init(|| Arc::new(TokenTrie::new(|token| self.bytes(token), self.len())))
     }
     /// Whether this token may only stand after the text.
     pub fn is_tail(&self, token: Token) -> bool {

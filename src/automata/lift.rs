@@ -1,0 +1,185 @@
+//! Lifting a byte automaton to the tokens of a vocabulary.
+//!
+//! The *column* of a byte string maps each state to the state after reading it. The column of a token is all that
+//! the constraint knows of it: tokens with equal columns form one class. Columns are built byte by byte along the
+//! vocabulary's prefix tree and each distinct one is kept once, so the work is (distinct columns × byte classes) maps
+//! over the states, however many tokens there are.
+
+use super::dfa::{DEAD, Dfa, State};
+use super::hash::FastMap;
+use super::token_automaton::{Class, Edge, TokenAutomaton};
+use crate::{Error, Result, Vocab};
+use std::sync::Arc;
+
+/// Most entries that all distinct columns together may have (8 bytes each).
+const MOST_ENTRIES: usize = 32 << 20;
+
+/// Live entries of a column, by ascending source: (state, state after reading).
+type Column = Arc<[(State, State)]>;
+
+const UNKNOWN: u32 = u32::MAX;
+/// Index of the column that is dead everywhere.
+const EMPTY: u32 = 0;
+
+/// All distinct columns met so far, with the column after each further symbol class where it has been asked for.
+struct Columns<'a> {
+    dfa: &'a Dfa,
+    columns: Vec<Column>,
+    ids: FastMap<Column, u32>,
+    after: Vec<u32>,
+    entries: usize,
+}
+
+impl<'a> Columns<'a> {
+    fn new(dfa: &'a Dfa) -> Self {
+        let mut new = Self { dfa, columns: Vec::new(), ids: FastMap::default(), after: Vec::new(), entries: 0 };
+        new.intern(Vec::new());
+        new
+    }
+
+    fn intern(&mut self, column: Vec<(State, State)>) -> u32 {
+        if let Some(&id) = self.ids.get(column.as_slice()) {
+            return id;
+        }
+        let id = self.columns.len() as u32;
+        let column: Column = column.into();
+        self.entries += column.len();
+        self.columns.push(column.clone());
+        self.ids.insert(column, id);
+        self.after.resize(self.after.len() + self.dfa.alphabet.width(), UNKNOWN);
+        id
+    }
+
+    fn after(&mut self, column: u32, class: usize) -> Result<u32> {
+        let cell = column as usize * self.dfa.alphabet.width() + class;
+        if self.after[cell] == UNKNOWN {
+            let entries = self.columns[column as usize].iter();
+            let next = entries.map(|&(from, to)| (from, self.dfa.step(to, class))).filter(|&(_, to)| to != DEAD);
+            let next = next.collect();
+            self.after[cell] = self.intern(next);
+            if self.entries > MOST_ENTRIES {
+                return Err(Error::too_large(format!(
+                    "the constraint, with {} states, is too large for this vocabulary",
+                    self.dfa.states()
+                ))
+                .help("narrow the ranges of repetitions and lengths, or split the constraint into smaller ones"));
+            }
+        }
+        Ok(self.after[cell])
+    }
+}
+
+impl TokenAutomaton {
+    /// The automaton over the vocabulary's tokens that accepts exactly the token sequences whose text, with its
+    /// boundaries, `dfa` accepts, followed by the tail.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn lift(dfa: &Dfa, vocab: &Vocab) -> Result<Self> {
+        let mut columns = Columns::new(dfa);
+        let token_columns = token_columns(&mut columns, vocab)?;
+        let columns: Vec<Column> = columns.columns;
+
+        let mut used: Vec<u32> = token_columns.iter().copied().filter(|&c| c != EMPTY).collect();
+        used.sort_unstable();
+        used.dedup();
+        let number = trim(dfa, used.iter().map(|&c| &*columns[c as usize]));
+
+        // Columns that differ only in states that were trimmed are equal now.
+        let mut classes: FastMap<Vec<(State, State)>, Class> = FastMap::default();
+        let mut edges: Vec<(State, Edge)> = Vec::new();
+        let mut class_of_column = vec![UNKNOWN; columns.len()];
+        let mut class_of = vec![TokenAutomaton::NO_CLASS; vocab.len()];
+        for (token, &column) in token_columns.iter().enumerate() {
+            let class = &mut class_of_column[column as usize];
+            if *class == UNKNOWN {
+                let live = columns[column as usize].iter();
+                let live = live.map(|&(from, to)| (number[from as usize], number[to as usize]));
+                let live: Vec<_> = live.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN).collect();
+                *class = if live.is_empty() {
+                    TokenAutomaton::NO_CLASS
+                } else {
+                    let new = classes.len() as Class;
+                    *classes.entry(live).or_insert_with_key(|live| {
+                        edges.extend(live.iter().map(|&(from, target)| (from, Edge { class: new, target })));
+                        new
+                    })
+                };
+            }
+            class_of[token] = *class;
+        }
+        let mut accept = Vec::new();
+        for state in (0..number.len()).filter(|&q| number[q] != UNKNOWN) {
+            let name = number[state] as usize;
+            accept.resize(accept.len().max(name + 1), false);
+            accept[name] = dfa.accept[state];
+        }
+        Ok(Self::assemble(accept, edges, classes.len(), class_of, vocab))
+    }
+}
+
+/// The column of every token, the mark at its end included.
+fn token_columns(columns: &mut Columns, vocab: &Vocab) -> Result<Vec<u32>> {
+    let dfa = columns.dfa;
+    let mut boundary = vec![false; dfa.accept.len()];
+    (0..dfa.accept.len() as State).for_each(|q| boundary[dfa.mark(q) as usize] = true);
+    boundary[dfa.start as usize] = true;
+    let root = (1..dfa.accept.len() as State).filter(|&q| boundary[q as usize]).map(|q| (q, q)).collect();
+    // Columns of the prefixes of the current token.
+    let mut path = vec![columns.intern(root)];
+    let mut result = vec![EMPTY; vocab.len()];
+    for entry in &vocab.trie().entries {
+        path.truncate(entry.shared + 1);
+        for &byte in vocab.bytes(entry.token).unwrap_or_default().iter().skip(path.len() - 1) {
+            let column = path[path.len() - 1];
+            if column == EMPTY {
+                break;
+            }
+            path.push(columns.after(column, dfa.alphabet.byte(byte))?);
+        }
+        result[entry.token as usize] = columns.after(path[path.len() - 1], dfa.alphabet.mark())?;
+    }
+    Ok(result)
+}
+
+/// New numbers of the states that lie on some path of tokens from the start to acceptance, in breadth-first order;
+/// `UNKNOWN` for the others.
+fn trim<'a>(dfa: &Dfa, columns: impl Iterator<Item = &'a [(State, State)]> + Clone) -> Vec<State> {
+    let states = dfa.accept.len();
+    let mut successors = vec![Vec::new(); states];
+    for &(from, to) in columns.flatten() {
+        successors[from as usize].push(to);
+    }
+    let mut predecessors = vec![Vec::new(); states];
+    for (from, targets) in successors.iter_mut().enumerate() {
+        targets.sort_unstable();
+        targets.dedup();
+        targets.iter().for_each(|&to| predecessors[to as usize].push(from as State));
+    }
+    let mut useful = dfa.accept.clone();
+    let mut stack: Vec<State> = (0..states as State).filter(|&q| useful[q as usize]).collect();
+    while let Some(state) = stack.pop() {
+        for &before in &predecessors[state as usize] {
+            if !std::mem::replace(&mut useful[before as usize], true) {
+                stack.push(before);
+            }
+        }
+    }
+    let mut number = vec![UNKNOWN; states];
+    if !useful[dfa.start as usize] {
+        return number;
+    }
+    let mut order = vec![dfa.start];
+    number[dfa.start as usize] = 0;
+    let mut at = 0;
+    while at < order.len() {
+        for &to in &successors[order[at] as usize] {
+            if useful[to as usize] && number[to as usize] == UNKNOWN {
+                number[to as usize] = order.len() as State;
+                order.push(to);
+            }
+        }
+        at += 1;
+    }
+    number
+}

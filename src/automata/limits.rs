@@ -1,0 +1,41 @@
+//! How large an automaton may become.
+
+use crate::{Error, Result};
+
+/// Limits that keep a careless constraint from taking the machine down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// States of any automaton on the way, before minimisation.
+    pub states: usize,
+    /// Bytes of any one table on the way. A few such tables exist at a time.
+    pub bytes: usize,
+    /// How deep expressions may be nested.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { states: 200_000, bytes: 64 << 20, depth: 200 }
+    }
+}
+
+impl Limits {
+    /// # Errors
+    /// `TooLarge` if a table of `states` × `width` does not fit.
+    pub(crate) fn check(&self, states: usize, width: usize, what: &str) -> Result<()> {
+        let cells = states.saturating_mul(width);
+        if states <= self.states && cells.saturating_mul(4) <= self.bytes && cells < u32::MAX as usize {
+            return Ok(());
+        }
+        Err(self.exceeded(what))
+    }
+
+    pub(crate) fn exceeded(&self, what: &str) -> Error {
+        Error::too_large(format!(
+            "{what} needs an automaton of more than {} states or {} MiB",
+            self.states,
+            self.bytes >> 20
+        ))
+        .help("narrow the ranges of repetitions and lengths, or split the constraint into smaller ones")
+    }
+}

@@ -1,0 +1,149 @@
+//! Several automata read at once: concatenation and union, by the subset construction.
+
+use super::dfa::{DEAD, Dfa, State};
+use super::{Alphabet, Limits, hash::FastMap};
+use crate::Result;
+
+/// One of `parts`.
+pub(super) fn union(parts: &[Dfa], limits: &Limits) -> Result<Dfa> {
+    if parts.is_empty() {
+        return Ok(Dfa::none());
+    }
+    Subsets::new(parts, false).determinize(limits, "the union of the alternatives")
+}
+
+/// The parts one after the other.
+///
+/// Where one part ends and the next begins, both speak of the same gap between two bytes: it is a token boundary for
+/// both or for neither. So a part joined before any mark must not read the mark of that gap on its own, and a part
+/// joined after the mark has read it already.
+pub(super) fn concat(parts: &[Dfa], limits: &Limits) -> Result<Dfa> {
+    if parts.is_empty() {
+        return Dfa::literal("", limits);
+    }
+    Subsets::new(parts, true).determinize(limits, "the sequence of its parts")
+}
+
+/// A member of a subset is `offset[part] + state`. No subset holds a dead state, so a part's state 0 stands for
+/// something else: its start, joined at a gap of which no mark has been read. It cannot read a mark.
+struct Subsets<'a> {
+    parts: &'a [Dfa],
+    chained: bool,
+    offsets: Vec<u32>,
+    part_of: Vec<u32>,
+    alphabet: Alphabet,
+    maps: Vec<Vec<u16>>,
+}
+
+const UNMARKED_START: State = DEAD;
+
+impl<'a> Subsets<'a> {
+    fn new(parts: &'a [Dfa], chained: bool) -> Self {
+        let (alphabet, maps) = Alphabet::join(parts.iter().map(|p| &p.alphabet));
+        let (mut offsets, mut part_of) = (Vec::new(), Vec::new());
+        for (i, part) in parts.iter().enumerate() {
+            offsets.push(part_of.len() as u32);
+            part_of.resize(part_of.len() + part.accept.len(), i as u32);
+        }
+        Self { parts, chained, offsets, part_of, alphabet, maps }
+    }
+
+    fn determinize(&self, limits: &Limits, what: &str) -> Result<Dfa> {
+        let width = self.alphabet.width();
+        let members: usize = self.parts.iter().map(|p| p.accept.len()).sum();
+        limits.check(members, 1, what)?;
+
+        let mut sets: Vec<Box<[u32]>> = vec![Box::default()];
+        let mut ids: FastMap<Box<[u32]>, State> = FastMap::default();
+        ids.insert(Box::default(), DEAD);
+        let mut id = |set: &mut Vec<u32>, sets: &mut Vec<Box<[u32]>>| {
+            set.sort_unstable();
+            set.dedup();
+            if let Some(&id) = ids.get(set.as_slice()) {
+                return id;
+            }
+            let key: Box<[u32]> = set.as_slice().into();
+            sets.push(key.clone());
+            ids.insert(key, sets.len() as State - 1);
+            sets.len() as State - 1
+        };
+        let mut set = Vec::new();
+        self.begin(&mut set);
+        let start = id(&mut set, &mut sets);
+        let mut held = set.len();
+        let mut next = vec![DEAD; width];
+        let mut at = 1;
+        while at < sets.len() {
+            let from = std::mem::take(&mut sets[at]);
+            for class in 0..width {
+                set.clear();
+                for &member in &from {
+                    self.read(member, class, &mut set);
+                }
+                let known = sets.len();
+                next.push(id(&mut set, &mut sets));
+                if sets.len() > known {
+                    held += set.len();
+                    limits.check(sets.len(), width, what)?;
+                    limits.check(sets.len(), held / sets.len(), what)?;
+                }
+            }
+            sets[at] = from;
+            at += 1;
+        }
+        let accept = sets.iter().map(|set| set.iter().any(|&member| self.accepts(member))).collect();
+        drop(ids);
+        Ok(Dfa { alphabet: self.alphabet.clone(), next, accept, start }.minimized())
+    }
+
+    fn locate(&self, member: u32) -> (usize, State) {
+        let part = self.part_of[member as usize] as usize;
+        (part, member - self.offsets[part])
+    }
+
+    fn begin(&self, set: &mut Vec<u32>) {
+        let starts = if self.chained { 1 } else { self.parts.len() };
+        for part in 0..starts {
+            let start = self.parts[part].start;
+            if start != DEAD {
+                self.enter(part, start, false, set);
+            }
+        }
+    }
+
+    /// Adds what `member` becomes on a symbol.
+    fn read(&self, member: u32, class: usize, set: &mut Vec<u32>) {
+        let (part, state) = self.locate(member);
+        let dfa = &self.parts[part];
+        let marked = class == self.alphabet.mark();
+        if state == UNMARKED_START && marked {
+            return;
+        }
+        let from = if state == UNMARKED_START { dfa.start } else { state };
+        let to = dfa.step(from, self.maps[part][class] as usize);
+        if to != DEAD {
+            self.enter(part, to, marked, set);
+        }
+    }
+
+    /// Adds a live state and, where its part may end, the parts that may follow at this gap.
+    fn enter(&self, mut part: usize, mut state: State, marked: bool, set: &mut Vec<u32>) {
+        set.push(self.offsets[part] + state);
+        while self.chained && self.parts[part].accept[state as usize] && part + 1 < self.parts.len() {
+            part += 1;
+            let dfa = &self.parts[part];
+            state = if marked { dfa.mark(dfa.start) } else { dfa.start };
+            if state == DEAD {
+                return;
+            }
+            set.push(self.offsets[part] + if marked { state } else { UNMARKED_START });
+        }
+    }
+
+    fn accepts(&self, member: u32) -> bool {
+        let (part, state) = self.locate(member);
+        let dfa = &self.parts[part];
+        let state = if state == UNMARKED_START { dfa.start } else { state };
+        (!self.chained || part + 1 == self.parts.len()) && dfa.accept[state as usize]
+    }
+}

@@ -1,0 +1,105 @@
+//! Sum-product forward–backward.
+
+use super::number::Number;
+use super::reach::{Choice, Layers};
+use crate::automata::TokenAutomaton;
+
+/// What the passes leave behind. Open positions are counted on their own: the k-th of them has row k.
+pub(super) struct Messages<N> {
+    /// open × classes: M_i(c), the mass of each class.
+    pub(super) mass: Vec<N>,
+    /// open × classes: posterior probability that position i holds a token of class c.
+    pub(super) class: Vec<f64>,
+    /// b, one for each state of each gap, each gap scaled by a factor of its own.
+    pub(super) backward: Vec<N>,
+    /// log Σ over fitting texts of the product of the masses' tokens.
+    pub(super) log_sum: f64,
+}
+
+impl<N: Number> Messages<N> {
+    /// `mass` holds one row of class masses for each open position. `None` where these numbers cannot tell.
+    pub(super) fn pass(automaton: &TokenAutomaton, layers: &Layers, choices: &[Choice], mass: Vec<N>) -> Option<Self> {
+        let classes = automaton.classes();
+        let (forward, log_sum) = forward(automaton, layers, choices, &mass)?;
+
+        let mut backward = vec![N::ZERO; layers.len()];
+        backward[layers.range(choices.len())].fill(N::ONE);
+        let mut class = vec![0.0; mass.len()];
+        let mut row = mass.len();
+        let mut after = vec![N::ZERO; automaton.states()];
+        let mut ratio = vec![N::ZERO; classes];
+        for (pos, &choice) in choices.iter().enumerate().rev() {
+            let next = layers.layer(pos + 1);
+            next.iter().zip(&backward[layers.range(pos + 1)]).for_each(|(&q, &b)| after[q as usize] = b);
+            let (here, range) = (layers.layer(pos), layers.range(pos));
+            if let Choice::One(decided) = choice {
+                for (&q, b) in here.iter().zip(&mut backward[range.clone()]) {
+                    *b = automaton.next(q, decided).map_or(N::ZERO, |to| after[to as usize]);
+                }
+            } else {
+                row -= classes;
+                let mass = &mass[row..row + classes];
+                ratio.fill(N::ZERO);
+                for ((&q, b), &a) in here.iter().zip(&mut backward[range.clone()]).zip(&forward[range.clone()]) {
+                    let mut sum = N::ZERO;
+                    for edge in automaton.edges(q) {
+                        let (c, beyond) = (edge.class as usize, after[edge.target as usize]);
+                        sum = sum.plus(mass[c].times(beyond));
+                        ratio[c] = ratio[c].plus(a.times(beyond));
+                    }
+                    *b = sum;
+                }
+                ratio.iter_mut().zip(mass).for_each(|(r, &m)| *r = r.times(m));
+                let total = ratio.iter().fold(N::ZERO, |sum, &r| sum.plus(r));
+                class[row..row + classes].iter_mut().zip(&ratio).for_each(|(p, r)| *p = r.over(total));
+            }
+            N::rescale(&mut backward[range.clone()])?;
+            let products = forward[range.clone()].iter().zip(&backward[range]).map(|(a, &b)| a.times(b));
+            if !products.fold(N::ZERO, N::plus).sound() {
+                return None;
+            }
+            next.iter().for_each(|&q| after[q as usize] = N::ZERO);
+        }
+        Some(Self { mass, class, backward, log_sum })
+    }
+}
+
+/// a, one for each state of each gap, and log Z.
+fn forward<N: Number>(
+    automaton: &TokenAutomaton,
+    layers: &Layers,
+    choices: &[Choice],
+    mass: &[N],
+) -> Option<(Vec<N>, f64)> {
+    let classes = automaton.classes();
+    let mut messages = Vec::with_capacity(layers.len());
+    messages.push(N::ONE);
+    let mut log_scale = 0.0;
+    let mut row = 0;
+    let mut after = vec![N::ZERO; automaton.states()];
+    for (pos, &choice) in choices.iter().enumerate() {
+        let here = layers.layer(pos).iter().zip(&messages[layers.range(pos)]);
+        if let Choice::One(decided) = choice {
+            for (&q, &a) in here {
+                if let Some(to) = automaton.next(q, decided) {
+                    after[to as usize] = after[to as usize].plus(a);
+                }
+            }
+        } else {
+            let mass = &mass[row..row + classes];
+            row += classes;
+            for (&q, &a) in here {
+                for edge in automaton.edges(q) {
+                    let sum = &mut after[edge.target as usize];
+                    *sum = sum.plus(a.times(mass[edge.class as usize]));
+                }
+            }
+        }
+        messages.extend(layers.layer(pos + 1).iter().map(|&q| after[q as usize]));
+        // States off every fitting text have been written to as well.
+        after.fill(N::ZERO);
+        log_scale += N::rescale(&mut messages[layers.range(pos + 1)])?;
+    }
+    let complete = messages[layers.range(choices.len())].iter().fold(N::ZERO, |sum, &a| sum.plus(a));
+    Some((messages, log_scale + complete.ln()))
+}

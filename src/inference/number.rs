@@ -1,0 +1,147 @@
+//! The numbers that messages are made of: plain floats first, floats with a wide exponent where those underflow.
+
+use std::f64::consts::{LN_2, LOG2_E};
+
+/// A non-negative number.
+pub(super) trait Number: Copy + Send + Sync {
+    const ZERO: Self;
+    const ONE: Self;
+    fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    /// self / other; `other` is not zero.
+    fn over(self, other: Self) -> f64;
+    /// Natural logarithm.
+    fn ln(self) -> f64;
+    /// Divides by the largest, whose logarithm is returned; `None` where the result could be inexact.
+    fn rescale(values: &mut [Self]) -> Option<f64>;
+    /// Whether `self` = Σ aᵢ bᵢ of rescaled messages is large enough that no underflow can have mattered.
+    fn sound(self) -> bool;
+}
+
+/// Messages are rescaled to a largest entry of 1 at every position, from no less than `LEAST_SCALE`. What underflows
+/// (below about 1e-307) then is an absolute error of at most 1e-207 per edge in a message, and of as much in the mass
+/// of all paths, Σ a b, in the same units, since b ≤ 1. Where that mass is at least `LEAST_MASS`, no relative error
+/// exceeds 1e-57 per edge and position. Otherwise [`Wide`] numbers take over.
+const LEAST_SCALE: f64 = 1e-100;
+const LEAST_MASS: f64 = 1e-150;
+
+impl Number for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+    fn times(self, other: Self) -> Self {
+        self * other
+    }
+    fn over(self, other: Self) -> f64 {
+        self / other
+    }
+    fn ln(self) -> f64 {
+        self.ln()
+    }
+    fn rescale(values: &mut [Self]) -> Option<f64> {
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        if largest < LEAST_SCALE {
+            return None;
+        }
+        let factor = 1.0 / largest;
+        values.iter_mut().for_each(|v| *v *= factor);
+        Some(largest.ln())
+    }
+    fn sound(self) -> bool {
+        self >= LEAST_MASS
+    }
+}
+
+/// mantissa · 2^exponent with a mantissa in [1, 2), or zero. Never under- or overflows on any canvas.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Wide {
+    mantissa: f64,
+    exponent: i64,
+}
+
+impl Wide {
+    /// e^x, for any finite x.
+    pub(super) fn exp(x: f64) -> Self {
+        let exponent = (x * LOG2_E).floor();
+        Self { mantissa: (x - exponent * LN_2).exp(), exponent: exponent as i64 }.carried()
+    }
+
+    /// A positive normal float, or zero.
+    pub(super) fn from(value: f64) -> Self {
+        if value < f64::MIN_POSITIVE {
+            return Self::ZERO;
+        }
+        let bits = value.to_bits();
+        let mantissa = f64::from_bits(bits & !(0x7ff << 52) | 1023 << 52);
+        Self { mantissa, exponent: (bits >> 52) as i64 - 1023 }
+    }
+
+    fn carried(self) -> Self {
+        match self.mantissa {
+            m if m >= 2.0 => Self { mantissa: m * 0.5, exponent: self.exponent + 1 },
+            m if m < 1.0 => Self { mantissa: m * 2.0, exponent: self.exponent - 1 },
+            _ => self,
+        }
+    }
+}
+
+/// 2^-n for 0 ≤ n ≤ 1022.
+fn half_to_the(n: i64) -> f64 {
+    f64::from_bits(((1023 - n) as u64) << 52)
+}
+
+impl Number for Wide {
+    // Far below every other exponent, so that sums need no special case.
+    const ZERO: Self = Self { mantissa: 0.0, exponent: i64::MIN / 4 };
+    const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
+    fn plus(self, other: Self) -> Self {
+        let (large, small) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
+        let shift = large.exponent - small.exponent;
+        if shift > 64 || small.mantissa == 0.0 {
+            return large;
+        }
+        Self { mantissa: large.mantissa + small.mantissa * half_to_the(shift), ..large }.carried()
+    }
+    fn times(self, other: Self) -> Self {
+        if self.mantissa == 0.0 || other.mantissa == 0.0 {
+            return Self::ZERO;
+        }
+        Self { mantissa: self.mantissa * other.mantissa, exponent: self.exponent + other.exponent }.carried()
+    }
+    fn over(self, other: Self) -> f64 {
+        let mantissa = self.mantissa / other.mantissa;
+        match self.exponent - other.exponent {
+            shift if shift < -1000 => 0.0,
+            shift if shift <= 0 => mantissa * half_to_the(-shift),
+            shift => mantissa * (shift as f64).exp2(),
+        }
+    }
+    fn ln(self) -> f64 {
+        self.mantissa.ln() + self.exponent as f64 * LN_2
+    }
+    fn rescale(_: &mut [Self]) -> Option<f64> {
+        Some(0.0)
+    }
+    fn sound(self) -> bool {
+        true
+    }
+}
+
+/// e^x for x ≤ 0, with a relative error below 1e-11; 0 below the normal floats. Made to be vectorised.
+pub(super) fn exp(x: f64) -> f64 {
+    // Adding 1.5·2⁵² rounds to an integer and leaves it in the low bits.
+    const ROUND: f64 = 6755399441055744.0;
+    // ln 2 in two pieces: the first has so few bits that its products with exponents are exact.
+    const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    let rounded = x.max(-708.0) * LOG2_E + ROUND;
+    let power = rounded - ROUND;
+    let rest = x.max(-708.0) - power * LN_2_HIGH - power * LN_2_LOW;
+    let tail = 1.0 / 5040.0 + rest * (1.0 / 40320.0 + rest * (1.0 / 362_880.0));
+    let tail = 1.0 / 24.0 + rest * (1.0 / 120.0 + rest * (1.0 / 720.0 + rest * tail));
+    let series = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0 + rest * tail)));
+    let scale = f64::from_bits(rounded.to_bits().wrapping_add(1023) << 52);
+    if x < -708.0 { 0.0 } else { series * scale }
+}

@@ -1,0 +1,206 @@
+//! Feasibility, decided on booleans: which states can lie on a complete text.
+
+use crate::automata::{Class, TokenAutomaton};
+use crate::{Pos, Token};
+
+/// A canvas and the constraint its text must satisfy.
+#[derive(Debug, Clone, Copy)]
+pub struct Problem<'a> {
+    pub automaton: &'a TokenAutomaton,
+    /// The token of every decided position; `None` where any may stand.
+    pub decided: &'a [Option<Token>],
+    /// Fewest and most tokens of the text, the tail not counted.
+    pub tokens: (usize, usize),
+}
+
+impl<'a> Problem<'a> {
+    /// A text of any length that fits.
+    pub fn new(automaton: &'a TokenAutomaton, decided: &'a [Option<Token>]) -> Self {
+        Self { automaton, decided, tokens: (0, usize::MAX) }
+    }
+    /// Bounds on the number of tokens of the text, the tail not counted.
+    pub fn with_tokens(self, min: usize, max: usize) -> Self {
+        Self { tokens: (min, max), ..self }
+    }
+}
+
+/// What may stand at a position.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Choice<'a> {
+    /// A decided token, by its class.
+    One(Class),
+    Any,
+    /// One of these classes, ascending.
+    Among(&'a [Class]),
+}
+
+/// For every gap between positions, the states that lie on a complete text, ascending.
+#[derive(Debug, Clone)]
+pub(super) struct Layers {
+    first: Vec<usize>,
+    states: Vec<u32>,
+}
+
+impl Layers {
+    /// The states at gap `gap`: before position `gap`, after position `gap - 1`.
+    pub(super) fn layer(&self, gap: usize) -> &[u32] {
+        &self.states[self.range(gap)]
+    }
+    /// Where the states of a gap lie among those of all gaps.
+    pub(super) fn range(&self, gap: usize) -> std::ops::Range<usize> {
+        self.first[gap]..self.first[gap + 1]
+    }
+    /// Number of states over all gaps.
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// `None` if no text fits.
+    pub(super) fn new(automaton: &TokenAutomaton, choices: &[Choice], tokens: (usize, usize)) -> Option<Self> {
+        if automaton.is_empty() {
+            return None;
+        }
+        let (min, max) = tokens;
+        let ended = automaton.ended();
+        let mut seen = vec![usize::MAX; automaton.states()];
+        let mut layers = vec![vec![automaton.start()]];
+        for (pos, &choice) in choices.iter().enumerate() {
+            let mut next = Vec::new();
+            for &from in &layers[pos] {
+                each_successor(automaton, choice, from, |to| {
+                    let fits = if Some(to) == ended { Some(from) == ended || pos >= min } else { pos < max };
+                    if fits && seen[to as usize] != pos {
+                        seen[to as usize] = pos;
+                        next.push(to);
+                    }
+                    false
+                });
+            }
+            next.sort_unstable();
+            layers.push(next);
+        }
+        let last = choices.len();
+        layers[last].retain(|&q| automaton.accepting(q) && (Some(q) == ended || last >= min));
+
+        let mut alive = vec![usize::MAX; automaton.states()];
+        for gap in (0..=last).rev() {
+            if let Some(&choice) = choices.get(gap) {
+                layers[gap].retain(|&q| each_successor(automaton, choice, q, |to| alive[to as usize] == gap + 1));
+            }
+            if layers[gap].is_empty() {
+                return None;
+            }
+            layers[gap].iter().for_each(|&q| alive[q as usize] = gap);
+        }
+        let mut first = vec![0];
+        first.extend(layers.iter().scan(0, |total, layer| {
+            *total += layer.len();
+            Some(*total)
+        }));
+        Some(Self { first, states: layers.concat() })
+    }
+}
+
+/// Calls `visit` with each state after `from`, until it returns true; whether it did.
+fn each_successor(automaton: &TokenAutomaton, choice: Choice, from: u32, mut visit: impl FnMut(u32) -> bool) -> bool {
+    match choice {
+        Choice::One(class) => automaton.next(from, class).is_some_and(visit),
+        Choice::Any => automaton.successors(from).iter().any(|&to| visit(to)),
+        Choice::Among(classes) => common(automaton, from, classes).any(|(_, to)| visit(to)),
+    }
+}
+
+/// Edges of `from` whose class is among `classes`.
+fn common<'a>(
+    automaton: &'a TokenAutomaton,
+    from: u32,
+    classes: &'a [Class],
+) -> impl Iterator<Item = (Class, u32)> + 'a {
+    classes.iter().filter_map(move |&class| Some((class, automaton.next(from, class)?)))
+}
+
+/// The texts that fit a canvas: proof that there is one, and what each position may hold.
+#[derive(Debug, Clone)]
+pub struct Reach<'a> {
+    pub(super) problem: Problem<'a>,
+    pub(super) layers: Layers,
+}
+
+/// The boolean forward–backward pass; `None` if no text fits the canvas.
+pub fn reach<'a>(problem: &Problem<'a>) -> Option<Reach<'a>> {
+    let choices = choices(problem)?;
+    Some(Reach { problem: *problem, layers: Layers::new(problem.automaton, &choices, problem.tokens)? })
+}
+
+/// `None` if a decided token is legal nowhere.
+pub(super) fn choices<'a>(problem: &Problem) -> Option<Vec<Choice<'a>>> {
+    let choice = |decided: &Option<Token>| match decided {
+        Some(token) => problem.automaton.class_of(*token).map(Choice::One),
+        None => Some(Choice::Any),
+    };
+    problem.decided.iter().map(choice).collect()
+}
+
+impl<'a> Reach<'a> {
+    /// The problem this answers.
+    pub fn problem(&self) -> &Problem<'a> {
+        &self.problem
+    }
+    /// Number of positions.
+    pub fn len(&self) -> usize {
+        self.problem.decided.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.problem.decided.is_empty()
+    }
+
+    /// Whether some fitting text has `token` at `pos`.
+    pub fn legal(&self, pos: Pos, token: Token) -> bool {
+        match (self.problem.decided.get(pos), self.problem.automaton.class_of(token)) {
+            (Some(Some(decided)), _) => *decided == token,
+            (Some(None), Some(class)) => self.legal_class(pos, class),
+            _ => false,
+        }
+    }
+
+    /// All tokens that some fitting text has at `pos`, ascending.
+    pub fn legal_tokens(&self, pos: Pos) -> Vec<Token> {
+        if let Some(token) = self.problem.decided[pos] {
+            return vec![token];
+        }
+        let mut legal = vec![false; self.problem.automaton.classes()];
+        self.edges(pos).for_each(|class| legal[class as usize] = true);
+        let classes = (0..legal.len()).filter(|&c| legal[c]);
+        let mut tokens: Vec<Token> =
+            classes.flat_map(|c| self.problem.automaton.members(c as Class)).copied().collect();
+        tokens.sort_unstable();
+        tokens
+    }
+
+    /// Undecided positions with exactly one legal token, with that token.
+    pub fn forced(&self) -> Vec<(Pos, Token)> {
+        let open = (0..self.len()).filter(|&pos| self.problem.decided[pos].is_none());
+        open.filter_map(|pos| Some((pos, self.only(pos)?))).collect()
+    }
+
+    fn only(&self, pos: Pos) -> Option<Token> {
+        let mut classes = self.edges(pos);
+        let class = classes.next()?;
+        let &[token] = self.problem.automaton.members(class) else { return None };
+        classes.all(|c| c == class).then_some(token)
+    }
+
+    fn legal_class(&self, pos: Pos, class: Class) -> bool {
+        let next = self.layers.layer(pos + 1);
+        let automaton = self.problem.automaton;
+        let mut targets = self.layers.layer(pos).iter().filter_map(|&q| automaton.next(q, class));
+        targets.any(|to| next.binary_search(&to).is_ok())
+    }
+
+    /// Classes of the edges that fitting texts use at an undecided position, with repetitions.
+    fn edges(&self, pos: Pos) -> impl Iterator<Item = Class> + '_ {
+        let next = self.layers.layer(pos + 1);
+        let edges = self.layers.layer(pos).iter().flat_map(|&q| self.problem.automaton.edges(q));
+        edges.filter(|e| next.binary_search(&e.target).is_ok()).map(|e| e.class)
+    }
+}
