@@ -17,6 +17,21 @@ impl Model {
         Self { denoiser: Arc::new(denoiser), topics: None }
     }
 
+    /// The model that ships with this crate (`models/stencil-base`): short, simple sentences about everyday things.
+    ///
+    /// # Errors
+    /// None, unless the build is damaged.
+    pub fn bundled() -> Result<Self> {
+        macro_rules! file {
+            ($name:literal) => {
+                include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/stencil-base/", $name))
+            };
+        }
+        let topics = file!("topics.safetensors");
+        Self::from_bytes(file!("config.json"), file!("tokenizer.json"), file!("model.safetensors"), Some(topics))
+            .map_err(|e| e.context("bundled model"))
+    }
+
     /// Reads a checkpoint directory: `config.json`, `tokenizer.json`, `model.safetensors`, and `topics.safetensors`
     /// where there is one.
     ///

@@ -35,7 +35,7 @@ impl MaskedModel {
     }
 }
 
-fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<Network> {
+pub(super) fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<Network> {
     let again = "download or copy the checkpoint again";
     let file = SafeTensors::deserialize(bytes)
         .map_err(|e| Error::model(format!("truncated or damaged ({} bytes)", bytes.len())).because(e).help(again))?;

@@ -130,3 +130,6 @@ impl Denoiser for MaskedModel {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
