@@ -1,6 +1,6 @@
 //! One error type: what went wrong, where, and what would help.
 
-use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
+use std::{error::Error as StdError, fmt, io::Read, ops::Range, path::Path, sync::Arc};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -34,6 +34,39 @@ pub struct Source {
 impl Source {
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
         Self { name: name.into(), text: text.into() }
+    }
+
+    /// Reads a text file.
+    ///
+    /// # Errors
+    /// A file that is missing, unreadable, larger than 64 MiB or not UTF-8.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        const MAX_BYTES: u64 = 64 << 20;
+        let path = path.as_ref();
+        let fail = |e: std::io::Error| Error::io(format!("cannot read {}: {e}", path.display()));
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(fail)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(Error::too_large(format!("{} is larger than {MAX_BYTES} bytes", path.display())));
+        }
+        Self::from_bytes(path.display().to_string(), bytes)
+    }
+
+    /// A text given as bytes; a byte-order mark at its start is dropped.
+    ///
+    /// # Errors
+    /// Bytes that are no UTF-8.
+    pub fn from_bytes(name: impl Into<Arc<str>>, bytes: Vec<u8>) -> Result<Self> {
+        let name = name.into();
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self::new(name, text.strip_prefix('\u{feff}').unwrap_or(&text))),
+            Err(e) => {
+                let valid = e.utf8_error().valid_up_to();
+                let line = e.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count() + 1;
+                Err(Error::input(format!("{name} is not UTF-8: line {line} (byte {valid}) cannot be read"))
+                    .help("save the file as UTF-8 text; is it the right file?"))
+            }
+        }
     }
 
     /// One-based line and column (in characters) of a byte offset.
@@ -108,7 +141,9 @@ impl Error {
     }
     /// Byte range inside the text being read; keeps the innermost one already there.
     pub fn at(mut self, span: Range<usize>) -> Self {
-        self.0.span.get_or_insert(span);
+        if self.0.source_text.is_none() {
+            self.0.span.get_or_insert(span);
+        }
         self
     }
     /// The text that the span speaks of; keeps the innermost one already there.
@@ -135,6 +170,12 @@ impl Error {
         self.0.pointer.get_or_insert(pointer.into());
         self
     }
+    /// Puts a key or an index before the JSON Pointer, on the way out of a nested value.
+    pub fn under(mut self, segment: impl fmt::Display) -> Self {
+        let segment = segment.to_string().replace('~', "~0").replace('/', "~1");
+        self.0.pointer = Some(format!("/{segment}{}", self.0.pointer.unwrap_or_default()));
+        self
+    }
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.cause.get_or_insert(cause.into());
         self
@@ -156,6 +197,10 @@ impl Error {
     }
     pub fn span(&self) -> Option<Range<usize>> {
         self.0.span.clone()
+    }
+    /// The text that the span speaks of.
+    pub fn source_text(&self) -> Option<&Source> {
+        self.0.source_text.as_ref()
     }
     pub fn json_pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()

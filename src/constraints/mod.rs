@@ -1,5 +1,32 @@
 //! Hard constraints: what must be true of the text.
 
+mod all;
+mod choice;
+mod contains;
+mod excludes;
+mod length;
+mod phrases;
+mod prefix;
+mod regex;
+mod slot;
+mod split;
+mod suffix;
+mod template;
+
+pub use all::All;
+pub use choice::{Choice, ChoiceKind};
+pub use contains::{Contains, ContainsKind};
+pub use excludes::{Excludes, ExcludesKind};
+pub use length::{Bound, Length, LengthKind, Lengths, Unit};
+pub use phrases::{WordList, WordTable};
+pub use prefix::{Prefix, PrefixKind};
+pub use regex::{Regex, RegexKind};
+pub use suffix::{Suffix, SuffixKind};
+pub use template::{Template, TemplateKind};
+
+#[cfg(test)]
+mod tests;
+
 use crate::{Language, Result, Vocab};
 
 /// What compiling may depend on.
@@ -70,6 +97,10 @@ pub trait Constraint: Send + Sync {
     /// Bounds on the number of tokens of the whole text.
     fn tokens(&self) -> (usize, usize) {
         (0, usize::MAX)
+    }
+    /// All texts that satisfy it, where they are few and easily listed.
+    fn texts(&self) -> Option<Vec<String>> {
+        None
     }
     /// The constraint's fixed spans and slots, if it has such a shape.
     fn scaffold(&self) -> Option<Scaffold> {

@@ -1,5 +1,221 @@
 //! What users write: constraint files, templates, and the registry of plugins that reads them.
 
+mod de;
+mod document;
+mod inputs;
+mod read;
 mod registry;
+mod schema;
+mod suggest;
+pub(crate) mod template;
 
-pub use registry::{BuildCx, GuideFactory, Kind, Part};
+pub use document::Document;
+pub use inputs::Inputs;
+pub use registry::{BuildCx, GuideFactory, Kind, Part, Registry};
+pub use suggest::nearest;
+
+use crate::{Constraint, Error, Result, Settings, Source, Verdict, constraints as c};
+use std::{path::Path, sync::Arc};
+
+/// Everything that is asked of a text: constraints that all hold, guides, and how to sample.
+#[derive(Clone, Default)]
+pub struct Spec {
+    pub description: Option<String>,
+    pub constraints: Vec<Arc<dyn Constraint>>,
+    pub guides: Vec<GuideFactory>,
+    pub settings: Settings,
+    /// Texts that must pass; `stencil check` tries them.
+    pub accepts: Vec<String>,
+    /// Texts that must fail; `stencil check` tries them.
+    pub rejects: Vec<String>,
+}
+
+impl Spec {
+    /// Asks nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a constraint file in TOML.
+    ///
+    /// ```
+    /// use stencil_lm::{Source, spec::{Inputs, Registry, Spec}};
+    /// let file = Source::new("day.toml", r"regex = '\d{4}-\d{2}-\d{2}'");
+    /// let spec = Spec::from_toml(&file, &Registry::builtin(), &Inputs::default())?;
+    /// assert!(spec.check("2024-02-29").accepted());
+    /// # Ok::<(), stencil_lm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Syntax, unknown keys and wrong values, each with its place in the file.
+    pub fn from_toml(source: &Source, registry: &Registry, inputs: &Inputs) -> Result<Self> {
+        read::read(&Document::from_toml(source)?, None, registry, inputs)
+    }
+
+    /// Reads a constraint file in JSON.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml), with JSON Pointers.
+    pub fn from_json(source: &Source, registry: &Registry, inputs: &Inputs) -> Result<Self> {
+        read::read(&Document::from_json(source)?, None, registry, inputs)
+    }
+
+    /// Reads a constraint that was held by something else, a line of JSON say.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json); places are JSON Pointers relative to the document.
+    pub fn from_document(document: &Document, registry: &Registry, inputs: &Inputs) -> Result<Self> {
+        read::read(document, None, registry, inputs)
+    }
+
+    /// Reads a constraint file: JSON if its name ends in `.json` or its text starts with `{`, TOML otherwise.
+    /// Relative paths in the file start from its folder.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml), and when the file cannot be read or is no UTF-8.
+    pub fn load(path: impl AsRef<Path>, registry: &Registry, inputs: &Inputs) -> Result<Self> {
+        let path = path.as_ref();
+        let source = Source::read(path)?;
+        read::read(&Document::parse(&source)?, path.parent().map(Path::to_path_buf), registry, inputs)
+    }
+
+    /// Both hold. Settings may come from either.
+    ///
+    /// # Errors
+    /// When both give the same setting different values.
+    pub fn merge(mut self, other: Self) -> Result<Self> {
+        let (mine, theirs) = (settings_table(&self.settings)?, settings_table(&other.settings)?);
+        for (key, value) in &mine {
+            match theirs.get(key) {
+                Some(their) if their != value => {
+                    return Err(Error::input(format!(
+                        "`{key}` is {value} in one constraint file and {their} in another"
+                    ))
+                    .help("leave it out of one of them"));
+                }
+                _ => {}
+            }
+        }
+        self.settings = self.settings.or(other.settings);
+        self.description = self.description.or(other.description);
+        self.constraints.extend(other.constraints);
+        self.guides.extend(other.guides);
+        // What one file accepts the other may reject; what one rejects both reject.
+        self.accepts.clear();
+        self.rejects.extend(other.rejects);
+        Ok(self)
+    }
+
+    /// Whether a finished text satisfies all constraints, by code that shares nothing with the automata.
+    pub fn check(&self, text: &str) -> Verdict {
+        self.constraints.iter().fold(Verdict::Accept, |verdict, c| verdict.and(|| c.check(text)))
+    }
+
+    /// Tries the texts of `accepts` and `rejects`.
+    ///
+    /// # Errors
+    /// The first text that is not decided as it should be, with its JSON Pointer.
+    pub fn check_examples(&self) -> Result<()> {
+        for (key, texts, wanted) in [("accepts", &self.accepts, true), ("rejects", &self.rejects, false)] {
+            for (i, text) in texts.iter().enumerate() {
+                let why = match (wanted, self.check(text)) {
+                    (true, Verdict::Accept) | (false, Verdict::Reject { .. }) => continue,
+                    (_, Verdict::Reject { at, why }) => format!("is rejected at byte {at}: {why}"),
+                    (_, Verdict::Accept) => "is accepted".into(),
+                    (_, Verdict::Unknown { why }) => format!("cannot be decided: {why}"),
+                };
+                return Err(Error::input(format!("`{key}`: {text:?} {why}")).under(i).under(key));
+            }
+        }
+        Ok(())
+    }
+
+    /// The texts of the slots in a finished text, in order of appearance.
+    pub fn slots(&self, text: &str) -> Vec<(String, String)> {
+        self.constraints.iter().flat_map(|c| c.slots(text)).collect()
+    }
+
+    /// Adds what a key of a file turned into.
+    pub fn push(&mut self, part: Part) {
+        match part {
+            Part::Constraint(constraint) => self.constraints.push(constraint),
+            Part::Guide(guide) => self.guides.push(guide),
+            Part::Many(parts) => parts.into_iter().for_each(|part| self.push(part)),
+        }
+    }
+    /// Adds a constraint.
+    pub fn constraint(mut self, constraint: impl Constraint + 'static) -> Self {
+        self.push(Part::constraint(constraint));
+        self
+    }
+    /// Adds a part built from a kind in code.
+    ///
+    /// # Errors
+    /// Those of [`Kind::build`].
+    pub fn kind(mut self, kind: impl Kind, cx: &BuildCx) -> Result<Self> {
+        self.push(kind.build(cx)?);
+        Ok(self)
+    }
+
+    /// The text has the shape of a template.
+    ///
+    /// # Errors
+    /// A template that cannot be read, with the place in `source`.
+    pub fn template(self, source: &Source, inputs: &Inputs) -> Result<Self> {
+        let template = c::Template::parse(&source.text, inputs).map_err(|e| e.in_source(source))?;
+        Ok(self.constraint(template))
+    }
+    /// The whole text matches.
+    ///
+    /// # Errors
+    /// A pattern that cannot be read or kept, with the place in it.
+    pub fn regex(self, pattern: &str) -> Result<Self> {
+        let source = Source::new("regex", pattern);
+        Ok(self.constraint(c::Regex::new(pattern).map_err(|e| e.in_source(&source))?))
+    }
+    /// The text is one of these.
+    ///
+    /// # Errors
+    /// An empty list.
+    pub fn choice<T: Into<String>>(self, options: impl IntoIterator<Item = T>) -> Result<Self> {
+        Ok(self.constraint(c::Choice::new(options)?))
+    }
+    /// Each of these words or phrases occurs.
+    ///
+    /// # Errors
+    /// An empty list or an empty word.
+    pub fn contains<T: Into<String>>(self, words: impl IntoIterator<Item = T>) -> Result<Self> {
+        Ok(self.constraint(c::Contains::new(words, false)?))
+    }
+    /// None of these words or phrases occurs.
+    ///
+    /// # Errors
+    /// An empty list or an empty word.
+    pub fn excludes<T: Into<String>>(self, words: impl IntoIterator<Item = T>) -> Result<Self> {
+        Ok(self.constraint(c::Excludes::new(words, false)?))
+    }
+    /// The text is so long: `5-20w`, `-80 chars`, `12t`.
+    ///
+    /// # Errors
+    /// A size that cannot be read.
+    pub fn length(self, size: &str) -> Result<Self> {
+        let source = Source::new("length", size);
+        Ok(self.constraint(c::Length::parse(size).map_err(|e| e.in_source(&source))?))
+    }
+    /// The text starts so.
+    pub fn prefix(self, text: impl Into<String>) -> Self {
+        self.constraint(c::Prefix::new(text))
+    }
+    /// The text ends so.
+    pub fn suffix(self, text: impl Into<String>) -> Self {
+        self.constraint(c::Suffix::new(text))
+    }
+}
+
+fn settings_table(settings: &Settings) -> Result<serde_json::Map<String, serde_json::Value>> {
+    match serde_json::to_value(settings) {
+        Ok(serde_json::Value::Object(map)) => Ok(map.into_iter().filter(|(_, v)| !v.is_null()).collect()),
+        Ok(_) => Ok(serde_json::Map::new()),
+        Err(e) => Err(Error::input(format!("settings: {e}"))),
+    }
+}

@@ -1,7 +1,11 @@
 //! The plugins a constraint file may name.
 
-use crate::{Constraint, Guide, Model, Result};
-use schemars::JsonSchema;
+use super::{
+    Inputs,
+    document::{Document, Node},
+};
+use crate::{Constraint, Error, Guide, Model, Result, constraints, constraints::Length, guides};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -32,13 +36,92 @@ pub struct BuildCx {
     /// Folder that relative paths start from.
     pub dir: Option<PathBuf>,
     /// Values of `$name` inputs.
-    pub inputs: BTreeMap<String, String>,
+    pub inputs: Inputs,
     /// Constraints on single slots of the template, by slot name.
     pub slots: BTreeMap<String, Vec<Arc<dyn Constraint>>>,
+    /// Sizes given in slot tables; they mean what a size inside `{{name:…}}` means.
+    pub(crate) sizes: BTreeMap<String, Vec<Length>>,
 }
 
 /// A plugin that a constraint file can name: `NAME = {…}` deserialises into `Self` and builds a part.
+///
+/// # Errors
+/// An error's span counts from the start of the value where the value is a string; otherwise a JSON Pointer
+/// relative to the value says where it belongs. With neither, the whole value is shown.
 pub trait Kind: DeserializeOwned + JsonSchema {
     const NAME: &'static str;
     fn build(self, cx: &BuildCx) -> Result<Part>;
+}
+
+/// The kinds a constraint file may use.
+///
+/// ```
+/// let registry = stencil_lm::spec::Registry::builtin();
+/// assert!(registry.names().any(|name| name == "regex"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, Registered>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Registered {
+    /// Builds the part that a value of the document describes; errors point into the document.
+    pub read: fn(&Node, &Document, &BuildCx) -> Result<Part>,
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Registry {
+    /// No kinds at all.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The kinds that come with the crate.
+    pub fn builtin() -> Self {
+        Self::empty()
+            .with::<constraints::TemplateKind>()
+            .with::<constraints::RegexKind>()
+            .with::<constraints::ChoiceKind>()
+            .with::<constraints::ContainsKind>()
+            .with::<constraints::ExcludesKind>()
+            .with::<constraints::LengthKind>()
+            .with::<constraints::PrefixKind>()
+            .with::<constraints::SuffixKind>()
+            .with::<guides::TopicKind>()
+            .with::<guides::BiasKind>()
+            .with::<guides::ClassifierFreeKind>()
+    }
+
+    /// Adds a kind; one of the same name is replaced.
+    pub fn with<K: Kind>(mut self) -> Self {
+        let read = |node: &Node, document: &Document, cx: &BuildCx| {
+            let kind = K::deserialize(node).map_err(|e| document.blame(e))?;
+            kind.build(cx).map_err(|e| document.blame(place(e, node, document)))
+        };
+        self.kinds.insert(K::NAME, Registered { read, schema: |generator| generator.subschema_for::<K>() });
+        self
+    }
+
+    /// Names of the kinds, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.kinds.keys().copied()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Registered> {
+        self.kinds.get(name).copied()
+    }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, Registered)> {
+        self.kinds.iter().map(|(name, kind)| (*name, *kind))
+    }
+}
+
+/// Moves an error of building a value from the value's own text to where that stands in the file.
+fn place(error: Error, node: &Node, document: &Document) -> Error {
+    let Some(source) = &document.source else { return error };
+    let value = node.resolve(error.json_pointer().unwrap_or_default());
+    match (error.span(), value.verbatim(&source.text)) {
+        (Some(_), Some(start)) => error.shifted(start),
+        _ => error.replace_span(value.span.clone()),
+    }
 }

@@ -1,0 +1,60 @@
+//! One of some texts.
+
+use super::{CompileCx, Constraint, Verdict};
+use crate::{
+    Error, Language, Result,
+    spec::{BuildCx, Kind, Part},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The text is one of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    options: Vec<String>,
+}
+
+impl Choice {
+    /// # Errors
+    /// An empty list.
+    pub fn new<T: Into<String>>(options: impl IntoIterator<Item = T>) -> Result<Self> {
+        let options: Vec<String> = options.into_iter().map(Into::into).collect();
+        if options.is_empty() {
+            return Err(Error::input("an empty choice").help("list the texts there are: [\"yes\", \"no\"]"));
+        }
+        Ok(Self { options })
+    }
+    pub fn options(&self) -> &[String] {
+        &self.options
+    }
+}
+
+impl Constraint for Choice {
+    fn name(&self) -> String {
+        "choice".into()
+    }
+
+    fn language(&self, _: &CompileCx) -> Result<Language> {
+        Ok(Language::Union(self.options.iter().map(Language::literal).collect()))
+    }
+
+    fn check(&self, text: &str) -> Verdict {
+        Verdict::require(self.options.iter().any(|o| o == text), 0, || "none of the choices".into())
+    }
+
+    fn texts(&self) -> Option<Vec<String>> {
+        Some(self.options.clone())
+    }
+}
+
+/// The texts there are to choose from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub struct ChoiceKind(#[schemars(length(min = 1))] pub Vec<String>);
+
+impl Kind for ChoiceKind {
+    const NAME: &'static str = "choice";
+
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        Ok(Part::constraint(Choice::new(self.0)?))
+    }
+}

@@ -1,0 +1,58 @@
+//! Words that must not occur.
+
+use super::{
+    CompileCx, Constraint, Verdict,
+    phrases::{self, Phrase, WordList},
+};
+use crate::{
+    Language, Result,
+    spec::{BuildCx, Kind, Part},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// None of the words or phrases occurs as a whole word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excludes {
+    phrases: Vec<Phrase>,
+}
+
+impl Excludes {
+    /// # Errors
+    /// An empty list or an empty word.
+    pub fn new<T: Into<String>>(words: impl IntoIterator<Item = T>, ignore_case: bool) -> Result<Self> {
+        Ok(Self { phrases: phrases::phrases(words.into_iter().map(Into::into), ignore_case)? })
+    }
+}
+
+impl Constraint for Excludes {
+    fn name(&self) -> String {
+        "excludes".into()
+    }
+
+    fn language(&self, _: &CompileCx) -> Result<Language> {
+        let found = self.phrases.iter().map(|p| Language::Regex(p.pattern())).collect();
+        let words: Vec<&str> = self.phrases.iter().map(Phrase::text).collect();
+        Ok(Language::Union(found).not().named(format!("excludes {words:?}")))
+    }
+
+    fn check(&self, text: &str) -> Verdict {
+        let found = self.phrases.iter().filter_map(|p| p.find(text).map(|span| (span.start, p)));
+        match found.min_by_key(|(start, _)| *start) {
+            None => Verdict::Accept,
+            Some((at, p)) => Verdict::Reject { at, why: format!("{:?} is excluded", p.text()) },
+        }
+    }
+}
+
+/// Words or phrases that must not occur as whole words.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub struct ExcludesKind(pub WordList);
+
+impl Kind for ExcludesKind {
+    const NAME: &'static str = "excludes";
+
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        Ok(Part::constraint(Excludes { phrases: self.0.phrases()? }))
+    }
+}

@@ -1,0 +1,143 @@
+//! Words and phrases that occur in a text as whole words.
+
+use crate::{Error, Result};
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer},
+};
+use std::{fmt, ops::Range};
+
+/// A word or phrase to look for. Where it starts or ends with a word character (`\w`), no word character may stand
+/// beside it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Phrase {
+    text: String,
+    ignore_case: bool,
+    /// For each character, those that count as the same one.
+    letters: Vec<Vec<char>>,
+    starts_word: bool,
+    ends_word: bool,
+}
+
+impl Phrase {
+    pub fn new(text: String, ignore_case: bool) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Err(Error::input("an empty word").help("every word needs a character that is not white space"));
+        }
+        let letters = text.chars().map(|c| if ignore_case { variants(c) } else { vec![c] }).collect();
+        let (starts_word, ends_word) = (text.starts_with(is_word), text.ends_with(is_word));
+        Ok(Self { text, ignore_case, letters, starts_word, ends_word })
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it first occurs.
+    pub fn find(&self, text: &str) -> Option<Range<usize>> {
+        let mut before = None;
+        for (start, c) in text.char_indices() {
+            let joined = || self.starts_word && before.is_some_and(is_word);
+            if let Some(len) = self.matches(&text[start..])
+                && !joined()
+            {
+                return Some(start..start + len);
+            }
+            before = Some(c);
+        }
+        None
+    }
+
+    /// Bytes of the phrase at the start of `text`, if it stands there and ends as a word.
+    fn matches(&self, text: &str) -> Option<usize> {
+        let mut rest = text.chars();
+        for letters in &self.letters {
+            if !letters.contains(&rest.next()?) {
+                return None;
+            }
+        }
+        let after = rest.as_str();
+        let joined = self.ends_word && after.starts_with(is_word);
+        (!joined).then_some(text.len() - after.len())
+    }
+
+    /// A pattern of the texts in which it occurs.
+    pub fn pattern(&self) -> String {
+        let left = if self.starts_word { r"(?:(?s:.)*\W)?" } else { "(?s:.)*" };
+        let right = if self.ends_word { r"(?:\W(?s:.)*)?" } else { "(?s:.)*" };
+        let flag = if self.ignore_case { "i" } else { "" };
+        format!("{left}(?{flag}:{}){right}", regex_syntax::escape(&self.text))
+    }
+}
+
+/// A character of a word: a letter, mark, decimal digit or connector, as `\w` has it.
+fn is_word(c: char) -> bool {
+    regex_syntax::try_is_word_character(c).unwrap_or_else(|_| c.is_alphanumeric() || c == '_')
+}
+
+/// The characters that are the same under simple case folding.
+fn variants(c: char) -> Vec<char> {
+    let mut class = ClassUnicode::new([ClassUnicodeRange::new(c, c)]);
+    class.case_fold_simple();
+    class.iter().flat_map(|range| range.start()..=range.end()).collect()
+}
+
+/// Words or phrases: a list, or a table that also says how to compare them.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum WordList {
+    /// Compared case-sensitively.
+    List(Vec<String>),
+    Table(WordTable),
+}
+
+/// Words or phrases and how to compare them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WordTable {
+    pub words: Vec<String>,
+    /// Whether `River` counts as `river`.
+    #[serde(default)]
+    pub ignore_case: bool,
+}
+
+impl WordList {
+    /// The phrases; errors carry a JSON Pointer relative to the list or table.
+    pub(crate) fn phrases(self) -> Result<Vec<Phrase>> {
+        match self {
+            WordList::List(words) => phrases(words, false),
+            WordList::Table(table) => phrases(table.words, table.ignore_case).map_err(|e| e.under("words")),
+        }
+    }
+}
+
+pub(crate) fn phrases(words: impl IntoIterator<Item = String>, ignore_case: bool) -> Result<Vec<Phrase>> {
+    let words = words.into_iter().enumerate();
+    let phrases = words.map(|(i, word)| Phrase::new(word, ignore_case).map_err(|e| e.under(i)));
+    let phrases: Vec<_> = phrases.collect::<Result<_>>()?;
+    if phrases.is_empty() {
+        return Err(Error::input("an empty list of words"));
+    }
+    Ok(phrases)
+}
+
+impl<'de> Deserialize<'de> for WordList {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct WordsVisitor;
+        impl<'de> Visitor<'de> for WordsVisitor {
+            type Value = WordList;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a list of words or a table such as { words = [\"river\"], ignore_case = true }")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<WordList, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(WordList::List)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WordList, A::Error> {
+                WordTable::deserialize(MapAccessDeserializer::new(map)).map(WordList::Table)
+            }
+        }
+        from.deserialize_any(WordsVisitor)
+    }
+}

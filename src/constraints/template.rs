@@ -1,0 +1,319 @@
+//! A text with fixed spans and slots.
+
+use super::{
+    CompileCx, Constraint, Regex, Scaffold, ScaffoldPart, Verdict,
+    slot::{Content, Slot},
+    split::{Split, Splitter},
+};
+use crate::{
+    Error, Language, Result,
+    spec::{
+        BuildCx, Inputs, Kind, Part as BuiltPart,
+        template::{self, Content as Syntax, Piece, SlotSyntax},
+    },
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Most combinations of the texts of slots that occur more than once.
+const MAX_COMBINATIONS: usize = 1024;
+
+/// Literal text that comes back byte for byte, and slots that the model fills.
+#[derive(Clone)]
+pub struct Template {
+    pub(super) parts: Vec<Part>,
+    pub(super) slots: Vec<Slot>,
+    /// First and last part of each slot that occurs more than once.
+    pub(super) repeated: Vec<(usize, usize)>,
+    /// First part of each slot.
+    first: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    Literal(String),
+    Slot(usize),
+}
+
+impl Template {
+    /// Reads a template; `$name` stands for the value of an input.
+    ///
+    /// ```
+    /// use stencil_lm::{Constraint, constraints::Template, spec::Inputs};
+    /// let template = Template::parse("The {{animal:1-2}} is {{size|small|large}}.", &Inputs::default())?;
+    /// let slots = template.slots("The sea otter is small.");
+    /// assert_eq!(slots, [("animal".into(), "sea otter".into()), ("size".into(), "small".into())]);
+    /// # Ok::<(), stencil_lm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Anything that cannot be read or kept, with the place in `text`.
+    pub fn parse(text: &str, inputs: &Inputs) -> Result<Self> {
+        Self::build(text, &BuildCx { inputs: inputs.clone(), ..BuildCx::default() })
+    }
+
+    fn build(text: &str, cx: &BuildCx) -> Result<Self> {
+        let pieces = template::parse(text, &cx.inputs)?;
+        if pieces.is_empty() {
+            return Err(Error::input("an empty template").at(0..0));
+        }
+        let mut parts = Vec::new();
+        let mut written: Vec<SlotSyntax> = Vec::new();
+        let mut numbered = 0;
+        let mut first = Vec::new();
+        let mut index = std::collections::HashMap::new();
+        for piece in pieces {
+            let mut slot = match piece {
+                Piece::Literal(literal) => {
+                    parts.push(Part::Literal(literal));
+                    continue;
+                }
+                Piece::Slot(slot) => slot,
+            };
+            if slot.name.is_empty() {
+                numbered += 1;
+                slot.name = numbered.to_string();
+            }
+            let i = *index.entry(slot.name.clone()).or_insert(written.len());
+            match written.get_mut(i) {
+                Some(before) => unite(before, slot)?,
+                None => {
+                    first.push(parts.len());
+                    written.push(slot);
+                }
+            }
+            parts.push(Part::Slot(i));
+        }
+        let slots = written.iter().map(|slot| describe(slot, cx)).collect::<Result<_>>()?;
+        let mut template = Self { parts, slots, repeated: Vec::new(), first };
+        template.find_repeated(&written)?;
+        Ok(template)
+    }
+
+    /// Slots that occur again must have few texts: the language is a union over them.
+    fn find_repeated(&mut self, written: &[SlotSyntax]) -> Result<()> {
+        let mut last = self.first.clone();
+        for (i, part) in self.parts.iter().enumerate() {
+            if let Part::Slot(slot) = part {
+                last[*slot] = i;
+            }
+        }
+        let mut combinations = 1usize;
+        for ((slot, syntax), (&first, last)) in self.slots.iter().zip(written).zip(self.first.iter().zip(last)) {
+            if first == last {
+                continue;
+            }
+            let name = &slot.name;
+            let Some(values) = slot.values() else {
+                return Err(Error::unsupported(format!(
+                    "the slot `{name}` occurs more than once, and too many texts fit it to keep them equal"
+                ))
+                .at(syntax.span.clone())
+                .help(format!("give it choices: {{{{{name}|one|two}}}}"))
+                .help(format!("or make it an input: ${name}, with --set {name}=TEXT")));
+            };
+            combinations = combinations.saturating_mul(values.len());
+            if combinations > MAX_COMBINATIONS {
+                return Err(Error::too_large(format!(
+                    "the slots that occur more than once have more than {MAX_COMBINATIONS} combinations of texts"
+                ))
+                .at(syntax.span.clone())
+                .help(format!("give `{name}` fewer choices, or make it an input: ${name}, with --set {name}=TEXT")));
+            }
+            self.repeated.push((first, last));
+        }
+        Ok(())
+    }
+
+    /// Whether the space before this part counts with the first token of its slot.
+    ///
+    /// Most vocabularies write a word and the space before it as one token: a slot sized in tokens starts there.
+    pub(super) fn leads(&self, part: usize) -> bool {
+        let counts = matches!(&self.parts[part], Part::Slot(slot) if self.slots[*slot].tokens().is_some());
+        let before = part.checked_sub(1).map(|before| &self.parts[before]);
+        counts && matches!(before, Some(Part::Literal(literal)) if literal.ends_with(' '))
+    }
+
+    /// The texts of the slots, and why if there are none.
+    fn split(&self, text: &str, tokens: Option<&[&[u8]]>) -> (Split, Option<String>) {
+        let mut strict = Splitter::new(self, text, tokens, false);
+        match strict.run() {
+            Split::No { .. } if strict.unknown.is_some() => {
+                (Splitter::new(self, text, tokens, true).run(), strict.unknown)
+            }
+            split => (split, None),
+        }
+    }
+
+    fn verdict(&self, text: &str, tokens: Option<&[&[u8]]>) -> Verdict {
+        match self.split(text, tokens) {
+            (Split::Found(_), None) => Verdict::Accept,
+            (Split::Found(_), Some(why)) => Verdict::Unknown { why },
+            (Split::No { at, why }, _) => Verdict::Reject { at, why },
+            (Split::TooLong, _) => Verdict::Unknown { why: "the text can be split in too many ways".into() },
+        }
+    }
+
+    /// The language of the parts `range`; `bound` gives the texts of slots that have been decided.
+    fn concat(&self, range: std::ops::Range<usize>, bound: &mut [Option<String>], cx: &CompileCx) -> Result<Language> {
+        let mut languages = Vec::new();
+        let mut part = range.start;
+        while part < range.end {
+            let open = |slot: usize, bound: &[Option<String>]| {
+                bound[slot]
+                    .is_none()
+                    .then(|| self.repeated.iter().find(|(first, _)| *first == self.first[slot]))
+                    .flatten()
+            };
+            let (slot, mut last) = match &self.parts[part] {
+                Part::Slot(slot) if open(*slot, bound).is_some() => (*slot, open(*slot, bound).map_or(part, |r| r.1)),
+                _ => {
+                    languages.push(self.part(part, bound, cx)?);
+                    part += 1;
+                    continue;
+                }
+            };
+            // Widen until no other undecided slot comes again behind the end.
+            let mut at = part;
+            while at < last {
+                if let Part::Slot(other) = &self.parts[at]
+                    && let Some((_, end)) = open(*other, bound)
+                {
+                    last = last.max(*end);
+                }
+                at += 1;
+            }
+            let mut union = Vec::new();
+            for value in self.slots[slot].values().unwrap_or_default() {
+                bound[slot] = Some(value.clone());
+                union.push(self.concat(part..last + 1, bound, cx)?);
+            }
+            bound[slot] = None;
+            languages.push(Language::Union(union));
+            part = last + 1;
+        }
+        Ok(Language::Concat(languages))
+    }
+
+    fn part(&self, part: usize, bound: &[Option<String>], cx: &CompileCx) -> Result<Language> {
+        let slot = match &self.parts[part] {
+            Part::Literal(literal) => {
+                let moved = part + 1 < self.parts.len() && self.leads(part + 1);
+                return Ok(Language::literal(&literal[..literal.len() - usize::from(moved)]));
+            }
+            Part::Slot(slot) => *slot,
+        };
+        let inner = match &bound[slot] {
+            Some(value) => Language::literal(value.as_str()),
+            None => self.slots[slot].language(cx)?,
+        };
+        let slot = &self.slots[slot];
+        let language = match slot.tokens() {
+            None => inner,
+            Some((min, max)) => {
+                let inner =
+                    if self.leads(part) { Language::Concat(vec![Language::literal(" "), inner]) } else { inner };
+                Language::Tokens { inner: Box::new(inner), min, max }
+            }
+        };
+        Ok(language.named(format!("slot `{}`", slot.name)))
+    }
+}
+
+/// A slot that occurs again is described once, or twice alike.
+fn unite(before: &mut SlotSyntax, again: SlotSyntax) -> Result<()> {
+    let same = match (&before.content, &again.content) {
+        (_, Syntax::Free) => true,
+        (Syntax::Free, _) => {
+            before.content = again.content;
+            return Ok(());
+        }
+        (Syntax::Regex(a, _), Syntax::Regex(b, _)) => a == b,
+        (a, b) => a == b,
+    };
+    if same {
+        return Ok(());
+    }
+    Err(Error::input(format!("the slot `{}` is described twice, differently", again.name))
+        .at(again.span)
+        .help(format!("describe it once and write {{{{{}}}}} elsewhere, or give it another name", again.name)))
+}
+
+fn describe(syntax: &SlotSyntax, cx: &BuildCx) -> Result<Slot> {
+    let name = &syntax.name;
+    let mut sizes = cx.sizes.get(name).cloned().unwrap_or_default();
+    let content = match &syntax.content {
+        Syntax::Free => Content::Free,
+        Syntax::Sized(size) => {
+            if sizes.iter().any(|s| s.unit() == size.unit()) {
+                return Err(Error::input(format!("the size of the slot `{name}` is given here and in its table"))
+                    .at(syntax.span.clone())
+                    .help("give it in one of the two places"));
+            }
+            sizes.insert(0, *size);
+            Content::Free
+        }
+        Syntax::Choice(options) => Content::Choice(options.clone()),
+        Syntax::Regex(pattern, at) => Content::Regex(Regex::new(pattern).map_err(|e| e.shifted(*at))?),
+    };
+    let slot = Slot::new(name.clone(), content, sizes, cx.slots.get(name).cloned().unwrap_or_default());
+    if slot.values().is_some_and(<[String]>::is_empty) {
+        return Err(Error::unsatisfiable(format!("no text fits the slot `{name}`: its conditions exclude each other"))
+            .at(syntax.span.clone())
+            .help("loosen the slot's own table, or its choices"));
+    }
+    Ok(slot)
+}
+
+impl Constraint for Template {
+    fn name(&self) -> String {
+        "template".into()
+    }
+
+    fn language(&self, cx: &CompileCx) -> Result<Language> {
+        let only = |slot: &Slot| match slot.values() {
+            Some([value]) => Some(value.clone()),
+            _ => None,
+        };
+        let mut bound: Vec<Option<String>> = self.slots.iter().map(only).collect();
+        self.concat(0..self.parts.len(), &mut bound, cx)
+    }
+
+    fn check(&self, text: &str) -> Verdict {
+        self.verdict(text, None)
+    }
+
+    fn check_tokens(&self, text: &str, tokens: &[&[u8]]) -> Verdict {
+        self.verdict(text, Some(tokens))
+    }
+
+    fn scaffold(&self) -> Option<Scaffold> {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Literal(literal) => ScaffoldPart::Literal(literal.clone()),
+            Part::Slot(slot) => {
+                let slot = &self.slots[*slot];
+                let options = slot.values().unwrap_or_default().to_vec();
+                ScaffoldPart::Slot { name: slot.name.clone(), size: slot.size(), options }
+            }
+        });
+        Some(Scaffold { parts: parts.collect() })
+    }
+
+    fn slots(&self, text: &str) -> Vec<(String, String)> {
+        let (Split::Found(spans), _) = self.split(text, None) else { return Vec::new() };
+        let slot = |(slot, &part): (&Slot, &usize)| (slot.name.clone(), text[spans[part].clone()].to_string());
+        self.slots.iter().zip(&self.first).map(slot).collect()
+    }
+}
+
+/// Literal text with slots: `The {{animal:1-2}} is {{size|small|large}}.`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub struct TemplateKind(pub String);
+
+impl Kind for TemplateKind {
+    const NAME: &'static str = "template";
+
+    fn build(self, cx: &BuildCx) -> Result<BuiltPart> {
+        Ok(BuiltPart::constraint(Template::build(&self.0, cx)?))
+    }
+}

@@ -1,0 +1,165 @@
+//! From a document to a [`Spec`]: every key is used or refused.
+
+use super::{
+    BuildCx, Inputs, Part, Registry, Spec,
+    de::unknown,
+    document::{Document, Entry, Node, Value},
+};
+use crate::{
+    Constraint, Error, Result, Settings,
+    constraints::{Bound, Length, ScaffoldPart, Unit},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+/// Keys of a file that are no kinds.
+pub(crate) const OWN_KEYS: [&str; 8] =
+    ["$schema", "version", "description", "slots", "sampler", "all", "accepts", "rejects"];
+/// Keys of a slot's table that are no kinds: sizes.
+pub(crate) const SIZES: [(&str, Unit); 3] = [("words", Unit::Words), ("chars", Unit::Chars), ("tokens", Unit::Tokens)];
+
+pub(crate) fn read(document: &Document, dir: Option<PathBuf>, registry: &Registry, inputs: &Inputs) -> Result<Spec> {
+    let mut reader = Reader { document, registry, cx: BuildCx { dir, inputs: inputs.clone(), ..BuildCx::default() } };
+    reader.file().map_err(|e| document.blame(e))
+}
+
+struct Reader<'a> {
+    document: &'a Document,
+    registry: &'a Registry,
+    cx: BuildCx,
+}
+
+impl Reader<'_> {
+    fn file(&mut self) -> Result<Spec> {
+        let entries = table(&self.document.root)?;
+        let slots = entries.iter().find(|e| e.key == "slots");
+        if let Some(entry) = slots {
+            self.slots(&entry.node).map_err(|e| e.under("slots"))?;
+        }
+        let mut spec = Spec::new();
+        for entry in entries {
+            self.entry(entry, &mut spec).map_err(|e| e.under(&entry.key))?;
+        }
+        if let Some(entry) = slots {
+            self.slots_exist(&entry.node, &spec).map_err(|e| e.under("slots"))?;
+        }
+        Ok(spec)
+    }
+
+    fn entry(&self, entry: &Entry, spec: &mut Spec) -> Result<()> {
+        let node = &entry.node;
+        match entry.key.as_str() {
+            "slots" => {}
+            "$schema" => drop(value::<String>(node)?),
+            "version" => {
+                if value::<u64>(node)? != 1 {
+                    return Err(Error::unsupported("this version of the format is not known")
+                        .at(node.span.clone())
+                        .help("this program reads `version = 1`"));
+                }
+            }
+            "description" => spec.description = Some(value(node)?),
+            "accepts" => spec.accepts = value(node)?,
+            "rejects" => spec.rejects = value(node)?,
+            "sampler" => spec.settings = value::<Settings>(node)?,
+            "all" => {
+                let Value::Array(items) = &node.value else {
+                    return Err(Error::input(format!("expected a list of tables, found {}", node.describe()))
+                        .at(node.span.clone()));
+                };
+                for (i, item) in items.iter().enumerate() {
+                    self.all_of(item, spec).map_err(|e| e.under(i))?;
+                }
+            }
+            _ => spec.push(self.part(entry, &self.cx, &OWN_KEYS)?),
+        }
+        Ok(())
+    }
+
+    fn all_of(&self, node: &Node, spec: &mut Spec) -> Result<()> {
+        for entry in table(node)? {
+            let part = self.part(entry, &self.cx, &[]).map_err(|e| e.under(&entry.key))?;
+            spec.push(part);
+        }
+        Ok(())
+    }
+
+    fn part(&self, entry: &Entry, cx: &BuildCx, own_keys: &[&'static str]) -> Result<Part> {
+        match self.registry.get(&entry.key) {
+            Some(kind) => (kind.read)(&entry.node, self.document, cx),
+            None => {
+                let known = own_keys.iter().filter(|k| **k != "$schema").copied().chain(self.registry.names());
+                Err(unknown("key", &entry.key, known).at(entry.key_span.clone()))
+            }
+        }
+    }
+
+    fn slots(&mut self, node: &Node) -> Result<()> {
+        for slot in table(node)? {
+            self.slot(&slot.key, &slot.node).map_err(|e| e.under(&slot.key))?;
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, name: &str, node: &Node) -> Result<()> {
+        let (mut sizes, mut constraints) = (Vec::new(), Vec::new());
+        for entry in table(node)? {
+            let read = match SIZES.iter().find(|(key, _)| *key == entry.key) {
+                Some((_, unit)) => size(*unit, &entry.node).map(|size| sizes.push(size)),
+                None => self.slot_part(name, entry).map(|parts| constraints.extend(parts)),
+            };
+            read.map_err(|e| e.under(&entry.key))?;
+        }
+        self.cx.slots.insert(name.to_string(), constraints);
+        self.cx.sizes.insert(name.to_string(), sizes);
+        Ok(())
+    }
+
+    fn slot_part(&self, slot: &str, entry: &Entry) -> Result<Vec<Arc<dyn Constraint>>> {
+        let cx = BuildCx { dir: self.cx.dir.clone(), inputs: self.cx.inputs.clone(), ..BuildCx::default() };
+        let mut spec = Spec::new();
+        spec.push(self.part(entry, &cx, &SIZES.map(|(key, _)| key))?);
+        if spec.guides.is_empty() {
+            return Ok(spec.constraints);
+        }
+        Err(Error::unsupported(format!("`{}` speaks of the whole text, not of one slot", entry.key))
+            .at(entry.key_span.clone())
+            .help(format!("move `{}` out of [slots.{slot}]", entry.key)))
+    }
+
+    /// A table for a slot that no template has would be ignored silently.
+    fn slots_exist(&self, node: &Node, spec: &Spec) -> Result<()> {
+        let scaffolds = spec.constraints.iter().filter_map(|c| c.scaffold());
+        let names: BTreeSet<String> = scaffolds
+            .flat_map(|s| s.parts)
+            .filter_map(|part| match part {
+                ScaffoldPart::Slot { name, .. } => Some(name),
+                ScaffoldPart::Literal(_) => None,
+            })
+            .collect();
+        for slot in table(node)? {
+            if !names.contains(&slot.key) {
+                let error = unknown("slot", &slot.key, names.iter().map(String::as_str));
+                let error = error.at(slot.key_span.clone()).under(&slot.key);
+                return Err(if names.is_empty() { error.help("this file has no template with slots") } else { error });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn size(unit: Unit, node: &Node) -> Result<Length> {
+    let bound = Bound::deserialize(node)?;
+    Length::bound(unit, &bound).map_err(|e| e.replace_span(node.span.clone()))
+}
+
+fn table(node: &Node) -> Result<&[Entry]> {
+    match &node.value {
+        Value::Table(entries) => Ok(entries),
+        _ => Err(Error::input(format!("expected a table, found {}", node.describe())).at(node.span.clone())),
+    }
+}
+
+fn value<T: DeserializeOwned>(node: &Node) -> Result<T> {
+    T::deserialize(node)
+}

@@ -1,0 +1,58 @@
+//! The JSON Schema of the constraint file.
+
+use super::{Registry, read};
+use crate::{Settings, constraints::Bound};
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+impl Registry {
+    /// The JSON Schema (draft 2020-12) of a constraint file that may use these kinds.
+    pub fn json_schema(&self) -> Value {
+        let mut generator = SchemaGenerator::new(SchemaSettings::draft2020_12());
+        let bound = generator.subschema_for::<Bound>();
+        let settings = generator.subschema_for::<Settings>();
+        let kinds: Map<String, Value> =
+            self.iter().map(|(name, kind)| (name.to_string(), (kind.schema)(&mut generator).to_value())).collect();
+        let mut slot = kinds.clone();
+        slot.extend(read::SIZES.map(|(size, _)| (size.to_string(), bound.clone().to_value())));
+        let texts =
+            |description: &str| json!({ "description": description, "type": "array", "items": { "type": "string" } });
+        let mut file = kinds.clone();
+        file.extend([
+            ("$schema".to_string(), json!({ "description": "Where this schema is; for editors.", "type": "string" })),
+            ("version".into(), json!({ "description": "Version of the format.", "const": 1 })),
+            (
+                "description".into(),
+                json!({ "description": "What the file asks for, in a sentence.", "type": "string" }),
+            ),
+            ("accepts".into(), texts("Texts that satisfy the file; `stencil check` tries them.")),
+            ("rejects".into(), texts("Texts that do not satisfy the file; `stencil check` tries them.")),
+            ("sampler".into(), settings.to_value()),
+            (
+                "all".into(),
+                json!({
+                    "description": "More constraints: where a kind is needed twice.",
+                    "type": "array",
+                    "items": { "type": "object", "properties": kinds, "additionalProperties": false },
+                }),
+            ),
+            (
+                "slots".into(),
+                json!({
+                    "description": "Constraints on single slots of the template, by name.",
+                    "type": "object",
+                    "additionalProperties": { "type": "object", "properties": slot, "additionalProperties": false },
+                }),
+            ),
+        ]);
+        json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Stencil constraint file",
+            "description": "What must be true of a text: one key per constraint, all of them hold.",
+            "type": "object",
+            "properties": file,
+            "additionalProperties": false,
+            "$defs": generator.take_definitions(true),
+        })
+    }
+}
