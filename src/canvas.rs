@@ -95,7 +95,7 @@ impl Canvas {
 }
 
 /// A denoiser's input: a prompt, a condition, and the visible tokens (`None` where open).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CanvasView {
     pub prompt: Vec<Token>,
     pub condition: Option<usize>,

@@ -1,4 +1,41 @@
 //! Stencil lays a stencil over a diffusion language model: what the text must be is fixed, the model writes the rest.
+//!
+//! ```text
+//!  template / prompt / constraint file
+//!         │ spec          parse, with spans
+//!         ▼
+//!    Canvas ─────────────► Denoiser::predict ──► Scores (L × V log-probabilities)
+//!      ▲   fixed, held,            models             │ guides      soft: add finite energies
+//!      │   draft, open                                ▼
+//!      │                                         inference          hard: one automaton, exact
+//!      │                                              │             → joint sample, marginals, log Z
+//!      └──────────── commit / reopen ◄── policies ◄───┘             which positions to keep
+//!                                  observers see every step
+//!         ▼
+//!    decode → verify (independent code) → Output { text, slots, report }
+//! ```
+//!
+//! Every output satisfies every hard constraint, within the positions there are: at each step one text is drawn jointly
+//! from the exact constrained distribution of that step, and only parts of it are committed, so the rest can always be
+//! completed.
+//!
+//! ```no_run
+//! use stencil_lm::{Model, Result};
+//!
+//! fn main() -> Result<()> {
+//!     let model = Model::bundled()?;
+//!     let output = model
+//!         .fill("The {{animal:1-2}} is a {{size|small|large}} animal that {{does:2-6}}.")?
+//!         .topic("animal", 2.0)
+//!         .seed(0)
+//!         .run()?;
+//!     println!("{}", output.text);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Read [`Sampler`] first; each stage is a module in the order of the picture. Plugins are traits: [`Constraint`],
+//! [`Guide`], [`Policy`], [`Observer`], [`Denoiser`], and [`spec::Kind`] for what constraint files may name.
 #![forbid(unsafe_code)]
 
 pub mod automata;
@@ -7,8 +44,14 @@ pub mod constraints;
 mod error;
 pub mod guides;
 pub mod inference;
+mod layout;
 pub mod models;
+mod observe;
+mod plan;
 pub mod policies;
+mod report;
+mod request;
+mod sample;
 mod sampler;
 mod scores;
 mod settings;
@@ -22,8 +65,11 @@ pub use constraints::{CompileCx, Constraint, Verdict};
 pub use error::{Error, ErrorKind, Result, Source};
 pub use guides::Guide;
 pub use models::{Denoiser, Model};
+pub use observe::{Event, Observer, Step};
 pub use policies::{Candidate, Moves, Policy, Proposal};
-pub use sampler::{Event, Observer, Step};
+pub use report::{Output, Report};
+pub use request::Request;
+pub use sampler::Sampler;
 pub use scores::Scores;
 pub use settings::{Layout, Settings};
 pub use vocab::{Token, Vocab};

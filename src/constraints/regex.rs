@@ -5,6 +5,7 @@ use crate::{
     Error, Language, Result,
     spec::{BuildCx, Kind, Part},
 };
+use regex_automata::meta;
 use regex_syntax::{
     ast::{self, Ast},
     hir::{Class, Hir, HirKind, Look},
@@ -28,7 +29,7 @@ pub struct Regex {
     /// Without anchors.
     pattern: String,
     hir: Hir,
-    matcher: regex::Regex,
+    matcher: meta::Regex,
 }
 
 impl Regex {
@@ -59,14 +60,17 @@ impl Regex {
         }
         let bare_hir =
             translate(&bare, &ast::parse::Parser::new().parse(&bare).map_err(|e| syntax_error(e.kind(), e.span()))?)?;
-        // Written out from the parsed form: flags and comments in the pattern cannot leak into the anchors.
+        // From the parsed form: flags and comments in the pattern cannot leak into the anchors, and writing it out
+        // again could change it (the printer turns an optional repetition into a lazy one).
         let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
-        let matcher =
-            regex::RegexBuilder::new(&whole.to_string()).size_limit(SIZE_LIMIT).build().map_err(|e| match e {
-                regex::Error::CompiledTooBig(_) => Error::too_large("this regex needs too much memory")
+        let matcher = meta::Regex::builder()
+            .configure(meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT)))
+            .build_from_hir(&whole)
+            .map_err(|e| match e.size_limit() {
+                Some(_) => Error::too_large("this regex needs too much memory")
                     .at(0..pattern.len())
                     .help("use smaller repetitions: they multiply where they are nested"),
-                e => Error::input(e.to_string()).at(0..pattern.len()),
+                None => Error::input(e.to_string()).at(0..pattern.len()),
             })?;
         Ok(Self { pattern: bare, hir: bare_hir, matcher })
     }

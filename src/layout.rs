@@ -1,0 +1,295 @@
+//! Where the text's parts stand: how many positions there are, and which hold a template's literals.
+
+use crate::{
+    Canvas, CanvasView, Cell, Constraint, Error, Layout, Model, Result, Settings, Token, Vocab,
+    constraints::{Scaffold, ScaffoldPart, SlotSize},
+    inference::{self, Options},
+    plan::Plan,
+    sampler::forward,
+};
+use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A canvas to start from, and what finding it cost.
+#[derive(Clone)]
+pub(crate) struct Draft {
+    pub canvas: Canvas,
+    pub nfe: usize,
+    pub constraint_time: Duration,
+}
+
+/// Layouts that are scored before one is pinned.
+const CANDIDATES: usize = 16;
+/// Positions for a text whose length nothing tells.
+const FREE_LEN: usize = 32;
+
+/// One canvas per seed.
+///
+/// # Errors
+/// Unsatisfiable within the positions there are.
+pub(crate) fn canvases(
+    model: &Model,
+    plan: &Plan,
+    constraints: &[Arc<dyn Constraint>],
+    settings: &Settings,
+    prompt: Vec<Token>,
+    seeds: &[u64],
+) -> Result<Vec<Draft>> {
+    let room = room(model, plan, settings, prompt.len())?;
+    let scaffolds: Vec<Scaffold> = constraints.iter().filter_map(|c| c.scaffold()).collect();
+    if let ([scaffold], Layout::Pinned) = (&scaffolds[..], settings.layout.unwrap_or(DEFAULT_LAYOUT)) {
+        let pinned = Pinned { model, plan, room, len: settings.len, prompt: &prompt };
+        let found = pinned.search(scaffold, seeds)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    let len = floating_len(plan, settings, room)?;
+    let canvas = Canvas::open(len).with_prompt(prompt);
+    Ok(vec![Draft { canvas, nfe: 0, constraint_time: Duration::ZERO }; seeds.len()])
+}
+
+/// What the measurements in `docs/layouts.md` speak for.
+const DEFAULT_LAYOUT: Layout = Layout::Pinned;
+
+/// The most positions an answer may have.
+fn room(model: &Model, plan: &Plan, settings: &Settings, prompt: usize) -> Result<usize> {
+    let denoiser = model.denoiser();
+    let max = denoiser.max_len().saturating_sub(prompt);
+    if max == 0 {
+        return Err(Error::input(format!(
+            "the prompt has {prompt} tokens, but {} holds {} in all",
+            denoiser.name(),
+            denoiser.max_len()
+        ))
+        .help("shorten the prompt"));
+    }
+    if let Some(len) = settings.len.filter(|&len| len > max) {
+        return Err(Error::input(format!("{len} positions are more than {} holds: {max}", denoiser.name()))
+            .help(format!("give a length of at most {max} tokens")));
+    }
+    let room = settings.len.unwrap_or(max);
+    if plan.shortest > room {
+        let error = Error::unsatisfiable(format!(
+            "the shortest text that satisfies the constraints needs {} tokens, but there are {room} positions",
+            plan.shortest
+        ));
+        return Err(match settings.len {
+            Some(_) if plan.shortest <= max => error.help(format!("give at least `--len {}`", plan.shortest)),
+            _ => error.help(format!("{} holds {max} positions at most: relax the constraints", denoiser.name())),
+        });
+    }
+    Ok(room)
+}
+
+/// Positions of a canvas on which everything floats.
+fn floating_len(plan: &Plan, settings: &Settings, room: usize) -> Result<usize> {
+    let len = match settings.len {
+        Some(len) => len,
+        None => {
+            let longest = plan.longest;
+            room.min(longest).min(FREE_LEN.max(plan.shortest + plan.shortest / 2)).max(1)
+        }
+    };
+    let feasible = |len: usize| plan.reach(&vec![None; len]).is_some();
+    if feasible(len) {
+        return Ok(len);
+    }
+    let other = if settings.len.is_none() { (1..=room).find(|&l| l > len && feasible(l)) } else { None };
+    let fits = || (1..=room.max(len)).rev().find(|&l| feasible(l));
+    other.ok_or_else(|| {
+        let error = Error::unsatisfiable(format!("no text that satisfies the constraints fills {len} positions"));
+        match fits() {
+            Some(l) => error.help(format!("`--len {l}` can be filled")),
+            None => error.help(format!("the longest canvas here has {room} positions: relax the constraints")),
+        }
+    })
+}
+
+/// Layouts with literals at known positions.
+struct Pinned<'a> {
+    model: &'a Model,
+    plan: &'a Plan,
+    room: usize,
+    len: Option<usize>,
+    prompt: &'a [Token],
+}
+
+/// A part with its tokens, or with the numbers of tokens it may have.
+enum Span {
+    Literal(Vec<Token>),
+    Slot(Vec<usize>),
+}
+
+impl Pinned<'_> {
+    /// Scores candidate layouts in one batched forward and gives each seed one, better ones more often.
+    /// Empty where no candidate is feasible.
+    fn search(&self, scaffold: &Scaffold, seeds: &[u64]) -> Result<Vec<Draft>> {
+        let started = Instant::now();
+        let denoiser = self.model.denoiser();
+        let spans = spans(scaffold, denoiser.vocab(), self.room)?;
+        let mut canvases: Vec<Canvas> = Vec::new();
+        for lengths in combinations(&spans) {
+            if canvases.len() == CANDIDATES {
+                break;
+            }
+            if let Some(canvas) = self.canvas(&spans, &lengths)
+                && self.plan.reach(&canvas.decided()).is_some()
+            {
+                canvases.push(canvas);
+            }
+        }
+        let draft = |canvas: &Canvas, nfe, constraint_time| Draft { canvas: canvas.clone(), nfe, constraint_time };
+        if let [] | [_] = canvases[..] {
+            return Ok(canvases.first().map(|c| vec![draft(c, 0, started.elapsed()); seeds.len()]).unwrap_or_default());
+        }
+        let mut searching = started.elapsed();
+        let views: Vec<CanvasView> = canvases.iter().map(Canvas::view).collect();
+        let predictions = forward(denoiser, &views)?;
+        let started = Instant::now();
+        let mut scores = Vec::new();
+        for (canvas, prediction) in canvases.iter().zip(&predictions) {
+            let decided = canvas.decided();
+            let reach = self.plan.reach(&decided).ok_or_else(|| Error::unsatisfiable("a layout lost its texts"))?;
+            let posterior = inference::infer(&reach, prediction, &Options::default())?;
+            let best = posterior.map();
+            let open: Vec<usize> = canvas.undecided().collect();
+            let log_prob: f64 =
+                open.iter().map(|&i| f64::from(posterior.prob(i, best[i]).max(f32::MIN_POSITIVE)).ln()).sum();
+            scores.push((log_prob + posterior.log_z()) / open.len().max(1) as f64);
+        }
+        searching += started.elapsed();
+        Ok(seeds.iter().map(|&seed| draft(&canvases[pick(&scores, seed)], canvases.len(), searching)).collect())
+    }
+
+    /// The canvas of one choice of slot lengths; what follows the text is padding.
+    fn canvas(&self, spans: &[Span], lengths: &[usize]) -> Option<Canvas> {
+        let vocab = self.model.denoiser().vocab();
+        let mut cells = Vec::new();
+        let mut slots = lengths.iter();
+        for span in spans {
+            match span {
+                Span::Literal(tokens) => cells.extend(tokens.iter().map(|&t| Cell::Fixed(t))),
+                Span::Slot(_) => cells.extend(std::iter::repeat_n(Cell::Open, *slots.next()?)),
+            }
+        }
+        let len = match (self.len, vocab.eos()) {
+            (Some(len), _) => len,
+            (None, Some(_)) => (cells.len() + 1).min(self.room),
+            (None, None) => cells.len(),
+        };
+        if cells.len() > len || len == 0 || (cells.len() < len && vocab.eos().is_none()) {
+            return None;
+        }
+        let mut canvas = Canvas::open(len).with_prompt(self.prompt.to_vec());
+        let tail = vocab.eos().map(|eos| (cells.len()..len, eos));
+        for (pos, cell) in cells.into_iter().enumerate() {
+            canvas.set(pos, cell);
+        }
+        if let Some((tail, eos)) = tail {
+            let pad = vocab.pad().unwrap_or(eos);
+            let first = tail.start;
+            tail.for_each(|pos| canvas.set(pos, Cell::Fixed(if pos == first { eos } else { pad })));
+        }
+        Some(canvas)
+    }
+}
+
+/// Draws an index, better scores more often: a layout one nat per position better is e⁸ times as likely.
+fn pick(scores: &[f64], seed: u64) -> usize {
+    const SHARPNESS: f64 = 8.0;
+    let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = scores.iter().map(|s| (SHARPNESS * (s - best)).exp()).collect();
+    let mut left = ChaCha8Rng::seed_from_u64(seed ^ 0x1a70).random::<f64>() * weights.iter().sum::<f64>();
+    weights
+        .iter()
+        .position(|w| {
+            left -= w;
+            left < 0.0
+        })
+        .unwrap_or(0)
+}
+
+/// Tokens of the literals, lengths of the slots. A space before a slot belongs to the slot's tokens, as tokenizers
+/// put it at the head of a word; not before slots counted in tokens, which begin at a token boundary.
+fn spans(scaffold: &Scaffold, vocab: &Vocab, room: usize) -> Result<Vec<Span>> {
+    let mut spans = Vec::new();
+    let mut lead = "";
+    for (i, part) in scaffold.parts.iter().enumerate() {
+        match part {
+            ScaffoldPart::Literal(text) => {
+                let shifts = match scaffold.parts.get(i + 1) {
+                    Some(ScaffoldPart::Slot { size, .. }) => !matches!(size, SlotSize::Tokens(..)),
+                    _ => false,
+                };
+                let kept = if shifts { text.strip_suffix(' ').unwrap_or(text) } else { text };
+                lead = &text[kept.len()..];
+                if !kept.is_empty() {
+                    spans.push(Span::Literal(vocab.encode(kept)?));
+                }
+            }
+            ScaffoldPart::Slot { size, options, .. } => {
+                spans.push(Span::Slot(slot_lengths(*size, options, lead, vocab, room)));
+                lead = "";
+            }
+        }
+    }
+    Ok(spans)
+}
+
+/// Numbers of tokens worth trying for a slot.
+fn slot_lengths(size: SlotSize, options: &[String], lead: &str, vocab: &Vocab, room: usize) -> Vec<usize> {
+    if !options.is_empty() {
+        let lengths: BTreeSet<usize> =
+            options.iter().filter_map(|o| vocab.encode(&format!("{lead}{o}")).ok()).map(|t| t.len()).collect();
+        return lengths.into_iter().collect();
+    }
+    let (min, max) = match size {
+        SlotSize::Free => (1, 10),
+        SlotSize::Words(a, b) => (a, b.saturating_mul(2)),
+        SlotSize::Chars(a, b) => (a.div_ceil(6).max(1), b.div_ceil(2).max(1)),
+        SlotSize::Tokens(a, b) => (a, b),
+    };
+    let max = max.min(room).max(min);
+    // Evenly spaced, eight at most: each slot multiplies the number of layouts.
+    let count = (max - min + 1).min(8);
+    (0..count).map(|i| min + i * (max - min) / (count - 1).max(1)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Choices of slot lengths: all of them where they are few, a fixed shuffle of some where they are many.
+fn combinations(spans: &[Span]) -> Vec<Vec<usize>> {
+    const MOST: usize = 4 * CANDIDATES;
+    let slots: Vec<&Vec<usize>> = spans
+        .iter()
+        .filter_map(|s| match s {
+            Span::Slot(lengths) => Some(lengths),
+            Span::Literal(_) => None,
+        })
+        .collect();
+    let total = slots.iter().try_fold(1usize, |n, lengths| n.checked_mul(lengths.len())).unwrap_or(usize::MAX);
+    let mut rng = ChaCha8Rng::seed_from_u64(0x1a70);
+    let nth = |mut code: usize| -> Vec<usize> {
+        slots
+            .iter()
+            .map(|lengths| {
+                let length = lengths[code % lengths.len()];
+                code /= lengths.len();
+                length
+            })
+            .collect()
+    };
+    if total <= MOST {
+        let mut all: Vec<Vec<usize>> = (0..total).map(nth).collect();
+        all.shuffle(&mut rng);
+        return all;
+    }
+    let mut some: Vec<Vec<usize>> =
+        (0..MOST).map(|_| slots.iter().map(|lengths| lengths[rng.random_range(0..lengths.len())]).collect()).collect();
+    some.dedup();
+    some
+}

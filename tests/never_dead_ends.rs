@@ -1,0 +1,169 @@
+//! The canvas can always be completed: whatever the constraint, the scores, the policy, the order of commits and the
+//! remasking, every run ends with a verified text and never starts over.
+
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use stencil_lm::{
+    CanvasView, Cell, Denoiser, Layout, Model, Moves, Policy, Pos, Proposal, Result, Sampler, Scores, Settings, Source,
+    Step, Token, Vocab,
+    models::{Chain, Oracle},
+    spec::{Inputs, Spec},
+};
+
+/// Letters, digits, punctuation, overlapping words with and without spaces, whole and broken multi-byte characters.
+fn vocab() -> Vocab {
+    let words =
+        ["the", " the", " river", "riv", "er", " a", " cat", "cat", "s", " is", " small", "é", " é", "ab", "ba"];
+    let mut tokens: Vec<Option<Vec<u8>>> = words.iter().map(|w| Some(w.as_bytes().to_vec())).collect();
+    tokens.extend((b'a'..=b'z').chain(b'0'..=b'9').chain(*b" .,-:@{}\"\nTA").map(|b| Some(vec![b])));
+    tokens.extend([Some(vec![0xE2]), Some(vec![0x82]), Some(vec![0xAC]), Some("€5".into())]);
+    tokens.extend([None, None, None]); // end, padding, a special token that must never appear
+    let n = tokens.len() as Token;
+    Vocab::from_bytes(tokens, Some(n - 3), Some(n - 2))
+}
+
+/// Scores that mean nothing, and now and then rule out almost everything.
+struct Noise(Vocab);
+
+impl Denoiser for Noise {
+    fn name(&self) -> &str {
+        "noise"
+    }
+    fn vocab(&self) -> &Vocab {
+        &self.0
+    }
+    fn max_len(&self) -> usize {
+        64
+    }
+    fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
+        let score = |view: &CanvasView| {
+            let seed = view.tokens.iter().fold(view.tokens.len() as u64, |h, t| {
+                h.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ t.map_or(7, |t| t as u64 + 11)
+            });
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let spread: f32 = *[0.1, 3.0, 30.0, 3000.0].choose(&mut rng).unwrap();
+            let value = |_| if rng.random_bool(0.05) { f32::NEG_INFINITY } else { rng.random_range(-spread..=spread) };
+            Scores::new(self.0.len(), (0..view.tokens.len() * self.0.len()).map(value).collect())
+        };
+        views.iter().map(score).collect()
+    }
+}
+
+/// Commits and reopens at random.
+struct Whim(u64);
+
+impl Policy for Whim {
+    fn reopen(&mut self, step: &Step) -> Vec<Pos> {
+        let mut rng = step.rng(self.0);
+        let held = step.canvas.cells().iter().enumerate().filter(|(_, c)| matches!(c, Cell::Held { .. }));
+        held.filter(|_| rng.random_bool(0.2)).map(|(pos, _)| pos).collect()
+    }
+    fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
+        let mut rng = step.rng(self.0 ^ 1);
+        let share: f64 = rng.random();
+        Ok(Moves::commit(proposal.candidates.iter().map(|c| c.pos).filter(|_| rng.random_bool(share))))
+    }
+}
+
+fn expression(rng: &mut ChaCha8Rng, depth: usize) -> String {
+    let leaves = ["a", "ab", "ba", "the", "[a-z]", "[0-9]{2}", "\\w", "€", "é", ".", " ", "[^a]", "cat"];
+    if depth == 0 {
+        return (*leaves.choose(rng).unwrap()).to_string();
+    }
+    let mut sub = || expression(rng, depth - 1);
+    let (x, y) = (sub(), sub());
+    match rng.random_range(0..6) {
+        0 => format!("(?:{x}|{y})"),
+        1 => format!("(?:{x})*"),
+        2 => format!("(?:{x})?{y}"),
+        3 => format!("(?:{x}){{1,{}}}", rng.random_range(1..4)),
+        _ => format!("{x}{y}"),
+    }
+}
+
+fn random_spec(rng: &mut ChaCha8Rng) -> Result<Spec> {
+    let template = |spec: Spec, text: &str| spec.template(&Source::new("template", text), &Inputs::default());
+    let words = ["the", "cat", "river", "a", "is"];
+    let mut spec = match rng.random_range(0..8) {
+        0 => Spec::new(),
+        1 => template(Spec::new(), "the {{a:1-2}} is {{b|small|a cat|the river}}.")?,
+        2 => template(Spec::new(), "{{x}}, {{y~/[a-z]+\\d?/}} {{}}")?,
+        3 => template(Spec::new(), "é {{c:2-5 chars}}-{{d:1-2 tokens}}.")?,
+        4 => Spec::new().choice(["the cat", "a river is small", "€5"])?,
+        _ => {
+            let depth = rng.random_range(1..4);
+            Spec::new().regex(&expression(rng, depth))?
+        }
+    };
+    if rng.random_bool(0.25) {
+        spec = spec.contains([*words.choose(rng).unwrap()])?;
+    }
+    if rng.random_bool(0.25) {
+        spec = spec.excludes([*words.choose(rng).unwrap()])?;
+    }
+    if rng.random_bool(0.25) {
+        spec = spec.length(["1-6w", "3-30c", "2-9t", "4t"].choose(rng).unwrap())?;
+    }
+    if rng.random_bool(0.1) {
+        spec = spec.prefix(["t", "a", "é"].choose(rng).unwrap().to_string());
+    }
+    if rng.random_bool(0.1) {
+        spec = spec.suffix([".", "s", "a"].choose(rng).unwrap().to_string());
+    }
+    Ok(spec)
+}
+
+fn random_settings(rng: &mut ChaCha8Rng) -> Settings {
+    let names = stencil_lm::policies::NAMES;
+    Settings {
+        steps: rng.random_bool(0.7).then(|| rng.random_range(1..12)),
+        len: rng.random_bool(0.5).then(|| rng.random_range(3..20)),
+        policy: Some(names.choose(rng).unwrap().0.to_string()),
+        temperature: Some(*[0.0, 0.5, 1.0, 3.0].choose(rng).unwrap()),
+        top_k: rng.random_bool(0.2).then(|| rng.random_range(1..5)),
+        top_p: rng.random_bool(0.2).then(|| rng.random_range(0.1..1.0)),
+        seed: Some(rng.random()),
+        layout: Some(*[Layout::Floating, Layout::Pinned].choose(rng).unwrap()),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn ten_thousand_random_runs_end_verified() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2024);
+    let vocab = vocab();
+    let texts: Vec<Vec<Token>> = ["the cat is small.", "a river is a river.", "cats, ab ba €5."]
+        .iter()
+        .map(|t| vocab.encode(t).unwrap())
+        .collect();
+    let chain = Chain::fit(&vocab, texts.iter().map(|t| &t[..]), 0.01).unwrap();
+    let oracle = Model::new(Oracle::new(vocab.clone(), chain).unwrap());
+    let noise = Model::new(Noise(vocab));
+    let (mut finished, mut refused) = (0, 0);
+    while finished < 10_000 {
+        let spec = random_spec(&mut rng).unwrap();
+        let settings = random_settings(&mut rng);
+        let about = format!("{:?} {settings:?}", spec.description);
+        let model = if rng.random_bool(0.15) { &oracle } else { &noise };
+        let mut sampler = Sampler::new(model).spec(&spec).settings(settings).count(rng.random_range(1..4));
+        if rng.random_bool(0.4) {
+            let seed = rng.random();
+            sampler = sampler.policy(move || Whim(seed));
+        }
+        match sampler.run() {
+            Ok(outputs) => {
+                for output in outputs {
+                    assert!(output.report.verified, "{about}: {:?} {:?}", output.text, output.report);
+                    finished += 1;
+                }
+            }
+            // Contradictions and too few positions are told before the first step, never later.
+            Err(e) if e.is_unsatisfiable() => {
+                assert!(!e.message().contains("cannot be completed"), "{about}: {e:?}");
+                refused += 1;
+            }
+            Err(e) => panic!("{about}: {e:?}"),
+        }
+    }
+    assert!(refused < finished, "{refused} of {finished} were refused: the cases are too narrow");
+}
