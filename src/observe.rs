@@ -54,6 +54,8 @@ pub enum Event<'a> {
         /// log of the model's mass on the constraint at this step, in nats.
         log_z: f64,
         exact: bool,
+        /// Forwards of the denoiser that this sample needed so far.
+        nfe: usize,
     },
     /// The text is complete.
     End { sample: usize, text: &'a str, verified: bool },

@@ -187,6 +187,7 @@ impl Sample {
             candidates: &self.last.candidates,
             log_z: self.last.log_z,
             exact: true,
+            nfe: self.nfe,
         }
     }
 
