@@ -97,7 +97,7 @@ impl Topics {
             .collect();
         let log_prior: Vec<f32> =
             tensor("log_prior")?.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        if labels.is_empty() || log_prior.len() != labels.len() || weights.len() % labels.len() != 0 {
+        if labels.is_empty() || log_prior.len() != labels.len() || !weights.len().is_multiple_of(labels.len()) {
             return Err(Error::model("the topic statistics have the wrong shape"));
         }
         Ok(Self { vocab: weights.len() / labels.len(), labels, log_prior, weights })
