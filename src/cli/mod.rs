@@ -1,8 +1,27 @@
 //! The command line, one file per command.
 
+mod args;
+mod check;
+mod check_jsonl;
 mod completions;
+mod doctor;
+mod fill;
+mod frame;
+mod generate;
+mod input;
+mod interrupt;
 mod man;
+mod models;
+mod paint;
+mod progress;
+mod result;
+mod run;
+mod schema;
 mod sink;
+mod terminal;
+mod trace;
+mod train;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,8 +41,8 @@ use stencil_lm::Result;
   stencil run --regex '[A-Z][a-z ]{10,60}\\.' --topic food -n 3
   stencil check my-constraints.toml
 
-Exit status: 0 all verified, 1 an output failed verification, 2 usage, input or I/O error,
-3 the constraints cannot be satisfied, 130 interrupted."
+Exit status: 0 all verified; 1 an output failed verification; 2 usage, input
+or I/O error; 3 the constraints cannot be satisfied; 130 interrupted."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -32,6 +51,20 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Fill the slots of a template
+    Fill(fill::Fill),
+    /// Write text under constraints
+    Run(run::Run),
+    /// Check constraint files, or whether a text satisfies them
+    Check(check::Check),
+    /// Train a model
+    Train(train::Train),
+    /// Show what a model knows
+    Models(models::Models),
+    /// Print the JSON Schema of constraint files
+    Schema(schema::Schema),
+    /// Look whether everything works on this machine
+    Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     Completions(completions::Completions),
     /// Print a manual page
@@ -39,19 +72,22 @@ enum Command {
 }
 
 /// How a command that did its work ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     Good,
     /// An output failed verification, or an example was decided wrongly.
     Unverified,
+    /// Errors were reported on the way; with their exit status.
+    Failed(u8),
 }
 
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
-        match status {
-            Status::Good => ExitCode::SUCCESS,
-            Status::Unverified => ExitCode::from(1),
-        }
+        ExitCode::from(match status {
+            Status::Good => 0,
+            Status::Unverified => 1,
+            Status::Failed(code) => code,
+        })
     }
 }
 
@@ -59,7 +95,8 @@ pub fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("{}", error.report());
+            let report = error.report();
+            eprintln!("{}", if error.is_interrupted() { report.trim_start_matches("error: ") } else { &report });
             ExitCode::from(error.exit_code())
         }
     }
@@ -68,6 +105,13 @@ pub fn main() -> ExitCode {
 impl Cli {
     fn run(self) -> Result<Status> {
         match self.command {
+            Command::Fill(command) => command.run(),
+            Command::Run(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Train(command) => command.run(),
+            Command::Models(command) => command.run(),
+            Command::Schema(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
         }

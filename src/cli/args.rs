@@ -1,0 +1,231 @@
+//! The flags that `fill` and `run` share. One definition per flag gives parsing, help, man page and completions.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use stencil_lm::{Layout, Settings};
+
+/// Everything `fill` and `run` have in common.
+#[derive(Debug, Args)]
+pub struct Shared {
+    /// Directory of the model [default: the bundled model]
+    #[arg(short, long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub constraints: Constraints,
+    #[command(flatten)]
+    pub guidance: Guidance,
+    #[command(flatten)]
+    pub sampling: Sampling,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What must be true of the text. All of it holds at once.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Constraints (all of them hold)")]
+pub struct Constraints {
+    /// A constraint file, TOML or JSON; may be repeated
+    #[arg(short = 'c', long = "constraints", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The whole text matches this expression, e.g. '[A-Z][a-z]+ \d{1,3}'
+    #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
+    pub regex: Vec<String>,
+    /// The text is one of these; `\,` is a comma
+    #[arg(long, value_name = "A,B,..", value_parser = words, allow_hyphen_values = true)]
+    pub choice: Option<Words>,
+    /// Words that must occur
+    #[arg(long, value_name = "W,..", value_parser = words, allow_hyphen_values = true)]
+    pub contains: Vec<Words>,
+    /// Words that must not occur
+    #[arg(long, value_name = "W,..", value_parser = words, allow_hyphen_values = true)]
+    pub excludes: Vec<Words>,
+    /// How long the text is: 5-20w words, 10-80c characters, 4t tokens
+    #[arg(long, value_name = "RANGE")]
+    pub length: Option<String>,
+    /// The text begins with this
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prefix: Option<String>,
+    /// The text ends with this
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub suffix: Option<String>,
+    /// Value of the template's $NAME; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+}
+
+/// What should be true of the text: moves probability, forbids nothing.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Guidance (preferences, not promises)")]
+pub struct Guidance {
+    /// Write about this; a negative scale writes about anything else, e.g. food=2, animal=-1
+    #[arg(long, value_name = "LABEL[=SCALE]", value_parser = label)]
+    pub topic: Vec<(String, Option<f32>)>,
+    /// Make a word likelier (cat=2) or less likely (cat=-2), in nats; may be repeated
+    #[arg(long, value_name = "WORD=NATS", value_parser = weight)]
+    pub bias: Vec<(String, f32)>,
+    /// Classifier-free guidance towards a label the model was trained with
+    #[arg(long, value_name = "LABEL[=SCALE]", value_parser = label)]
+    pub cfg: Option<(String, Option<f32>)>,
+}
+
+/// How to sample.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sampling")]
+pub struct Sampling {
+    /// Refinement steps, one forward each
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Positions there are for the text, in tokens
+    #[arg(long, value_name = "TOKENS")]
+    pub len: Option<usize>,
+    /// Which positions to write first: confidence, margin, entropy, random, sequential, threshold, entropy_bound,
+    /// spread, remdm
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// 0 writes the likeliest text of each step, 1 samples what the model believes
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f32>,
+    /// Only the K likeliest legal tokens of each position
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Only the likeliest legal tokens that hold this much probability
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f32>,
+    /// Policy `threshold`: write everything at least this probable
+    #[arg(long, value_name = "P")]
+    pub threshold: Option<f32>,
+    /// Policy `entropy_bound`: joint uncertainty to accept in one step, in nats
+    #[arg(long, value_name = "NATS")]
+    pub entropy_bound: Option<f32>,
+    /// Policy `remdm`: probability of taking a written token back, per step
+    #[arg(long, value_name = "P")]
+    pub eta: Option<f32>,
+    /// How slots get their positions
+    #[arg(long, value_name = "HOW")]
+    pub layout: Option<LayoutName>,
+    /// The same seed gives the same text
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Samples to write
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub count: u64,
+}
+
+impl Sampling {
+    pub fn settings(&self) -> Settings {
+        Settings {
+            steps: self.steps,
+            len: self.len,
+            policy: self.policy.clone(),
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            seed: self.seed,
+            threshold: self.threshold,
+            entropy_bound: self.entropy_bound,
+            eta: self.eta,
+            layout: self.layout.map(LayoutName::layout),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LayoutName {
+    /// Literals may stand anywhere
+    Floating,
+    /// Slot lengths are chosen first
+    Pinned,
+}
+
+impl LayoutName {
+    fn layout(self) -> Layout {
+        match self {
+            Self::Floating => Layout::Floating,
+            Self::Pinned => Layout::Pinned,
+        }
+    }
+}
+
+/// Where the result goes, and what else is shown.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Draw the refinement on the terminal while it happens
+    #[arg(long, value_name = "SPEED", num_args = 0..=1, require_equals = true, default_missing_value = "normal")]
+    pub watch: Option<Speed>,
+    /// One JSON object per sample and line
+    #[arg(long)]
+    pub json: bool,
+    /// Record every step as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Write the result here, whole or not at all
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// No progress, no warnings
+    #[arg(short, long, conflicts_with = "watch")]
+    pub quiet: bool,
+}
+
+/// How long a frame of `--watch` stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Speed {
+    /// So that each step can be read
+    Slow,
+    /// The whole refinement in a few seconds
+    Normal,
+    /// As fast as the model writes
+    Fast,
+}
+
+/// A list given in one flag.
+#[derive(Debug, Clone)]
+pub struct Words(pub Vec<String>);
+
+/// Splits at commas that no backslash stands before.
+fn words(value: &str) -> Result<Words, String> {
+    let mut words = vec![String::new()];
+    let mut chars = value.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, words.last_mut()) {
+            (',', _) => words.push(String::new()),
+            ('\\', Some(word)) if chars.peek() == Some(&',') => word.extend(chars.next()),
+            (c, Some(word)) => word.push(c),
+            (_, None) => {}
+        }
+    }
+    match words.iter().any(String::is_empty) {
+        true => Err("an entry is empty; entries are separated by commas".into()),
+        false => Ok(Words(words)),
+    }
+}
+
+pub fn pair(value: &str) -> Result<(String, String), String> {
+    match value.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.trim_start_matches('$').into(), value.into())),
+        _ => Err("write NAME=VALUE".into()),
+    }
+}
+
+fn number(text: &str) -> Result<f32, String> {
+    match text.trim().parse::<f32>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err(format!("{text:?} is not a number")),
+    }
+}
+
+fn label(value: &str) -> Result<(String, Option<f32>), String> {
+    match value.rsplit_once('=') {
+        Some(("", _)) => Err("write LABEL or LABEL=SCALE".into()),
+        Some((label, scale)) => Ok((label.into(), Some(number(scale)?))),
+        None if value.is_empty() => Err("the label is empty".into()),
+        None => Ok((value.into(), None)),
+    }
+}
+
+fn weight(value: &str) -> Result<(String, f32), String> {
+    match value.rsplit_once('=') {
+        Some((word, weight)) if !word.is_empty() => Ok((word.into(), number(weight)?)),
+        _ => Err("write WORD=NATS, e.g. cat=2 or cat=-2".into()),
+    }
+}

@@ -1,0 +1,176 @@
+//! `stencil check`: are constraint files right, and does a text satisfy them?
+
+use super::{Status, check_jsonl, input, sink};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use stencil_lm::{
+    CompileCx, Error, Language, Result, Source, Verdict, Vocab,
+    automata::{Dfa, Limits},
+    spec::{Inputs, Registry, Spec},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stencil check constraints/*.toml
+  stencil check my-constraints.toml --text 'The owl is a small animal.'
+  printf '%s\\n' '{\"id\": 1, \"constraint\": {\"regex\": \"a+\"}, \"text\": \"aab\"}' | stencil check --jsonl
+
+Exit status: 0 all good; 1 an example is decided wrongly, or the text is
+rejected; 2 a file is faulty; 3 no text satisfies a file.
+With --jsonl: 0, whatever the answers are.")]
+pub struct Check {
+    /// Constraint files, TOML or JSON; - reads standard input
+    #[arg(required_unless_present = "jsonl")]
+    files: Vec<PathBuf>,
+    /// Does this text satisfy all the files? - reads standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    text: Option<String>,
+    /// Value of the templates' $NAME; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::args::pair)]
+    set: Vec<(String, String)>,
+    /// Answer questions on standard input, JSON lines: {"id", "constraint", "text"}
+    #[arg(long, conflicts_with_all = ["files", "text", "set"])]
+    jsonl: bool,
+}
+
+impl Check {
+    pub fn run(self) -> Result<Status> {
+        if self.jsonl {
+            return check_jsonl::run();
+        }
+        let inputs: Inputs = self.set.iter().cloned().collect();
+        match &self.text {
+            Some(text) => self.text(text, &inputs),
+            None => self.lint(&inputs),
+        }
+    }
+
+    /// Does the text satisfy all files?
+    fn text(&self, text: &str, inputs: &Inputs) -> Result<Status> {
+        let text = match text {
+            "-" => input::stdin()?,
+            text => Source::new("text", text),
+        };
+        let registry = Registry::builtin();
+        for file in &self.files {
+            let spec = input::spec(file, &registry, inputs)?;
+            match spec.check(&text.text) {
+                Verdict::Accept => {}
+                Verdict::Reject { at, why } => {
+                    let place = Error::input(why).at(at..at).in_source(&text).report();
+                    let place = place.trim_start_matches("error: ");
+                    sink::print(&format!("rejected by {}: {place}\n", file.display()))?;
+                    return Ok(Status::Unverified);
+                }
+                Verdict::Unknown { why } => {
+                    return Err(Error::unsupported(format!("{} cannot be decided: {why}", file.display())));
+                }
+            }
+        }
+        inputs.all_used()?;
+        sink::print("accepted\n")?;
+        Ok(Status::Good)
+    }
+
+    /// A line per file; a faulty file does not keep the others from being looked at.
+    fn lint(&self, inputs: &Inputs) -> Result<Status> {
+        let registry = Registry::builtin();
+        let mut status = Status::Good;
+        for file in &self.files {
+            let outcome = match input::spec(file, &registry, inputs)
+                .and_then(|spec| lint(&spec).map_err(|e| e.context(file.display())))
+            {
+                Ok(findings) => findings.print(file)?,
+                Err(error) => {
+                    eprintln!("{}", error.report());
+                    sink::print(&format!("{}: faulty\n", file.display()))?;
+                    Status::Failed(error.exit_code())
+                }
+            };
+            status = status.max(outcome);
+        }
+        if status == Status::Good {
+            inputs.all_used()?;
+        }
+        Ok(status)
+    }
+}
+
+/// What is known of a file that could be read.
+struct Findings {
+    accepted: usize,
+    rejected: usize,
+    /// Examples that are decided wrongly, and why.
+    wrong: Vec<String>,
+    states: usize,
+    /// A shortest text that satisfies it.
+    shortest: String,
+}
+
+/// Tries the examples on both engines: the one that constrains and the one that verifies.
+fn lint(spec: &Spec) -> Result<Findings> {
+    let dfa = compile(spec)?;
+    let shortest = dfa.shortest().ok_or_else(|| {
+        Error::unsatisfiable("no text satisfies all the constraints").help("relax or leave out one of them")
+    })?;
+    let mut wrong = Vec::new();
+    for (i, text) in spec.accepts.iter().enumerate() {
+        match spec.check(text) {
+            Verdict::Accept if dfa.accepts(text.as_bytes()) => {}
+            Verdict::Accept => wrong.push(format!("accepts[{i}] {text:?} is rejected by the automaton only: a bug")),
+            Verdict::Reject { at, why } => {
+                wrong.push(format!("accepts[{i}] {text:?} is rejected at byte {at}: {why}"));
+            }
+            Verdict::Unknown { why } => wrong.push(format!("accepts[{i}] {text:?} cannot be decided: {why}")),
+        }
+    }
+    for (i, text) in spec.rejects.iter().enumerate() {
+        match spec.check(text) {
+            Verdict::Reject { .. } if !dfa.accepts(text.as_bytes()) => {}
+            Verdict::Reject { .. } => {
+                wrong.push(format!("rejects[{i}] {text:?} is accepted by the automaton only: a bug"));
+            }
+            Verdict::Accept => wrong.push(format!("rejects[{i}] {text:?} is accepted")),
+            Verdict::Unknown { why } => wrong.push(format!("rejects[{i}] {text:?} cannot be decided: {why}")),
+        }
+    }
+    Ok(Findings { accepted: spec.accepts.len(), rejected: spec.rejects.len(), wrong, states: dfa.states(), shortest })
+}
+
+/// All constraints as one automaton, over bytes: no model is needed for that.
+pub fn compile(spec: &Spec) -> Result<Dfa> {
+    let bytes = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None);
+    let cx = CompileCx::new(&bytes);
+    let languages = spec.constraints.iter().map(|c| Ok(c.language(&cx)?.named(c.name())));
+    let language = Language::Intersect(languages.collect::<Result<_>>()?);
+    Dfa::compile(&language, &Limits::default())
+}
+
+impl Findings {
+    fn print(&self, file: &Path) -> Result<Status> {
+        let file = file.display();
+        let Self { accepted, rejected, wrong, states, shortest } = self;
+        if wrong.is_empty() {
+            let examples = match accepted + rejected {
+                0 => "no examples".to_string(),
+                _ => format!("{accepted} accepted, {rejected} rejected"),
+            };
+            let shortest = shorten(shortest);
+            sink::print(&format!("{file}: good, {examples}, {states} states, shortest {shortest:?}\n"))?;
+            return Ok(Status::Good);
+        }
+        let examples = accepted + rejected;
+        sink::print(&format!("{file}: {} of {examples} examples decided wrongly\n", wrong.len()))?;
+        for example in wrong {
+            sink::print(&format!("  {example}\n"))?;
+        }
+        Ok(Status::Unverified)
+    }
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.into(),
+    }
+}

@@ -1,0 +1,151 @@
+//! `stencil doctor`: what this machine offers, and whether the bundled model works on it.
+
+use super::{Status, sink};
+use clap::Args;
+use serde::Serialize;
+use std::{fmt::Write, fs, time::Instant};
+use stencil_lm::{Model, Result};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  stencil doctor --json")]
+pub struct Doctor {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Findings {
+    version: &'static str,
+    os: &'static str,
+    arch: &'static str,
+    /// Vector instructions that the kernels can use here.
+    cpu_features: Vec<&'static str>,
+    threads: usize,
+    /// Bytes; absent where the system does not tell.
+    memory: Option<u64>,
+    memory_available: Option<u64>,
+    model: Finding,
+    self_test: Option<Finding>,
+    healthy: bool,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    good: bool,
+    /// A text or an error.
+    says: String,
+    elapsed_ms: f64,
+}
+
+/// Small enough for any model: a literal, a choice and a free slot.
+const TEMPLATE: &str = "a {{size|small|large}} {{thing:1-3}}.";
+
+impl Doctor {
+    pub fn run(self) -> Result<Status> {
+        let (model, loading) = timed(Model::bundled);
+        let (self_test, model) = match model {
+            Ok(model) => (Some(self_test(&model)), loading.good(model.denoiser().name().to_string())),
+            Err(error) => (None, loading.bad(error.report())),
+        };
+        let findings = Findings {
+            version: env!("CARGO_PKG_VERSION"),
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            cpu_features: cpu_features(),
+            threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            memory: meminfo("MemTotal:"),
+            memory_available: meminfo("MemAvailable:"),
+            healthy: model.good && self_test.as_ref().is_some_and(|t| t.good),
+            model,
+            self_test,
+        };
+        let text = match self.json {
+            true => serde_json::to_string(&findings).map_err(|e| stencil_lm::Error::io(e.to_string()))? + "\n",
+            false => findings.table(),
+        };
+        sink::print(&text)?;
+        Ok(if findings.healthy { Status::Good } else { Status::Unverified })
+    }
+}
+
+struct Timing(f64);
+
+impl Timing {
+    fn good(self, says: String) -> Finding {
+        Finding { good: true, says, elapsed_ms: self.0 }
+    }
+    fn bad(self, says: String) -> Finding {
+        Finding { good: false, says, elapsed_ms: self.0 }
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Timing) {
+    let start = Instant::now();
+    let value = work();
+    (value, Timing(start.elapsed().as_secs_f64() * 1e3))
+}
+
+/// Really writes a text, and has it verified.
+fn self_test(model: &Model) -> Finding {
+    let (output, timing) = timed(|| model.fill(TEMPLATE)?.run());
+    match output {
+        Err(error) => timing.bad(error.report()),
+        Ok(output) if output.report.verified => timing.good(output.text),
+        Ok(output) => timing.bad(format!("not verified: {}", output.text)),
+    }
+}
+
+impl Findings {
+    fn table(&self) -> String {
+        let gib = |bytes: Option<u64>| match bytes {
+            Some(b) => format!("{:.1} GiB", b as f64 / (1u64 << 30) as f64),
+            None => "unknown".into(),
+        };
+        let finding = |f: &Finding| match f.good {
+            true => format!("good, {:.0} ms: {}", f.elapsed_ms, f.says),
+            false => format!("FAILED after {:.0} ms\n{}", f.elapsed_ms, f.says),
+        };
+        let features = if self.cpu_features.is_empty() { "none known".into() } else { self.cpu_features.join(", ") };
+        let mut out = String::new();
+        for (name, value) in [
+            ("stencil", format!("{} on {} {}", self.version, self.os, self.arch)),
+            ("cpu", features),
+            ("threads", self.threads.to_string()),
+            ("memory", format!("{}, {} available", gib(self.memory), gib(self.memory_available))),
+            ("model", finding(&self.model)),
+            ("self test", self.self_test.as_ref().map_or("not run".into(), finding)),
+        ] {
+            let _ = writeln!(out, "{name:<10} {value}");
+        }
+        out
+    }
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn cpu_features() -> Vec<&'static str> {
+    let found = [
+        ("AVX2", is_x86_feature_detected!("avx2")),
+        ("FMA", is_x86_feature_detected!("fma")),
+        ("AVX-512", is_x86_feature_detected!("avx512f")),
+    ];
+    found.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
+}
+
+#[cfg(target_arch = "aarch64")]
+fn cpu_features() -> Vec<&'static str> {
+    if std::arch::is_aarch64_feature_detected!("neon") { vec!["NEON"] } else { Vec::new() }
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+fn cpu_features() -> Vec<&'static str> {
+    Vec::new()
+}
+
+/// A line of /proc/meminfo, in bytes.
+fn meminfo(key: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+}

@@ -1,0 +1,222 @@
+//! What `fill` and `run` have in common: flags to a spec, a spec to samples, samples to the result.
+
+use super::{
+    Status,
+    args::{Constraints, Guidance, Shared},
+    frame::{self, Frame},
+    input, interrupt,
+    progress::Progress,
+    result, sink,
+    terminal::Terminal,
+    trace::Trace,
+    watch::Watch,
+};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal},
+    ops::ControlFlow,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+use stencil_lm::{
+    Error, ErrorKind, Event, Model, Output, Result, Sampler, Source,
+    guides::{BiasKind, ClassifierFreeKind, ScaledLabel, TopicKind},
+    spec::{BuildCx, Inputs, Registry, Spec},
+};
+
+/// Most samples drawn at a time. A sample is what it would be alone, so that this changes memory and nothing else.
+const BATCH: usize = 64;
+
+/// Everything the flags and files ask for. What a flag says wins over the `[sampler]` table of a file.
+pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
+    let Constraints { files, regex, choice, contains, excludes, length, prefix, suffix, set } = &shared.constraints;
+    let Guidance { topic, bias, cfg } = &shared.guidance;
+    let inputs = inputs(set)?;
+    let mut spec = Spec::new();
+    for file in files {
+        spec = spec.merge(input::spec(file, &Registry::builtin(), &inputs)?)?;
+    }
+    if let Some(template) = template {
+        spec = spec.template(template, &inputs)?;
+    }
+    inputs.all_used()?;
+    for pattern in regex {
+        spec = spec.regex(pattern)?;
+    }
+    if let Some(options) = choice {
+        spec = spec.choice(options.0.iter())?;
+    }
+    for words in contains {
+        spec = spec.contains(words.0.iter())?;
+    }
+    for words in excludes {
+        spec = spec.excludes(words.0.iter())?;
+    }
+    if let Some(size) = length {
+        spec = spec.length(size)?;
+    }
+    if let Some(text) = prefix {
+        spec = spec.prefix(text);
+    }
+    if let Some(text) = suffix {
+        spec = spec.suffix(text);
+    }
+    let cx = BuildCx::default();
+    let scaled = |(label, scale): &(String, Option<f32>)| ScaledLabel { label: label.clone(), scale: *scale };
+    for label in topic {
+        spec = spec.kind(TopicKind::Scaled(scaled(label)), &cx)?;
+    }
+    if !bias.is_empty() {
+        let words: BTreeMap<String, f32> = bias.iter().cloned().collect();
+        if words.len() < bias.len() {
+            return Err(Error::input("--bias names a word twice"));
+        }
+        spec = spec.kind(BiasKind(words), &cx)?;
+    }
+    if let Some(label) = cfg {
+        spec = spec.kind(ClassifierFreeKind(scaled(label)), &cx)?;
+    }
+    spec.settings = shared.sampling.settings().or(spec.settings);
+    Ok(spec)
+}
+
+fn inputs(set: &[(String, String)]) -> Result<Inputs> {
+    for (i, (name, _)) in set.iter().enumerate() {
+        if set[..i].iter().any(|(earlier, _)| earlier == name) {
+            return Err(Error::input(format!("--set gives `{name}` twice")));
+        }
+    }
+    Ok(set.iter().cloned().collect())
+}
+
+/// The model at `dir`, or the bundled one.
+pub fn load(dir: Option<&Path>, terminal: Option<Terminal>) -> Result<Model> {
+    let _progress = Progress::start(terminal, "loading the model");
+    match dir {
+        Some(dir) => Model::load(dir),
+        None => Model::bundled(),
+    }
+}
+
+/// Draws the samples and delivers them.
+pub fn generate(shared: &Shared, spec: &Spec, prompt: &str) -> Result<Status> {
+    let terminal = Terminal::stderr();
+    let output = &shared.output;
+    if let Some(file) = &output.output {
+        sink::check_writable(file)?;
+    }
+    if output.watch.is_some() && terminal.is_none() {
+        eprintln!("warning: --watch draws on a terminal, which stderr is not; --trace FILE records every step");
+    }
+    interrupt::listen();
+    let model = load(shared.model.as_deref(), terminal.filter(|_| !output.quiet))?;
+    let trace = output.trace.as_deref().map(Trace::create).transpose()?;
+    let run = Run { shared, spec, prompt, model: &model, terminal, trace: trace.clone() };
+    let drawn = run.draw();
+    // A trace that cannot be written stops the run: what matters then is why.
+    trace.map_or(Ok(()), Trace::close)?;
+    drawn
+}
+
+struct Run<'a> {
+    shared: &'a Shared,
+    spec: &'a Spec,
+    prompt: &'a str,
+    model: &'a Model,
+    terminal: Option<Terminal>,
+    trace: Option<Trace>,
+}
+
+impl Run<'_> {
+    fn draw(&self) -> Result<Status> {
+        let (count, output) = (self.shared.sampling.count as usize, &self.shared.output);
+        let mut status = Status::Good;
+        let mut finished = String::new();
+        let mut failure = None;
+        for first in (0..count).step_by(BATCH) {
+            let outputs = match self.batch(first, BATCH.min(count - first)) {
+                Ok(outputs) => outputs,
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            };
+            let mut text = String::new();
+            for (i, sample) in outputs.iter().enumerate() {
+                text += &if output.json { result::json(sample)? } else { format!("{}\n", sample.text) };
+                if !sample.report.verified {
+                    status = Status::Unverified;
+                    self.warn_unverified(first + i, sample);
+                }
+            }
+            match &output.output {
+                None => sink::print(&text)?,
+                Some(_) => finished += &text,
+            }
+        }
+        // What was finished before a failure is not lost.
+        if output.output.is_some() && (failure.is_none() || !finished.is_empty()) {
+            sink::deliver(&finished, output.output.as_deref())?;
+        }
+        failure.map_or(Ok(status), Err)
+    }
+
+    fn warn_unverified(&self, sample: usize, output: &Output) {
+        if !self.shared.output.quiet {
+            let why = output.report.rejected.as_deref().unwrap_or("no reason given");
+            eprintln!("warning: sample {} failed verification: {why}", sample + 1);
+        }
+    }
+
+    /// Samples `first .. first + count`.
+    fn batch(&self, first: usize, count: usize) -> Result<Vec<Output>> {
+        let flags = &self.shared.output;
+        let mut settings = self.spec.settings.clone();
+        settings.seed = Some(settings.seed.unwrap_or(0).wrapping_add(first as u64));
+        let last: Arc<Mutex<BTreeMap<usize, Frame>>> = Arc::default();
+        let watched = self.terminal.zip(flags.watch);
+        let quiet = flags.quiet || watched.is_some();
+        let progress = Progress::start(self.terminal.filter(|_| !quiet), "preparing the constraints");
+        let teller = progress.teller();
+
+        let mut sampler = Sampler::new(self.model).settings(settings).spec(self.spec).prompt(self.prompt).count(count);
+        if let Some(trace) = &self.trace {
+            sampler = sampler.observer(trace.clone().from(first));
+        }
+        if let Some((terminal, speed)) = watched {
+            let give_way = io::stdout().is_terminal() && flags.output.is_none();
+            sampler = sampler.observer(Watch::new(terminal, speed, give_way, first));
+        }
+        let frames = Arc::clone(&last);
+        sampler = sampler.observer(move |event: &Event| {
+            if let Event::Step { index, budget, .. } = event {
+                teller.tell(|| format!("step {} of {budget}", index + 1));
+            }
+            if let Some(sample) = frame::sample(event) {
+                frames.lock().unwrap_or_else(PoisonError::into_inner).entry(first + sample).or_default().update(event);
+            }
+            if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+
+        let obey = interrupt::Obey::new();
+        let outputs = sampler.run();
+        drop((obey, progress));
+        outputs.map_err(|error| match error.is_interrupted() && interrupt::requested() {
+            true => interrupted(&last.lock().unwrap_or_else(PoisonError::into_inner)),
+            false => error,
+        })
+    }
+}
+
+/// Shows the texts as far as they are written, with `____` for the gaps: templates that can be filled later.
+fn interrupted(frames: &BTreeMap<usize, Frame>) -> Error {
+    const SHOWN: usize = 10;
+    let mut message = "interrupted".to_string();
+    for (sample, frame) in frames.iter().take(SHOWN) {
+        message += &format!("\nsample {} so far: {}", sample + 1, frame.text().trim());
+    }
+    if frames.len() > SHOWN {
+        message += &format!("\nand {} more", frames.len() - SHOWN);
+    }
+    Error::new(ErrorKind::Interrupted, message)
+}

@@ -1,0 +1,57 @@
+//! A sample as a line of JSON: the fields are a promise (docs/cli.md).
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use stencil_lm::Output;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    text: &'a str,
+    slots: Slots<'a>,
+    verified: bool,
+    exact: bool,
+    log_z: f64,
+    tokens: usize,
+    steps: usize,
+    nfe: usize,
+    seed: u64,
+    model: &'a str,
+    elapsed_ms: f64,
+    constraint_ms: f64,
+}
+
+/// An object in the order of the template. A name that stands in it twice holds the same text twice.
+struct Slots<'a>(&'a [(String, String)]);
+
+impl Serialize for Slots<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (i, (name, text)) in self.0.iter().enumerate() {
+            if !self.0[..i].iter().any(|(earlier, _)| earlier == name) {
+                map.serialize_entry(name, text)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// The line, with its newline.
+pub fn json(output: &Output) -> stencil_lm::Result<String> {
+    let report = &output.report;
+    let line = Line {
+        text: &output.text,
+        slots: Slots(&output.slots),
+        verified: report.verified,
+        exact: report.exact,
+        log_z: report.log_z,
+        tokens: report.tokens,
+        steps: report.steps,
+        nfe: report.nfe,
+        seed: report.seed,
+        model: &report.model,
+        elapsed_ms: report.elapsed_ms,
+        constraint_ms: report.constraint_ms,
+    };
+    let mut text = serde_json::to_string(&line).map_err(|e| stencil_lm::Error::io(e.to_string()))?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,36 @@
+//! `stencil train CONFIG`
+
+use super::{Status, interrupt};
+use clap::Args;
+use std::path::PathBuf;
+use stencil_lm::{
+    Result,
+    train::{self, TrainOptions},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stencil train my-model.toml
+  stencil train my-model.toml --resume
+
+Ctrl-C saves the run before it stops; a second Ctrl-C stops at once.")]
+pub struct Train {
+    /// What to train on, what to train and how long: a TOML file
+    config: PathBuf,
+    /// Go on where the run was saved last
+    #[arg(long)]
+    resume: bool,
+    /// No progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Train {
+    pub fn run(self) -> Result<Status> {
+        interrupt::listen();
+        let _obey = interrupt::Obey::new();
+        let options = TrainOptions { resume: self.resume, quiet: self.quiet, stop: interrupt::flag() };
+        train::run(&self.config, options)?;
+        Ok(Status::Good)
+    }
+}

@@ -1,0 +1,115 @@
+//! `--watch`: the refinement, drawn on the terminal while it happens.
+
+use super::{
+    args::Speed,
+    frame::{self, Frame, Look},
+    interrupt, paint,
+    terminal::{self, Terminal},
+};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    ops::ControlFlow,
+    thread,
+    time::{Duration, Instant},
+};
+use stencil_lm::{Event, Observer};
+
+/// Draws every step of every sample on standard error.
+pub struct Watch {
+    terminal: Terminal,
+    speed: Speed,
+    /// Whether the result will appear on the same terminal, so that the picture should give way to it.
+    give_way: bool,
+    /// Number of the run's first sample.
+    first: usize,
+    samples: BTreeMap<usize, Frame>,
+    /// Samples with news that no picture showed yet.
+    news: Vec<usize>,
+    /// Lines of the picture that stands on the screen.
+    height: usize,
+    drawn: Option<Instant>,
+}
+
+impl Watch {
+    pub fn new(terminal: Terminal, speed: Speed, give_way: bool, first: usize) -> Self {
+        let _ = terminal::hide_cursor(&mut io::stderr());
+        let samples = BTreeMap::new();
+        Self { terminal, speed, give_way, first, samples, news: Vec::new(), height: 0, drawn: None }
+    }
+
+    /// How long a picture stays, so that a person can follow.
+    fn pace(&self) -> Duration {
+        let steps = self.samples.values().map(|f| f.budget).max().unwrap_or(0).max(1) as u64;
+        Duration::from_millis(match self.speed {
+            Speed::Fast => 0,
+            Speed::Normal => (5_000 / steps).clamp(60, 350),
+            Speed::Slow => 900,
+        })
+    }
+
+    /// Waits until the picture on the screen has been there long enough; Ctrl-C ends the wait.
+    fn wait(&self) {
+        let Some(drawn) = self.drawn else { return };
+        let pace = self.pace();
+        while let Some(rest) = pace.checked_sub(drawn.elapsed()).filter(|r| !r.is_zero() && !interrupt::requested()) {
+            thread::sleep(rest.min(Duration::from_millis(50)));
+        }
+    }
+
+    fn draw(&mut self) {
+        let (width, height) = self.terminal.size();
+        let lines = paint::picture(&self.samples, width, height - 1, self.terminal.color);
+        self.replace(&lines);
+        self.news.clear();
+        self.drawn = Some(Instant::now());
+    }
+
+    /// Puts these lines where the last picture was. A terminal that fails takes the picture with it, nothing else.
+    fn replace(&mut self, lines: &[String]) {
+        let mut out = Vec::new();
+        if self.height > 0 {
+            let _ = write!(out, "\x1b[{}A", self.height);
+        }
+        for line in lines {
+            let _ = writeln!(out, "\r\x1b[K{line}");
+        }
+        out.extend_from_slice(b"\x1b[J");
+        let mut stderr = io::stderr().lock();
+        let _ = stderr.write_all(&out).and_then(|()| stderr.flush());
+        self.height = lines.len();
+    }
+}
+
+impl Observer for Watch {
+    fn on_step(&mut self, event: &Event) -> ControlFlow<()> {
+        let Some(sample) = frame::sample(event) else { return ControlFlow::Continue(()) };
+        // The samples of a batch move in turn: the second news of one means that a round is complete.
+        if self.news.contains(&sample) {
+            self.wait();
+            self.draw();
+        }
+        self.samples.entry(self.first + sample).or_default().update(event);
+        self.news.push(sample);
+        ControlFlow::Continue(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.news.is_empty() && !self.samples.is_empty() {
+            self.wait();
+            for piece in self.samples.values_mut().filter(|f| f.verified.is_some()).flat_map(|f| &mut f.pieces) {
+                piece.look = if piece.look == Look::Fixed { Look::Fixed } else { Look::Held };
+            }
+            self.draw();
+            self.wait();
+        }
+        if self.give_way && self.samples.values().all(|f| f.verified.is_some()) {
+            let (width, _) = self.terminal.size();
+            let status = paint::status(&self.samples, width, self.terminal.color);
+            self.replace(&[status]);
+        }
+        let _ = terminal::show_cursor(&mut io::stderr());
+    }
+}
