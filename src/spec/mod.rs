@@ -8,6 +8,8 @@ mod registry;
 mod schema;
 mod suggest;
 pub(crate) mod template;
+#[cfg(test)]
+mod tests;
 
 pub use document::Document;
 pub use inputs::Inputs;

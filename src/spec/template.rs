@@ -203,13 +203,18 @@ impl<'a> Parser<'a> {
             .help("end it with `}}`, or write `\\{{` for the braces themselves")
     }
 
+    /// What stands here belongs in no slot; perhaps the slot was never closed.
     fn bad_slot(&self, start: usize) -> Error {
+        let line = self.rest().lines().next().unwrap_or_default();
+        let close = line.find(CLOSE);
         match self.peek() {
-            None | Some('\n' | '{') => self.unclosed(start),
-            Some(c) => Error::input(format!("unexpected {c:?} in a slot"))
-                .at(self.at..self.at + c.len_utf8())
-                .help("a slot is {{name}}, {{name:1-3}}, {{name:5-20 chars}}, {{name|one|two}} or {{name~/regex/}}")
-                .help("write `\\{{` for the braces themselves"),
+            Some(c) if close.is_some() && line.find(OPEN).is_none_or(|open| Some(open) > close) => {
+                Error::input(format!("unexpected {c:?} in a slot"))
+                    .at(self.at..self.at + c.len_utf8())
+                    .help("a slot is {{name}}, {{name:1-3}}, {{name:5-20 chars}}, {{name|one|two}} or {{name~/regex/}}")
+                    .help("write `\\{{` for the braces themselves")
+            }
+            _ => self.unclosed(start),
         }
     }
 

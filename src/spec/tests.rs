@@ -1,0 +1,255 @@
+//! What is refused, where, and what helps.
+
+use super::*;
+use crate::{ErrorKind, constraints::Template};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+fn inputs(pairs: &[(&'static str, &'static str)]) -> Inputs {
+    pairs.iter().copied().collect()
+}
+
+/// The error of a template and the text it points at.
+#[track_caller]
+fn refused(template: &str) -> (Error, &str) {
+    let error = Template::parse(template, &Inputs::default()).err().expect("refused");
+    let span = error.span().expect("a place");
+    (error, &template[span])
+}
+
+#[track_caller]
+fn toml(text: &str) -> Result<Spec> {
+    Spec::from_toml(&Source::new("a.toml", text), &Registry::builtin(), &Inputs::default())
+}
+
+fn json(text: &str) -> Result<Spec> {
+    Spec::from_json(&Source::new("a.json", text), &Registry::builtin(), &Inputs::default())
+}
+
+/// The error of a file and the text it points at.
+#[track_caller]
+fn refused_file(text: &str) -> (Error, &str) {
+    let spec = if text.starts_with('{') { json(text) } else { toml(text) };
+    let error = spec.err().expect("refused");
+    let span = error.span().expect("a place");
+    (error, text.get(span).unwrap_or(""))
+}
+
+#[test]
+fn templates_are_refused_with_their_place() {
+    for (template, place) in [
+        ("A {{b", "{{b"),
+        ("A {{b and\n{{c}}", "{{b and"),
+        ("A {{b|c {{d}}", "{{b|c {{d}}"),
+        ("{{a b}}", "b"),
+        ("{{a!}}", "!"),
+        ("{{1-2}}", "1-2"),
+        ("{{a:}}", ""),
+        ("{{a:x}}", "x"),
+        ("{{a:3-2}}", "3-2"),
+        ("{{a:0}}", "0"),
+        ("{{a:3 miles}}", "miles"),
+        ("{{a:99999999999999999999}}", "99999999999999999999"),
+        ("x {{a|}}", "{{a|}}"),
+        ("{{a|x|y}} {{a|x|z}}", "{{a|x|z}}"),
+        ("{{a:2}} {{a:3}}", "{{a:3}}"),
+        ("{{a}} {{a}}", "{{a}}"),
+        ("{{a~/[0-9/}}", "["),
+        ("{{a~/x(?=y)/}}", "(?="),
+        ("{{a~/x/y}}", "y"),
+        ("{{a~/x}}", "{{a~/x}}"),
+        ("Dear $name,", "$name"),
+        ("{{a|$b}}", "$b"),
+        ("", ""),
+    ] {
+        let (error, found) = refused(template);
+        assert_eq!(found, place, "{template}: {error:?}");
+    }
+}
+
+#[test]
+fn templates_are_read() {
+    let t = |text: &str| template::parse(text, &inputs(&[("x", "{{v}}"), ("y_1", "w")])).unwrap();
+    let literal = |text: &str| vec![template::Piece::Literal(text.into())];
+    assert_eq!(t(r"\{{a}} \$x \[MASK] \_____ ___ [M]"), literal("{{a}} $x [MASK] _____ ___ [M]"));
+    assert_eq!(t(r"$5 $ $x$y_1. $-"), literal("$5 $ {{v}}w. $-"));
+    assert_eq!(t(r"C:\dir \n \"), literal(r"C:\dir \n \"));
+    assert_eq!(t(r"\\\$x \\$x"), literal(r"\$x \{{v}}"));
+    let slot = |text: &str| match t(text).remove(0) {
+        template::Piece::Slot(slot) => (slot.name, slot.content),
+        piece => panic!("{piece:?}"),
+    };
+    use template::Content::{Choice, Free, Regex};
+    assert_eq!(slot("{{ a-1 }}"), ("a-1".into(), Free));
+    assert_eq!(slot("{{é}}"), ("é".into(), Free));
+    assert_eq!(slot("______"), (String::new(), Free));
+    assert_eq!(slot(r"{{a|x\|y|\}}}").1, Choice(["x|y", "}"].map(String::from).to_vec()));
+    assert_eq!(
+        slot(r"{{a|\}\}|{b}|$x|\$x||z\q}}").1,
+        Choice(["}}", "{b}", "{{v}}", "$x", "", r"z\q"].map(String::from).to_vec())
+    );
+    assert_eq!(slot(r"{{a~/x{2}}}\/y/}}").1, Regex(r"x{2}}}\/y".into(), 5));
+}
+
+#[test]
+fn huge_templates_are_refused_quickly() {
+    let start = std::time::Instant::now();
+    for part in ["x", "{{a", "{{}}", "____", r"\", "$", "{{a|", "{{a~/"] {
+        let text = part.repeat((10 << 20) / part.len());
+        assert_eq!(Template::parse(&text, &Inputs::default()).err().unwrap().kind(), ErrorKind::TooLarge, "{part}");
+        let text = part.repeat((1 << 20) / part.len());
+        let _ = Template::parse(&text, &Inputs::default());
+    }
+    let bomb = "$x".repeat(1 << 18);
+    let value: &'static str = "x".repeat(1 << 16).leak();
+    assert!(Template::parse(&bomb, &inputs(&[("x", value)])).err().unwrap().is_too_large());
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn inputs_must_have_values_and_be_used() {
+    let given = inputs(&[("name", "Ada"), ("nme", "x")]);
+    let template = Template::parse("Dear $name, {{text}}", &given).unwrap();
+    assert!(template.check("Dear Ada, hello").accepted());
+    let error = given.all_used().unwrap_err();
+    assert!(error.message().contains("`nme`") && error.helps()[0].contains("$name"), "{error:?}");
+    assert!(inputs(&[]).all_used().is_ok());
+}
+
+#[test]
+fn files_are_refused_with_their_place() {
+    for (file, place) in [
+        ("tempalte = 'x'", "tempalte"),
+        ("regex = 'a('", "("),
+        ("regex = \"\\u0061(\"", "\"\\u0061(\""),
+        ("regex = '''\na(?!b)'''", "(?!"),
+        ("regex = 3", "3"),
+        ("template = 'a {{b'", "{{b"),
+        ("choice = []", "[]"),
+        ("choice = ['a', 2]", "2"),
+        ("contains = ['a', '']", "''"),
+        ("excludes = { words = ['a'], ignorecase = true }", "ignorecase"),
+        ("excludes = { words = ['a', ' '] }", "' '"),
+        ("excludes = { ignore_case = true }", "{ ignore_case = true }"),
+        ("length = { words = '3-2' }", "3-2"),
+        ("length = { wrods = 3 }", "wrods"),
+        ("length = {}", "{}"),
+        ("length = '5 miles'", "miles"),
+        ("length = { chars = -1 }", "-1"),
+        ("[sampler]\nstesp = 3", "stesp"),
+        ("[sampler]\nsteps = 'x'", "'x'"),
+        ("[sampler]\nlayout = 'pined'", "'pined'"),
+        ("version = 2", "2"),
+        ("all = [{ regex = 'a' }, { rgex = 'b' }]", "rgex"),
+        ("all = [{ regex = 'a' }, { regex = '[' }]", "["),
+        ("all = 3", "3"),
+        ("template = '{{x}}'\n[slots.y]\nwords = 2", "y"),
+        ("template = '{{x}}'\n[slots.x]\nwords = '2-1'", "'2-1'"),
+        ("template = '{{x}}'\n[slots.x]\ntopic = 'food'", "topic"),
+        ("template = '{{x}}'\n[slots.x]\nwrods = 2", "wrods"),
+        ("template = '{{x:2}}'\n[slots.x]\nwords = 3", "{{x:2}}"),
+        ("slots = 3", "3"),
+        ("prefix = 1979-05-27", "1979-05-27"),
+        ("a = ", ""),
+        ("{\"regex\": \"a(\"}", "("),
+        ("{\"regex\": \"\\u0061(\"}", "\"\\u0061(\""),
+        ("{\"choice\": [\"a\", 1.5]}", "1.5"),
+        ("{\"all\": [{}, {\"rgex\": 1}]}", "\"rgex\""),
+        ("{\"regex\": \"a\", \"regex\": \"b\"}", ""),
+        ("{\"regex\": }", "}"),
+    ] {
+        let (error, found) = refused_file(file);
+        if !place.is_empty() {
+            assert_eq!(found, place, "{file}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn reports_show_the_line_and_a_way_out() {
+    let error = toml("version = 1\ntempalte = 'x'\n").err().unwrap();
+    let report = error.report();
+    assert!(report.starts_with("error: unknown key `tempalte`\n  --> a.toml:2:1\n"), "{report}");
+    assert!(report.contains("2 | tempalte = 'x'\n  | ^^^^^^^^"), "{report}");
+    assert!(report.contains("did you mean `template`?"), "{report}");
+    assert!(report.contains("regex") && report.contains("topic"), "{report}");
+}
+
+#[test]
+fn json_errors_have_pointers() {
+    for (file, pointer) in [
+        ("{\"all\": [{}, {\"choice\": [\"a\", 1]}]}", "/all/1/choice/1"),
+        ("{\"contains\": {\"words\": [\"a\", \"\"]}}", "/contains/words/1"),
+        ("{\"length\": {\"words\": \"x\"}}", "/length/words"),
+        ("{\"template\": \"{{x}}\", \"slots\": {\"x\": {\"regex\": \"(\"}}}", "/slots/x/regex"),
+        ("{\"sampler\": {\"a/b\": 1}}", "/sampler/a~1b"),
+    ] {
+        assert_eq!(json(file).err().unwrap().json_pointer(), Some(pointer), "{file}");
+        let document: Document = serde_json::from_str(file).unwrap();
+        let error = Spec::from_document(&document, &Registry::builtin(), &Inputs::default()).err().unwrap();
+        assert_eq!(error.json_pointer(), Some(pointer), "{file}");
+    }
+}
+
+#[test]
+fn toml_and_json_mean_the_same() {
+    let a = toml("template = '{{a:1-2}} {{b}}'\ncontains = ['x']\n[slots.b]\nchars = 3\n[sampler]\nsteps = 4").unwrap();
+    let b = json(
+        r#"{"template": "{{a:1-2}} {{b}}", "contains": ["x"], "slots": {"b": {"chars": 3}}, "sampler": {"steps": 4}}"#,
+    );
+    let b = b.unwrap();
+    assert_eq!(a.settings, b.settings);
+    for text in ["y x abc", "x abc", "x y abcd", "y z abc"] {
+        assert_eq!(a.check(text), b.check(text), "{text}");
+    }
+    assert_eq!(a.slots("y x abc"), [("a".into(), "y x".into()), ("b".into(), "abc".into())]);
+}
+
+#[test]
+fn merged_files_both_hold() {
+    let (a, b) =
+        (toml("prefix = 'a'\n[sampler]\nsteps = 4").unwrap(), toml("suffix = 'b'\n[sampler]\nlen = 9").unwrap());
+    let both = a.clone().merge(b).unwrap();
+    assert!(both.check("ab").accepted() && !both.check("a").accepted() && !both.check("b").accepted());
+    assert_eq!((both.settings.steps, both.settings.len), (Some(4), Some(9)));
+    assert!(a.merge(toml("[sampler]\nsteps = 5").unwrap()).is_err());
+}
+
+#[test]
+fn wrong_files_are_refused() {
+    assert_eq!(Spec::load("no/such.toml", &Registry::builtin(), &Inputs::default()).err().unwrap().exit_code(), 2);
+    assert!(Source::from_bytes("a", b"ab\n\xff".to_vec()).unwrap_err().message().contains("line 2"));
+    assert!(toml(&"#".repeat(2 << 20)).err().unwrap().is_too_large());
+    assert!(toml(&format!("a{} = 1", ".a".repeat(100_000))).is_err());
+    assert!(toml(&format!("a = {}", "[".repeat(100_000))).is_err());
+    assert!(json(&format!("{{\"a\": {}", "[".repeat(100_000))).is_err());
+    assert!(json(&"{\"a\":".repeat(100_000)).is_err());
+}
+
+/// As many words as it is told, all the same.
+#[derive(Deserialize, JsonSchema)]
+struct Repeat {
+    word: String,
+    times: usize,
+}
+
+impl Kind for Repeat {
+    const NAME: &'static str = "repeat";
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        if self.times == 0 {
+            return Err(Error::input("never").pointer("/times"));
+        }
+        Ok(Part::constraint(crate::constraints::Choice::new([vec![self.word; self.times].join(" ")])?))
+    }
+}
+
+#[test]
+fn third_party_kinds_are_written_like_built_in_ones() {
+    let registry = Registry::builtin().with::<Repeat>();
+    let read = |text: &str| Spec::from_toml(&Source::new("a.toml", text), &registry, &Inputs::default());
+    assert!(read("repeat = { word = 'ha', times = 3 }").unwrap().check("ha ha ha").accepted());
+    let text = "repeat = { word = 'ha', times = 0 }";
+    assert_eq!(&text[read(text).err().unwrap().span().unwrap()], "0");
+    let schema = registry.json_schema();
+    assert!(schema["properties"]["repeat"].is_object() && schema["$defs"]["Repeat"]["properties"]["times"].is_object());
+}

@@ -1,0 +1,104 @@
+//! Every ready-made constraint file decides its own examples, and the automaton agrees with the independent check on
+//! them and on thousands of texts near them.
+
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use std::{collections::BTreeMap, fs, path::Path};
+use stencil_lm::{
+    CompileCx, Language, Verdict, Vocab,
+    automata::{Dfa, Limits},
+    spec::{Inputs, Registry, Spec},
+};
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("constraints")
+}
+
+/// The ready-made files by name.
+fn files() -> BTreeMap<String, Spec> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let spec = Spec::load(&path, &Registry::builtin(), &Inputs::default()).unwrap();
+        files.insert(path.file_stem().unwrap().to_string_lossy().into_owned(), spec);
+    }
+    files
+}
+
+fn compile(spec: &Spec) -> Dfa {
+    let vocab = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None);
+    let cx = CompileCx::new(&vocab);
+    let all = spec.constraints.iter().map(|c| c.language(&cx).unwrap()).collect();
+    Dfa::compile(&Language::Intersect(all), &Limits::default())
+        .unwrap_or_else(|e| panic!("{:?}: {e}", spec.description))
+}
+
+#[test]
+fn there_are_enough_examples() {
+    let files = files();
+    assert!(files.len() >= 25, "{}", files.len());
+    for (name, spec) in files {
+        assert!(spec.description.is_some(), "{name}");
+        assert!(spec.accepts.len() >= 4 && spec.rejects.len() >= 4, "{name}");
+        assert!(!spec.constraints.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn examples_are_decided_by_the_check() {
+    for (name, spec) in files() {
+        spec.check_examples().unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+}
+
+/// One small change.
+fn mutate(text: &str, pool: &[char], rng: &mut impl Rng) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for _ in 0..rng.random_range(1..=2) {
+        let at = rng.random_range(0..=chars.len());
+        match rng.random_range(0..5) {
+            0 => chars.insert(at, *pool.choose(rng).unwrap()),
+            1 if at < chars.len() => drop(chars.remove(at)),
+            2 if at < chars.len() => chars[at] = *pool.choose(rng).unwrap(),
+            3 if at + 1 < chars.len() => chars.swap(at, at + 1),
+            4 if at < chars.len() => chars[at] = char::from_u32(chars[at] as u32 + 1).unwrap_or('x'),
+            _ => {}
+        }
+    }
+    chars.into_iter().collect()
+}
+
+#[test]
+fn the_automaton_agrees_with_the_check() {
+    const MUTANTS: usize = 2000;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (mut accepted, mut rejected) = (0, 0);
+    for (name, spec) in files() {
+        let dfa = compile(&spec);
+        let examples: Vec<&String> = spec.accepts.iter().chain(&spec.rejects).collect();
+        let mut pool: Vec<char> = examples.iter().flat_map(|text| text.chars()).collect();
+        pool.extend(" \n\t\r\u{a0}\u{85}\u{2028}é\u{301}_0aZ.,日𝔘".chars());
+        let mutants: Vec<String> =
+            (0..MUTANTS).map(|_| mutate(examples.choose(&mut rng).unwrap(), &pool, &mut rng)).collect();
+        for text in examples.into_iter().chain(&mutants) {
+            let verdict = spec.check(text);
+            assert!(!matches!(verdict, Verdict::Unknown { .. }), "{name}: {text:?}");
+            assert_eq!(dfa.accepts(text.as_bytes()), verdict.accepted(), "{name}: {text:?}: {verdict:?}");
+            *if verdict.accepted() { &mut accepted } else { &mut rejected } += 1;
+        }
+    }
+    println!("{accepted} texts accepted, {rejected} rejected, by both");
+    assert!(accepted > 1000 && rejected > 10_000);
+}
+
+/// The published schema is what the program says. `BLESS=1 cargo test --test constraint_files` writes it anew.
+#[test]
+fn the_published_schema_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/constraint.schema.json");
+    let schema = serde_json::to_string_pretty(&Registry::builtin().json_schema()).unwrap() + "\n";
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &schema).unwrap();
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    assert!(published == schema, "docs/constraint.schema.json is out of date: run again with BLESS=1");
+}
