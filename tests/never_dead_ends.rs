@@ -3,9 +3,10 @@
 
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use stencil_lm::{
-    CanvasView, Cell, Denoiser, Layout, Model, Moves, Policy, Pos, Proposal, Result, Sampler, Scores, Settings, Source,
-    Step, Token, Vocab,
+    CanvasView, Cell, Denoiser, Layout, Model, Moves, Output, Policy, Pos, Proposal, Result, Sampler, Scores, Settings,
+    Source, Step, Token, Vocab,
     models::{Chain, Oracle},
     spec::{Inputs, Spec},
 };
@@ -41,7 +42,8 @@ impl Denoiser for Noise {
                 h.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ t.map_or(7, |t| t as u64 + 11)
             });
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let spread: f32 = *[0.1, 3.0, 30.0, 3000.0].choose(&mut rng).unwrap();
+            let wild = rng.random_bool(0.1); // beyond what plain floating point holds
+            let spread: f32 = if wild { 3000.0 } else { *[0.1, 3.0, 30.0].choose(&mut rng).unwrap() };
             let value = |_| if rng.random_bool(0.05) { f32::NEG_INFINITY } else { rng.random_range(-spread..=spread) };
             Scores::new(self.0.len(), (0..view.tokens.len() * self.0.len()).map(value).collect())
         };
@@ -66,7 +68,7 @@ impl Policy for Whim {
 }
 
 fn expression(rng: &mut ChaCha8Rng, depth: usize) -> String {
-    let leaves = ["a", "ab", "ba", "the", "[a-z]", "[0-9]{2}", "\\w", "€", "é", ".", " ", "[^a]", "cat"];
+    let leaves = ["a", "ab", "ba", "the", "[a-z]", "[0-9]{2}", "[a-zé]", "€", "é", ".", " ", "[^a]", "cat"];
     if depth == 0 {
         return (*leaves.choose(rng).unwrap()).to_string();
     }
@@ -95,10 +97,11 @@ fn random_spec(rng: &mut ChaCha8Rng) -> Result<Spec> {
             Spec::new().regex(&expression(rng, depth))?
         }
     };
-    if rng.random_bool(0.25) {
+    // Word boundaries cost hundreds of states: few cases suffice.
+    if rng.random_bool(0.06) {
         spec = spec.contains([*words.choose(rng).unwrap()])?;
     }
-    if rng.random_bool(0.25) {
+    if rng.random_bool(0.06) {
         spec = spec.excludes([*words.choose(rng).unwrap()])?;
     }
     if rng.random_bool(0.25) {
@@ -116,8 +119,8 @@ fn random_spec(rng: &mut ChaCha8Rng) -> Result<Spec> {
 fn random_settings(rng: &mut ChaCha8Rng) -> Settings {
     let names = stencil_lm::policies::NAMES;
     Settings {
-        steps: rng.random_bool(0.7).then(|| rng.random_range(1..12)),
-        len: rng.random_bool(0.5).then(|| rng.random_range(3..20)),
+        steps: Some(rng.random_range(1..12)),
+        len: rng.random_bool(0.9).then(|| rng.random_range(3..20)),
         policy: Some(names.choose(rng).unwrap().0.to_string()),
         temperature: Some(*[0.0, 0.5, 1.0, 3.0].choose(rng).unwrap()),
         top_k: rng.random_bool(0.2).then(|| rng.random_range(1..5)),
@@ -128,9 +131,36 @@ fn random_settings(rng: &mut ChaCha8Rng) -> Settings {
     }
 }
 
+/// One random constraint with several samples: how many were finished, none where it was refused.
+fn case(seed: u64, oracle: &Model, noise: &Model) -> usize {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let spec = random_spec(&mut rng).unwrap();
+    let settings = random_settings(&mut rng);
+    let about = format!("case {seed}: {:?} {settings:?}", spec.description);
+    let model = if rng.random_bool(0.15) { oracle } else { noise };
+    let mut sampler = Sampler::new(model).spec(&spec).settings(settings).count(rng.random_range(4..12));
+    if rng.random_bool(0.4) {
+        let seed = rng.random();
+        sampler = sampler.policy(move || Whim(seed));
+    }
+    match sampler.run() {
+        Ok(outputs) => {
+            for Output { text, report, .. } in &outputs {
+                assert!(report.verified, "{about}: {text:?} {:?}", report.rejected);
+            }
+            outputs.len()
+        }
+        // Contradictions and too few positions are told before the first step, never later.
+        Err(e) if e.is_unsatisfiable() => {
+            assert!(!e.message().contains("cannot be completed"), "{about}: {e:?}");
+            0
+        }
+        Err(e) => panic!("{about}: {e:?}"),
+    }
+}
+
 #[test]
 fn ten_thousand_random_runs_end_verified() {
-    let mut rng = ChaCha8Rng::seed_from_u64(2024);
     let vocab = vocab();
     let texts: Vec<Vec<Token>> = ["the cat is small.", "a river is a river.", "cats, ab ba €5."]
         .iter()
@@ -139,31 +169,8 @@ fn ten_thousand_random_runs_end_verified() {
     let chain = Chain::fit(&vocab, texts.iter().map(|t| &t[..]), 0.01).unwrap();
     let oracle = Model::new(Oracle::new(vocab.clone(), chain).unwrap());
     let noise = Model::new(Noise(vocab));
-    let (mut finished, mut refused) = (0, 0);
-    while finished < 10_000 {
-        let spec = random_spec(&mut rng).unwrap();
-        let settings = random_settings(&mut rng);
-        let about = format!("{:?} {settings:?}", spec.description);
-        let model = if rng.random_bool(0.15) { &oracle } else { &noise };
-        let mut sampler = Sampler::new(model).spec(&spec).settings(settings).count(rng.random_range(1..4));
-        if rng.random_bool(0.4) {
-            let seed = rng.random();
-            sampler = sampler.policy(move || Whim(seed));
-        }
-        match sampler.run() {
-            Ok(outputs) => {
-                for output in outputs {
-                    assert!(output.report.verified, "{about}: {:?} {:?}", output.text, output.report);
-                    finished += 1;
-                }
-            }
-            // Contradictions and too few positions are told before the first step, never later.
-            Err(e) if e.is_unsatisfiable() => {
-                assert!(!e.message().contains("cannot be completed"), "{about}: {e:?}");
-                refused += 1;
-            }
-            Err(e) => panic!("{about}: {e:?}"),
-        }
-    }
-    assert!(refused < finished, "{refused} of {finished} were refused: the cases are too narrow");
+    let finished: Vec<usize> = (0..1900u64).into_par_iter().map(|seed| case(seed, &oracle, &noise)).collect();
+    let refused = finished.iter().filter(|&&n| n == 0).count();
+    let finished: usize = finished.iter().sum();
+    assert!(finished >= 10_000, "{finished} samples, {refused} constraints refused: the cases are too narrow");
 }

@@ -114,6 +114,7 @@ fn regexes_match_the_whole_text() {
     accepts(&regex("^(^a$|b)$"), &["a", "b"], &["ab", "a\n"]);
     accepts(&regex("(?x) a # comment"), &["a"], &["a # comment"]);
     accepts(&regex("(?m)^a.$"), &["ab"], &["a\n", "ab\n"]);
+    accepts(&regex("(?:(?:a{2}){1,2})?b"), &["b", "aab", "aaaab"], &["ab", "aaab"]);
     assert_eq!(regex("[ab]{1,2}c?").texts().unwrap().len(), 12);
     assert_eq!(regex(r"\d+").texts(), None);
     assert_eq!(regex("((a{256}){300}){1,2}").texts(), None);
