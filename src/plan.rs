@@ -4,6 +4,7 @@ use crate::{
     CompileCx, Constraint, Error, Language, Result, Token, Vocab,
     automata::{Dfa, Limits, TokenAutomaton},
     inference::{Problem, Reach},
+    spec::Spec,
 };
 use std::sync::Arc;
 
@@ -22,12 +23,8 @@ impl Plan {
     /// # Errors
     /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
     pub fn compile(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Self> {
-        let limits = Limits::default();
-        let cx = CompileCx::new(vocab);
-        let mut languages = vec![Language::Any];
         let mut tokens = (0, usize::MAX);
         for constraint in constraints {
-            languages.push(constraint.language(&cx)?.named(constraint.name()));
             let (min, max) = constraint.tokens();
             tokens = (tokens.0.max(min), tokens.1.min(max));
         }
@@ -38,11 +35,7 @@ impl Plan {
             ))
             .help("widen one of the token lengths"));
         }
-        let dfa = Dfa::compile(&Language::Intersect(languages.clone()), &limits)?;
-        if dfa.is_empty() {
-            return Err(contradiction(&languages[1..], &limits));
-        }
-        let automaton = TokenAutomaton::lift(&dfa, vocab)?;
+        let automaton = TokenAutomaton::lift(&intersection(constraints, vocab)?, vocab)?;
         let Some(shortest) = automaton.min_tokens() else {
             return Err(Error::unsatisfiable(
                 "the model's vocabulary cannot write any text that satisfies the constraints",
@@ -61,6 +54,26 @@ impl Plan {
     pub fn reach<'a>(&'a self, decided: &'a [Option<Token>]) -> Option<Reach<'a>> {
         crate::inference::reach(&self.problem(decided))
     }
+}
+
+impl Spec {
+    /// All hard constraints as one automaton over bytes. Needs no model: every vocabulary gives the same one, unless a
+    /// constraint of your own asks for it.
+    ///
+    /// # Errors
+    /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
+    pub fn automaton(&self, vocab: &Vocab) -> Result<Dfa> {
+        intersection(&self.constraints, vocab)
+    }
+}
+
+fn intersection(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Dfa> {
+    let limits = Limits::default();
+    let cx = CompileCx::new(vocab);
+    let named = |c: &Arc<dyn Constraint>| Ok(c.language(&cx)?.named(c.name()));
+    let languages = constraints.iter().map(named).collect::<Result<Vec<Language>>>()?;
+    let dfa = Dfa::compile(&Language::Intersect(languages.clone()), &limits)?;
+    if dfa.is_empty() { Err(contradiction(&languages, &limits)) } else { Ok(dfa) }
 }
 
 /// Tokens on the longest path to the end of a text; `None` if there is a loop, so that texts have no longest.

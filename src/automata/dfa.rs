@@ -43,13 +43,28 @@ impl Dfa {
 
     /// Whether the bytes, cut into tokens in some way, are a text of the language.
     pub fn accepts(&self, text: &[u8]) -> bool {
-        // Every gap between two bytes may be a boundary or not; the first and the last one always are.
-        let mut states = BTreeSet::from([self.start]);
-        for &byte in text {
-            let inside: BTreeSet<State> = states.iter().map(|&q| self.step(q, self.alphabet.byte(byte))).collect();
-            states = inside.iter().flat_map(|&q| [q, self.mark(q)]).filter(|&q| q != DEAD).collect();
-        }
+        let states = text.iter().fold(self.begin(), |states, &byte| self.advance(&states, byte));
         states.iter().any(|&q| self.accept[q as usize])
+    }
+
+    /// How many of the bytes some text of the language begins with.
+    pub fn viable(&self, text: &[u8]) -> usize {
+        let mut states = self.begin();
+        let alive = text.iter().take_while(|&&byte| {
+            states = self.advance(&states, byte);
+            !states.is_empty()
+        });
+        alive.count()
+    }
+
+    fn begin(&self) -> BTreeSet<State> {
+        BTreeSet::from([self.start])
+    }
+
+    /// Every gap between two bytes may be a boundary or not; the first and the last one always are.
+    fn advance(&self, states: &BTreeSet<State>, byte: u8) -> BTreeSet<State> {
+        let inside = states.iter().map(|&q| self.step(q, self.alphabet.byte(byte)));
+        inside.flat_map(|q| [q, self.mark(q)]).filter(|&q| q != DEAD).collect()
     }
 
     /// A text with the fewest bytes, plain letters preferred; `None` if there is none.
