@@ -31,12 +31,11 @@ struct Frame {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = env::args().nth(1).unwrap_or("docs/watch.jsonl".into());
-    let mut title = env::args().nth(2).unwrap_or_default();
+    let title = env::args().nth(2).unwrap_or("stencil fill … --watch".into());
     let mut frames: Vec<Frame> = Vec::new();
     for line in fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?.lines() {
         let event: Value = serde_json::from_str(line)?;
         match event["event"].as_str() {
-            Some("title") => title = event["title"].as_str().unwrap_or_default().into(),
             _ if event["sample"] != 0 => {}
             Some("end") => {
                 let Some(last) = frames.last_mut() else { continue };
@@ -85,9 +84,13 @@ fn frame(event: &Value) -> Frame {
 }
 
 fn svg(title: &str, frames: &[Frame]) -> Result<String, std::fmt::Error> {
-    let drawn: Vec<(String, usize)> = frames.iter().map(draw).collect();
+    let title: Vec<char> = format!("$ {title}").chars().collect();
+    let title: Vec<String> = title.chunks(COLUMNS).map(|line| line.iter().collect()).collect();
+    let top = MARGIN + (title.len() as f64 + 0.2) * LINE;
+    let drawn: Vec<(String, usize)> = frames.iter().map(|frame| draw(frame, top)).collect();
     let rows = drawn.iter().map(|(_, rows)| *rows).max().unwrap_or(1);
-    let (width, height) = (2.0 * MARGIN + COLUMNS as f64 * COLUMN, 2.0 * MARGIN + (rows + 3) as f64 * LINE);
+    let bottom = top + (rows as f64 + 1.2) * LINE;
+    let (width, height) = (2.0 * MARGIN + COLUMNS as f64 * COLUMN, bottom + MARGIN);
     let mut out = String::new();
     writeln!(
         out,
@@ -97,11 +100,12 @@ text {{ font: 14px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
 .fixed {{ fill: #79c0ff; text-decoration: underline }} .fresh {{ fill: #0d1117; font-weight: bold }} .dim {{ fill: #8b949e }}
 rect.fresh {{ fill: #56d364 }} rect.open {{ fill: #30363d }} rect.reopened {{ fill: #9e6a03 }}
 </style>
-<rect width="{width}" height="{height}" rx="10" fill="#0d1117"/>
-<text class="dim" x="{MARGIN}" y="{y}">$ {title}</text>"##,
-        y = MARGIN + 0.7 * LINE,
-        title = escape(title)
+<rect width="{width}" height="{height}" rx="10" fill="#0d1117"/>"##
     )?;
+    for (i, line) in title.iter().enumerate() {
+        let y = MARGIN + (i as f64 + 0.7) * LINE;
+        writeln!(out, r#"<text class="dim" x="{MARGIN}" y="{y}">{}</text>"#, escape(line))?;
+    }
     let total = STEP * frames.len().saturating_sub(1) as f64 + REST;
     for (i, ((text, _), frame)) in drawn.iter().zip(frames).enumerate() {
         let last = i + 1 == frames.len();
@@ -115,8 +119,7 @@ rect.fresh {{ fill: #56d364 }} rect.open {{ fill: #30363d }} rect.reopened {{ fi
         };
         writeln!(
             out,
-            r#"<g opacity="{shown}"><animate attributeName="opacity" calcMode="discrete" dur="{total:.2}s" repeatCount="indefinite" values="{values}" keyTimes="{times}"/>{text}<text class="dim" x="{MARGIN}" y="{y}">{status}</text></g>"#,
-            y = MARGIN + (rows as f64 + 2.7) * LINE,
+            r#"<g opacity="{shown}"><animate attributeName="opacity" calcMode="discrete" dur="{total:.2}s" repeatCount="indefinite" values="{values}" keyTimes="{times}"/>{text}<text class="dim" x="{MARGIN}" y="{bottom}">{status}</text></g>"#,
             status = escape(&frame.status)
         )?;
     }
@@ -124,8 +127,8 @@ rect.fresh {{ fill: #56d364 }} rect.open {{ fill: #30363d }} rect.reopened {{ fi
     Ok(out)
 }
 
-/// The text of a frame and its number of lines; a piece that does not fit begins a new one.
-fn draw(frame: &Frame) -> (String, usize) {
+/// The text of a frame below `top`, and its number of lines; a piece that does not fit begins a new one.
+fn draw(frame: &Frame, top: f64) -> (String, usize) {
     let (mut column, mut row) = (0, 0);
     let mut out = String::new();
     for Piece { text, class } in &frame.pieces {
@@ -135,7 +138,7 @@ fn draw(frame: &Frame) -> (String, usize) {
         } else {
             column += text.width() - word.width();
         }
-        let (x, y) = (MARGIN + column as f64 * COLUMN, MARGIN + (row as f64 + 1.7) * LINE);
+        let (x, y) = (MARGIN + column as f64 * COLUMN, top + (row as f64 + 0.7) * LINE);
         let length = word.width() as f64 * COLUMN;
         if *class != "held" && *class != "fixed" && length > 0.0 {
             let (top, tall) = (y - 0.66 * LINE, 0.84 * LINE);

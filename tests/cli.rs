@@ -465,6 +465,7 @@ fn check_tries_the_examples() {
     let good = folder.file("good.toml", "regex = 'a+'\naccepts = ['a', 'aa']\nrejects = ['b']\n");
     let wrong = folder.file("wrong.toml", "regex = 'a+'\naccepts = ['ab']\nrejects = ['aaa']\n");
     let faulty = folder.file("faulty.toml", "regexp = 'a+'\n");
+    let impossible = folder.file("impossible.toml", "choice = ['a']\nexcludes = ['a']\n");
     let ran = stencil(&["check", &good]).expect(0);
     assert!(ran.out.contains("good.toml: good, 2 accepted, 1 rejected"), "{}", ran.out);
     assert_eq!(ran.err, "");
@@ -477,6 +478,8 @@ fn check_tries_the_examples() {
     let ran = stencil(&["check", &faulty, &good, &wrong]).expect(2);
     assert_eq!(ran.out.lines().filter(|l| !l.starts_with(' ')).count(), 3, "every file has its line: {}", ran.out);
     assert!(ran.err.contains("regexp") && ran.err.contains("regex`"), "{}", ran.err);
+    let ran = stencil(&["check", &impossible, &good]).expect(3);
+    assert!(ran.err.contains("impossible.toml: `choice` and `excludes` contradict"), "{}", ran.err);
     stencil(&["check"]).fails(2, &["FILES"]);
 }
 
@@ -487,6 +490,9 @@ fn check_shows_where_a_text_leaves_a_constraint() {
     assert_eq!(stencil(&["check", &file, "--text", "the dog"]).expect(0).out, "accepted\n");
     let ran = stencil(&["check", &file, "--text", "the cat"]).expect(1);
     assert!(ran.out.contains("cat") && ran.out.contains("text:1:5") && ran.out.contains('^'), "{}", ran.out);
+    assert!(ran.out.contains("must go on"), "it may become \"the cats\": {}", ran.out);
+    let date = stencil(&["check", "constraints/date.toml", "--text", "2024-0é-01"]).expect(1);
+    assert!(date.out.contains(r#"may begin with "2024-0", not with "2024-0é""#), "{}", date.out);
     let ran = piped(&["check", &file, "--text", "-"], b"a dog").expect(0);
     assert_eq!(ran.out, "accepted\n");
 }

@@ -73,38 +73,38 @@ pub struct Guidance {
 #[command(next_help_heading = "Sampling")]
 pub struct Sampling {
     /// Refinement steps, one forward each
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub steps: Option<usize>,
     /// Positions there are for the text, in tokens
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub len: Option<usize>,
     /// Which positions to write first: confidence, margin, entropy, random, sequential, threshold, entropy_bound,
     /// spread, remdm
     #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
     /// 0 writes the likeliest text of each step, 1 samples what the model believes
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub temperature: Option<f32>,
     /// Only the K likeliest legal tokens of each position
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
     pub top_k: Option<usize>,
     /// Only the likeliest legal tokens that hold this much probability
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub top_p: Option<f32>,
     /// Policy `threshold`: write everything at least this probable
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub threshold: Option<f32>,
     /// Policy `entropy_bound`: joint uncertainty to accept in one step, in nats
-    #[arg(long, value_name = "NATS")]
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
     pub entropy_bound: Option<f32>,
     /// Policy `remdm`: probability of taking a written token back, per step
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub eta: Option<f32>,
     /// How slots get their positions
     #[arg(long, value_name = "HOW")]
     pub layout: Option<LayoutName>,
     /// The same seed gives the same text
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Samples to write
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]

@@ -4,8 +4,8 @@ use super::{Status, check_jsonl, input, sink};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use stencil_lm::{
-    CompileCx, Error, Language, Result, Source, Verdict, Vocab,
-    automata::{Dfa, Limits},
+    Error, Result, Source, Verdict, Vocab,
+    automata::Dfa,
     spec::{Inputs, Registry, Spec},
 };
 
@@ -57,9 +57,9 @@ impl Check {
             match spec.check(&text.text) {
                 Verdict::Accept => {}
                 Verdict::Reject { at, why } => {
-                    let place = Error::input(why).at(at..at).in_source(&text).report();
-                    let place = place.trim_start_matches("error: ");
-                    sink::print(&format!("rejected by {}: {place}\n", file.display()))?;
+                    let rejection = explain(&spec, &text, at, why)?.report();
+                    let rejection = rejection.trim_start_matches("error: ");
+                    sink::print(&format!("rejected by {}: {rejection}\n", file.display()))?;
                     return Ok(Status::Unverified);
                 }
                 Verdict::Unknown { why } => {
@@ -96,6 +96,31 @@ impl Check {
     }
 }
 
+/// The verdict, and how far a text may begin so.
+fn explain(spec: &Spec, text: &Source, at: usize, why: String) -> Result<Error> {
+    let error = Error::input(why).at(at..at).in_source(text);
+    let whole = &*text.text;
+    let viable = compile(spec)?.viable(whole.as_bytes());
+    let cut = (0..=viable).rev().find(|&i| whole.is_char_boundary(i)).unwrap_or(0);
+    let good = &whole[..cut];
+    Ok(match whole[good.len()..].chars().next() {
+        None => error.help("a text may begin so, but must go on"),
+        Some(next) => error.help(format!(
+            "a text may begin with {:?}, not with {:?}",
+            tail(good),
+            format!("{}{next}", tail(good))
+        )),
+    })
+}
+
+/// The last few words of what may be long.
+fn tail(text: &str) -> String {
+    match text.char_indices().rev().nth(39) {
+        Some((cut, _)) if cut > 0 => format!("…{}", &text[cut..]),
+        _ => text.into(),
+    }
+}
+
 /// What is known of a file that could be read.
 struct Findings {
     accepted: usize,
@@ -110,9 +135,7 @@ struct Findings {
 /// Tries the examples on both engines: the one that constrains and the one that verifies.
 fn lint(spec: &Spec) -> Result<Findings> {
     let dfa = compile(spec)?;
-    let shortest = dfa.shortest().ok_or_else(|| {
-        Error::unsatisfiable("no text satisfies all the constraints").help("relax or leave out one of them")
-    })?;
+    let shortest = dfa.shortest().unwrap_or_default();
     let mut wrong = Vec::new();
     for (i, text) in spec.accepts.iter().enumerate() {
         match spec.check(text) {
@@ -137,13 +160,9 @@ fn lint(spec: &Spec) -> Result<Findings> {
     Ok(Findings { accepted: spec.accepts.len(), rejected: spec.rejects.len(), wrong, states: dfa.states(), shortest })
 }
 
-/// All constraints as one automaton, over bytes: no model is needed for that.
+/// All constraints as one automaton. It is a matter of bytes, so that no model is needed.
 pub fn compile(spec: &Spec) -> Result<Dfa> {
-    let bytes = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None);
-    let cx = CompileCx::new(&bytes);
-    let languages = spec.constraints.iter().map(|c| Ok(c.language(&cx)?.named(c.name())));
-    let language = Language::Intersect(languages.collect::<Result<_>>()?);
-    Dfa::compile(&language, &Limits::default())
+    spec.automaton(&Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None))
 }
 
 impl Findings {

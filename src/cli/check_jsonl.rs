@@ -93,7 +93,7 @@ impl Judge {
         };
         let (accepted, error) = match (self.spec(&question.constraint), &question.text) {
             (Err(complaint), _) => (None, Some(complaint.clone())),
-            (Ok(spec), None) => (None, satisfiable(spec).err()),
+            (Ok(spec), None) => (None, check::compile(spec).err().map(|e| Complaint::from(&e))),
             (Ok(spec), Some(text)) => match spec.check(text) {
                 Verdict::Accept => (Some(true), None),
                 Verdict::Reject { .. } => (Some(false), None),
@@ -110,19 +110,6 @@ impl Judge {
         let registry = &self.registry;
         let read = || Spec::from_document(document, registry, &Inputs::default()).map_err(|e| Complaint::from(&e));
         self.known.entry(format!("{document:?}")).or_insert_with(read).as_ref()
-    }
-}
-
-/// A question without a text: is there one that satisfies the constraint?
-fn satisfiable(spec: &Spec) -> Result<(), Complaint> {
-    match check::compile(spec) {
-        Ok(dfa) if dfa.is_empty() => Err(Complaint {
-            kind: "unsatisfiable",
-            message: "no text satisfies all the constraints".into(),
-            pointer: None,
-        }),
-        Ok(_) => Ok(()),
-        Err(error) => Err(Complaint::from(&error)),
     }
 }
 
