@@ -183,6 +183,7 @@ impl Constraint for Length {
         match self.unit {
             Unit::Chars => self.verdict(text.chars().count(), text.len()),
             Unit::Words => self.verdict(text.split_whitespace().count(), text.len()),
+            Unit::Tokens if (self.min, self.max) == (0, usize::MAX) => Verdict::Accept,
             Unit::Tokens => Verdict::Unknown { why: "a text alone has no tokens to count".into() },
         }
     }
