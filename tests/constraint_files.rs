@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use std::{collections::BTreeMap, fs, path::Path};
 use stencil_lm::{
-    CompileCx, Language, Verdict, Vocab,
+    CompileCx, Language, Source, Verdict, Vocab,
     automata::{Dfa, Limits},
     spec::{Inputs, Registry, Spec},
 };
@@ -101,4 +101,22 @@ fn the_published_schema_is_current() {
     }
     let published = fs::read_to_string(&path).unwrap_or_default();
     assert!(published == schema, "docs/constraint.schema.json is out of date: run again with BLESS=1");
+}
+
+/// The files that the documents show are right, and so are their examples.
+#[test]
+fn documented_files_are_right() {
+    let mut found = 0;
+    for page in ["templates.md", "files.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+        let text = fs::read_to_string(path).unwrap();
+        for block in text.split("```toml\n").skip(1) {
+            let file = Source::new(page, block.split("```").next().unwrap());
+            let spec = Spec::from_toml(&file, &Registry::builtin(), &Inputs::default()).unwrap();
+            spec.check_examples().unwrap();
+            assert!(!spec.accepts.is_empty() && !spec.rejects.is_empty(), "{}", file.text);
+            found += 1;
+        }
+    }
+    assert!(found >= 8, "{found}");
 }

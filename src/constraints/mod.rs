@@ -94,7 +94,7 @@ pub trait Constraint: Send + Sync {
     fn check_tokens(&self, text: &str, _tokens: &[&[u8]]) -> Verdict {
         self.check(text)
     }
-    /// Bounds on the number of tokens of the whole text.
+    /// Bounds on the number of tokens of the whole text, which the engine keeps beside `language`.
     fn tokens(&self) -> (usize, usize) {
         (0, usize::MAX)
     }
