@@ -53,6 +53,14 @@ impl Order {
     }
 }
 
+/// Of a canvas's extra end-of-text tokens: uᵀᴬᴵᴸ of the room, u uniform.
+const TAIL: i32 = 12;
+
+/// How many positions a text takes on average.
+pub fn expected_length(tokens: usize, objective: &ObjectiveConfig) -> usize {
+    tokens + 1 + objective.extra_eos / (TAIL as usize + 1)
+}
+
 /// What the network sees and what it should say.
 #[derive(Default)]
 pub struct Batch {
@@ -72,7 +80,8 @@ pub fn masked(examples: &[&Example], model: &MaskedConfig, objective: &Objective
     for (i, example) in examples.iter().enumerate() {
         let t = (offset + i as f64 / examples.len() as f64).fract().max(objective.min_t);
         let room = (model.max_len - 1).saturating_sub(example.tokens.len()).min(objective.extra_eos);
-        let ends = 1 + rng.random_range(0..=room);
+        // Most canvases end close to their text, a few far behind it.
+        let ends = 1 + (rng.random::<f64>().powi(TAIL) * (room + 1) as f64) as usize;
         let text = example.tokens.iter().copied().chain(std::iter::repeat_n(model.eos_token, ends));
         let shown = !rng.random_bool(objective.condition_dropout);
         let condition = example.label.filter(|_| shown).and_then(|label| model.conditions.get(label));

@@ -74,13 +74,13 @@ pub struct ObjectiveConfig {
     pub condition_dropout: f64,
     /// Share of the visible positions that the model must confirm or correct; half of them hold a wrong token.
     pub revise: f64,
-    /// Most end-of-text tokens after the first: the canvas is often longer than its text.
+    /// Most end-of-text tokens after the first: canvases are longer than their texts, most of them a little.
     pub extra_eos: usize,
 }
 
 impl Default for ObjectiveConfig {
     fn default() -> Self {
-        Self { min_t: 0.02, condition_dropout: 0.15, revise: 0.1, extra_eos: 8 }
+        Self { min_t: 0.02, condition_dropout: 0.15, revise: 0.1, extra_eos: 40 }
     }
 }
 

@@ -210,8 +210,8 @@ impl Run {
     fn step(&mut self, order: &mut Order) -> Result<f64> {
         let config = &self.config;
         let step = self.progress.step;
-        let ends = 1 + config.objective.extra_eos / 2;
-        let chosen = order.take(config.optimizer.batch_tokens, |i| self.training[i].tokens.len() + ends);
+        let length = |i: usize| batch::expected_length(self.training[i].tokens.len(), &config.objective);
+        let chosen = order.take(config.optimizer.batch_tokens, length);
         let examples: Vec<&Example> = chosen.iter().map(|&i| &self.training[i]).collect();
         let batch = batch::masked(&examples, &self.model, &config.objective, &mut rng(config.seed, 3, step as u64));
         let positions = batch.packed.tokens.len() - batch.packed.lengths.len();
@@ -298,3 +298,6 @@ fn duration(seconds: f64) -> String {
         s => format!("{:.1} h", s / 3600.0),
     }
 }
+
+#[cfg(test)]
+mod tests;
