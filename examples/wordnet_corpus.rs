@@ -42,9 +42,24 @@ const LEXNAMES: [&str; 26] = [
     "substance",
     "time",
 ];
+/// Topics that are written about; the abstract ones are beyond a model this small.
+const TOPICS: [&str; 12] = [
+    "animal",
+    "artifact",
+    "body",
+    "feeling",
+    "food",
+    "location",
+    "object",
+    "person",
+    "phenomenon",
+    "plant",
+    "substance",
+    "time",
+];
 /// Topics whose nouns can nearly all be counted.
 const THINGS: [&str; 7] = ["animal", "artifact", "plant", "person", "body", "object", "location"];
-const LONGEST: usize = 18;
+const LONGEST: usize = 16;
 const SIZES: [&str; 8] = ["small", "large", "tiny", "huge", "big", "little", "giant", "very"];
 
 /// One sense: its words and what WordNet says of them.
@@ -178,7 +193,8 @@ impl Usage {
     fn simple(&self, text: &str, headword: &str, label: Option<&str>) -> bool {
         let plain = |c: char| c.is_ascii_alphabetic() || " ,.'-:".contains(c);
         let rare = if label == Some("animal") { 1 } else { 2 };
-        let known = |w: &str| self.of(w) >= if headword.contains(w) { rare } else { 4 };
+        let common = if headword.is_empty() { 20 } else { 8 };
+        let known = |w: &str| self.of(w) >= if headword.contains(w) { rare } else { common };
         text.chars().all(plain)
             && words(text).all(|w| known(&w.to_lowercase()))
             && (3..=LONGEST + 6).contains(&words(text).count())
@@ -280,11 +296,14 @@ fn sentences(synset: &Synset, hypernyms: &[&Synset], usage: &Usage) -> Vec<(Opti
     let mut out = Vec::new();
     for example in &synset.examples {
         let n = words(example).count();
-        if (3..=LONGEST).contains(&n) && !example.ends_with(['!', '?']) {
+        if (4..=10).contains(&n) && !example.ends_with(['!', '?']) {
             out.push((None, sentence(example)));
         }
     }
     let (Some(label), Some(definition)) = (synset.label, synset.definitions.first()) else { return out };
+    if !TOPICS.contains(&label) {
+        return out;
+    }
     let lower = |w: &String| w.chars().all(|c| c.is_ascii_lowercase() || c == ' ' || c == '-');
     let known = |w: &&String| lower(w) && words(w).count() <= 2;
     for (i, word) in synset.words.iter().filter(known).take(2).enumerate() {

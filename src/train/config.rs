@@ -84,7 +84,7 @@ impl Default for ObjectiveConfig {
     }
 }
 
-/// AdamW with linear warm-up and cosine decay to a tenth.
+/// AdamW for vectors and embeddings, Muon for matrices; linear warm-up and cosine decay to a tenth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -92,6 +92,12 @@ pub struct OptimizerConfig {
     /// Positions per step, over all texts of the batch.
     pub batch_tokens: usize,
     pub lr: f64,
+    /// Learning rate of Muon; 0 trains the matrices with AdamW too.
+    #[serde(default = "muon_lr")]
+    pub muon_lr: f64,
+    /// Momentum of Muon.
+    #[serde(default = "momentum")]
+    pub momentum: f64,
     #[serde(default = "warmup")]
     pub warmup: usize,
     #[serde(default = "beta1")]
@@ -146,6 +152,12 @@ fn rope_theta() -> f64 {
 fn warmup() -> usize {
     200
 }
+fn muon_lr() -> f64 {
+    0.015
+}
+fn momentum() -> f64 {
+    0.95
+}
 fn beta1() -> f64 {
     0.9
 }
@@ -193,6 +205,7 @@ impl TrainConfig {
             ("data.held_out", self.data.held_out),
             ("objective.condition_dropout", objective.condition_dropout),
             ("objective.revise", objective.revise),
+            ("optimizer.momentum", optimizer.momentum),
             ("optimizer.beta1", optimizer.beta1),
             ("optimizer.beta2", optimizer.beta2),
             ("optimizer.ema", optimizer.ema),
@@ -216,8 +229,9 @@ impl TrainConfig {
         if objective.min_t > 1.0 {
             return Err(Error::input(format!("objective.min_t is {}, expected at most 1", objective.min_t)));
         }
-        if !(optimizer.weight_decay.is_finite() && optimizer.weight_decay >= 0.0) {
-            return Err(Error::input("optimizer.weight_decay must not be negative"));
+        let not_negative = [("weight_decay", optimizer.weight_decay), ("muon_lr", optimizer.muon_lr)];
+        if let Some((name, value)) = not_negative.into_iter().find(|&(_, v)| !v.is_finite() || v < 0.0) {
+            return Err(Error::input(format!("optimizer.{name} is {value}, expected at least 0")));
         }
         Ok(())
     }

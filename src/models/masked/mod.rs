@@ -9,7 +9,7 @@ mod ops;
 
 pub use checkpoint::{CONFIG, TOKENIZER, WEIGHTS, weights_to_bytes};
 pub use config::{Condition, MODEL_TYPE, MaskedConfig};
-pub use network::{Init, Network, Packed};
+pub use network::{EMBEDDING, Init, Network, Packed};
 pub use ops::CrossEntropy;
 
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};

@@ -6,6 +6,9 @@ use super::ops::{RmsNorm, SwiGlu};
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
 
+/// Name of the embedding, which is also the head.
+pub const EMBEDDING: &str = "embedding.weight";
+
 /// How a weight starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
@@ -58,7 +61,7 @@ impl Network {
         mut weight: impl FnMut(&str, &[usize], Init) -> std::result::Result<Tensor, E>,
     ) -> std::result::Result<Self, E> {
         let (d, ff) = (config.hidden_size, config.ff_size);
-        let embedding = weight("embedding.weight", &[config.vocab_size, d], Init::Normal(0.02))?;
+        let embedding = weight(EMBEDDING, &[config.vocab_size, d], Init::Normal(0.02))?;
         // Blocks add to the residual stream: their last matrix starts smaller, so that the sum keeps its size (GPT-2).
         let inner = Init::Normal(1.0 / (d as f64).sqrt());
         let last = |fan_in: usize| Init::Normal(1.0 / (fan_in as f64 * 2.0 * config.layers as f64).sqrt());
