@@ -73,3 +73,12 @@ pub use sampler::Sampler;
 pub use scores::Scores;
 pub use settings::{Layout, Settings};
 pub use vocab::{Token, Vocab};
+
+/// The documents' examples compile.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/guide.md")]
+    mod guide {}
+}

@@ -7,7 +7,7 @@ use stencil_lm::{Layout, Settings};
 /// Everything `fill` and `run` have in common.
 #[derive(Debug, Args)]
 pub struct Shared {
-    /// Directory of the model [default: the bundled model]
+    /// Directory of the model (default: the bundled one)
     #[arg(short, long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct Constraints {
     /// A constraint file, TOML or JSON; may be repeated
     #[arg(short = 'c', long = "constraints", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The whole text matches this expression, e.g. '[A-Z][a-z]+ \d{1,3}'
+    /// The whole text matches this expression, e.g. 'No\. \d{1,3}'
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     pub regex: Vec<String>,
     /// The text is one of these; `\,` is a comma
@@ -78,9 +78,8 @@ pub struct Sampling {
     /// Positions there are for the text, in tokens
     #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub len: Option<usize>,
-    /// Which positions to write first: confidence, margin, entropy, random, sequential, threshold, entropy_bound,
-    /// spread, remdm
-    #[arg(long, value_name = "NAME")]
+    // The names come from the library, so that none is missing here.
+    #[arg(long, value_name = "NAME", help = policies())]
     pub policy: Option<String>,
     /// 0 writes the likeliest text of each step, 1 samples what the model believes
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
@@ -127,6 +126,11 @@ impl Sampling {
             layout: self.layout.map(LayoutName::layout),
         }
     }
+}
+
+fn policies() -> String {
+    let names: Vec<&str> = stencil_lm::policies::NAMES.iter().map(|(name, ..)| *name).collect();
+    format!("Which positions to write first: {}", names.join(", "))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

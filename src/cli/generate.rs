@@ -143,7 +143,7 @@ impl Run<'_> {
             };
             let mut text = String::new();
             for (i, sample) in outputs.iter().enumerate() {
-                text += &if output.json { result::json(sample)? } else { format!("{}\n", sample.text) };
+                text += &if output.json { result::json(sample)? } else { line(&sample.text) };
                 if !sample.report.verified {
                     status = Status::Unverified;
                     self.warn_unverified(first + i, sample);
@@ -178,6 +178,9 @@ impl Run<'_> {
         let quiet = flags.quiet || watched.is_some();
         let progress = Progress::start(self.terminal.filter(|_| !quiet), "preparing the constraints");
         let teller = progress.teller();
+        let all = self.shared.sampling.count as usize;
+        let which =
+            if all > count { format!("samples {}-{} of {all}, ", first + 1, first + count) } else { String::new() };
 
         let mut sampler = Sampler::new(self.model).settings(settings).spec(self.spec).prompt(self.prompt).count(count);
         if let Some(trace) = &self.trace {
@@ -189,8 +192,9 @@ impl Run<'_> {
         }
         let frames = Arc::clone(&last);
         sampler = sampler.observer(move |event: &Event| {
+            interrupt::obey();
             if let Event::Step { index, budget, .. } = event {
-                teller.tell(|| format!("step {} of {budget}", index + 1));
+                teller.tell(|| format!("{which}step {} of {budget}", index + 1));
             }
             if let Some(sample) = frame::sample(event) {
                 frames.lock().unwrap_or_else(PoisonError::into_inner).entry(first + sample).or_default().update(event);
@@ -198,14 +202,18 @@ impl Run<'_> {
             if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
 
-        let obey = interrupt::Obey::new();
         let outputs = sampler.run();
-        drop((obey, progress));
+        drop(progress);
         outputs.map_err(|error| match error.is_interrupted() && interrupt::requested() {
             true => interrupted(&last.lock().unwrap_or_else(PoisonError::into_inner)),
             false => error,
         })
     }
+}
+
+/// The text, ended by a newline: its own, if it has one.
+fn line(text: &str) -> String {
+    if text.ends_with('\n') { text.into() } else { format!("{text}\n") }
 }
 
 /// Shows the texts as far as they are written, with `____` for the gaps: templates that can be filled later.

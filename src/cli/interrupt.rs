@@ -38,18 +38,7 @@ pub fn flag() -> Arc<AtomicBool> {
     Arc::clone(&REQUESTED)
 }
 
-/// While this lives, somebody asks [`requested`] often enough and stops by themselves.
-pub struct Obey(());
-
-impl Obey {
-    pub fn new() -> Self {
-        OBEYED.store(true, SeqCst);
-        Self(())
-    }
-}
-
-impl Drop for Obey {
-    fn drop(&mut self) {
-        OBEYED.store(false, SeqCst);
-    }
+/// From now on somebody asks [`requested`] often enough and stops by themselves.
+pub fn obey() {
+    OBEYED.store(true, SeqCst);
 }

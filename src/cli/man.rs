@@ -11,7 +11,7 @@ use stencil_lm::{Error, Result};
   stencil man fill | man -l -
   stencil man --dir ~/.local/share/man/man1")]
 pub struct Man {
-    /// The command to write the page of [default: stencil itself]
+    /// The command to write the page of (default: stencil itself)
     command: Option<String>,
     /// Write the pages of all commands into this directory
     #[arg(long, value_name = "DIR", conflicts_with = "command")]

@@ -23,7 +23,7 @@ pub struct Models {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The models that come with this program [default]
+    /// The models that come with this program (the default)
     List {
         /// One JSON object per model and line
         #[arg(long)]

@@ -28,7 +28,7 @@ pub struct Train {
 impl Train {
     pub fn run(self) -> Result<Status> {
         interrupt::listen();
-        let _obey = interrupt::Obey::new();
+        interrupt::obey();
         let options = TrainOptions { resume: self.resume, quiet: self.quiet, stop: interrupt::flag() };
         train::run(&self.config, options)?;
         Ok(Status::Good)

@@ -141,7 +141,7 @@ impl CustomOp1 for SwiGlu {
     }
 }
 
-/// Σᵢ wᵢ·(−log softmax(logitsᵢ)[targetᵢ]): (n, V) → scalar, in nats.
+/// Σᵢ wᵢ·(−log softmax(logitsᵢ)\[targetᵢ\]): (n, V) → scalar, in nats.
 pub struct CrossEntropy {
     pub targets: Vec<u32>,
     pub weights: Vec<f32>,
