@@ -221,55 +221,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// The noun a definition is built on: the last word before the first that starts a modifier.
 fn head(definition: &str) -> Option<&str> {
-    const AFTER: [&str; 43] = [
-        "of",
-        "with",
-        "in",
-        "that",
-        "which",
-        "who",
-        "whose",
-        "having",
-        "used",
-        "made",
-        "from",
-        "for",
-        "on",
-        "at",
-        "by",
-        "to",
-        "or",
-        "and",
-        "where",
-        "when",
-        "resembling",
-        "found",
-        "containing",
-        "consisting",
-        "as",
-        "into",
-        "but",
-        "living",
-        "bearing",
-        "between",
-        "being",
-        "usually",
-        "often",
-        "without",
-        "about",
-        "formed",
-        "grown",
-        "served",
-        "covered",
-        "under",
-        "cooked",
-        "caused",
-        "worn",
-    ];
+    const AFTER: &str = "of with in that which who whose having used made from for on at by to or and where when resembling found \
+        containing consisting as into but living bearing between being usually often without about formed grown served covered under cooked caused worn";
     let mut last = None;
     for piece in definition.split(' ') {
         let word = piece.trim_end_matches(',');
-        if AFTER.contains(&word) || word.len() > 4 && (word.ends_with("ing") || word.ends_with("ed")) && last.is_some()
+        if AFTER.split(' ').any(|after| after == word)
+            || word.len() > 4 && (word.ends_with("ing") || word.ends_with("ed")) && last.is_some()
         {
             break;
         }

@@ -13,6 +13,7 @@ pub struct Model {
 }
 
 impl Model {
+    /// A denoiser with nothing beside it.
     pub fn new(denoiser: impl Denoiser + 'static) -> Self {
         Self { denoiser: Arc::new(denoiser), topics: None }
     }
@@ -80,9 +81,11 @@ impl Model {
         self.topics = Some(Arc::new(topics));
         self
     }
+    /// What predicts the open positions.
     pub fn denoiser(&self) -> &dyn Denoiser {
         &*self.denoiser
     }
+    /// Label statistics, where the model has some.
     pub fn topics(&self) -> Option<&Arc<Topics>> {
         self.topics.as_ref()
     }

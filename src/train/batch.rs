@@ -17,12 +17,15 @@ pub fn rng(seed: u64, purpose: u64, counter: u64) -> ChaCha8Rng {
 /// Walks the examples in a new order each epoch. Its place is two numbers, so a run can resume.
 pub struct Order {
     seed: u64,
+    /// Times all examples have been seen.
     pub epoch: u64,
+    /// Examples seen in this epoch.
     pub next: usize,
     indices: Vec<usize>,
 }
 
 impl Order {
+    /// The order of `examples` examples, at this place.
     pub fn new(seed: u64, examples: usize, epoch: u64, next: usize) -> Self {
         let mut order = Self { seed, epoch, next, indices: (0..examples).collect() };
         order.shuffle();
@@ -64,9 +67,11 @@ pub fn expected_length(tokens: usize, objective: &ObjectiveConfig) -> usize {
 /// What the network sees and what it should say.
 #[derive(Default)]
 pub struct Batch {
+    /// The sequences, a condition in front of each.
     pub packed: Packed,
     /// Positions with a loss.
     pub rows: Vec<u32>,
+    /// What stands at `rows`.
     pub targets: Vec<u32>,
     /// Weights of the losses; divided by the number of positions, so that their sum is nats per token.
     pub weights: Vec<f32>,

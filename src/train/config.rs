@@ -13,12 +13,18 @@ pub struct TrainConfig {
     /// Same seed, same data, same build: same run.
     #[serde(default)]
     pub seed: u64,
+    /// `[data]`
     pub data: DataConfig,
+    /// `[tokenizer]`
     pub tokenizer: TokenizerConfig,
+    /// `[model]`
     pub model: ModelConfig,
+    /// `[objective]`
     #[serde(default)]
     pub objective: ObjectiveConfig,
+    /// `[optimizer]`
     pub optimizer: OptimizerConfig,
+    /// `[report]`
     #[serde(default)]
     pub report: ReportConfig,
 }
@@ -27,7 +33,9 @@ pub struct TrainConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
+    /// One JSON object per line.
     pub file: PathBuf,
+    /// Name of the field with the text.
     #[serde(default = "text")]
     pub text_field: String,
     /// Becomes the condition and the topic; a line without it has none.
@@ -53,13 +61,19 @@ pub struct TokenizerConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
+    /// Name for reports.
     pub name: String,
+    /// Width of the residual stream.
     pub hidden_size: usize,
+    /// Blocks of attention and feed-forward.
     pub layers: usize,
+    /// Attention heads; each gets an even share of the width.
     pub heads: usize,
+    /// Width of the gated feed-forward layer.
     pub ff_size: usize,
     /// Most positions of a text, its end included; longer texts are left out and counted.
     pub max_len: usize,
+    /// Base of the rotary positions.
     #[serde(default = "rope_theta")]
     pub rope_theta: f64,
 }
@@ -88,9 +102,11 @@ impl Default for ObjectiveConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
+    /// Updates in all; the learning rate follows from it.
     pub steps: usize,
     /// Positions per step, over all texts of the batch.
     pub batch_tokens: usize,
+    /// Highest learning rate of AdamW.
     pub lr: f64,
     /// Learning rate of Muon; 0 trains the matrices with AdamW too.
     #[serde(default = "muon_lr")]
@@ -98,10 +114,13 @@ pub struct OptimizerConfig {
     /// Momentum of Muon.
     #[serde(default = "momentum")]
     pub momentum: f64,
+    /// Steps until the highest learning rate.
     #[serde(default = "warmup")]
     pub warmup: usize,
+    /// Decay of the running mean of the gradient.
     #[serde(default = "beta1")]
     pub beta1: f64,
+    /// Decay of the running mean of its square.
     #[serde(default = "beta2")]
     pub beta2: f64,
     /// Pulls matrices, not norms, towards zero.
@@ -119,12 +138,15 @@ pub struct OptimizerConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReportConfig {
+    /// Loss, speed and time left.
     pub log_every: usize,
     /// Held-out NELBO and sample texts.
     pub evaluate_every: usize,
+    /// The checkpoint and the state to resume from.
     pub save_every: usize,
     /// Held-out texts per evaluation; the last one takes them all.
     pub evaluate_texts: usize,
+    /// Texts written per evaluation; the first without a condition.
     pub samples: usize,
 }
 

@@ -7,17 +7,22 @@ use std::{collections::BTreeMap, fs::File, io::BufRead, io::BufReader};
 /// One line of the corpus.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {
+    /// Not empty.
     pub text: String,
+    /// Its condition and topic.
     pub label: Option<String>,
+    /// Not to be trained on.
     pub held_out: bool,
 }
 
 /// A tokenised text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
+    /// Without the end of text.
     pub tokens: Vec<u32>,
     /// Index into the conditions.
     pub label: Option<usize>,
+    /// Length of the text.
     pub bytes: usize,
 }
 

@@ -10,7 +10,9 @@ use rand::Rng;
 pub struct Nelbo {
     /// The end of the text counts as a token.
     pub nats_per_token: f64,
+    /// Bytes of the texts, their ends not counted.
     pub bits_per_byte: f64,
+    /// Texts measured.
     pub texts: usize,
 }
 

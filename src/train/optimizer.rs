@@ -9,15 +9,18 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 /// A weight with what the optimizer remembers of it.
 pub struct Weight {
+    /// The weight, shared with the network.
     pub var: Var,
-    /// Running means of the gradient and its square.
+    /// Running mean of the gradient.
     pub first: Vec<f32>,
+    /// Running mean of its square; not used by Muon.
     pub second: Vec<f32>,
     /// Running mean of the weight.
     pub mean: Vec<f32>,
 }
 
 impl Weight {
+    /// A weight that starts as `tensor`.
     pub fn new(tensor: &Tensor) -> Result<Self> {
         let mean = tensor.flatten_all()?.to_vec1::<f32>()?;
         Ok(Self { var: Var::from_tensor(tensor)?, first: vec![0.0; mean.len()], second: vec![0.0; mean.len()], mean })

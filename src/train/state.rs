@@ -9,8 +9,11 @@ use std::{collections::HashMap, fs, io::Write, path::Path};
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
+    /// Updates done.
     pub step: usize,
+    /// Times all examples have been seen.
     pub epoch: u64,
+    /// Examples seen in this epoch.
     pub next: usize,
     /// Positions seen so far.
     pub tokens: usize,

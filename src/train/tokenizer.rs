@@ -8,10 +8,13 @@ use tokenizers::{
     pre_tokenizers::byte_level::ByteLevel,
 };
 
-/// Ids of the special tokens, in the order they are given to the trainer; conditions follow from [`FIRST_CONDITION`].
+/// Ends a text. Special tokens have the first ids, in the order they are given to the trainer.
 pub const EOS: u32 = 0;
+/// Shown where a position is open.
 pub const MASK: u32 = 1;
+/// Stands in front where there is no condition.
 pub const NULL: u32 = 2;
+/// The token of the first label; the others follow.
 pub const FIRST_CONDITION: u32 = 3;
 
 /// Trains a tokenizer of exactly `size` tokens.

@@ -14,6 +14,7 @@ pub struct Rope {
 }
 
 impl Rope {
+    /// `head` is the size of one head, an even number.
     pub fn new(max_len: usize, head: usize, theta: f64) -> Self {
         let half = head / 2;
         let angles = (0..max_len)
@@ -43,8 +44,11 @@ impl Rope {
 ///
 /// The sequences lie one after the other, without padding, so each sees exactly what it would see alone.
 pub struct Attention {
+    /// Heads that share d evenly.
     pub heads: usize,
+    /// Positions of each sequence; they sum to n.
     pub lengths: Arc<[usize]>,
+    /// For at least the longest of them.
     pub rope: Arc<Rope>,
 }
 

@@ -6,9 +6,11 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::BTreeMap;
 
-/// File names inside a checkpoint directory.
+/// File name of the configuration in a checkpoint directory.
 pub const CONFIG: &str = "config.json";
+/// File name of the tokenizer in a checkpoint directory.
 pub const TOKENIZER: &str = "tokenizer.json";
+/// File name of the weights in a checkpoint directory.
 pub const WEIGHTS: &str = "model.safetensors";
 
 impl MaskedModel {

@@ -15,17 +15,23 @@ pub struct MaskedConfig {
     pub model_type: String,
     /// Name for reports.
     pub name: String,
+    /// Tokens, special ones included.
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
+    /// Blocks of attention and feed-forward.
     pub layers: usize,
+    /// Attention heads; each gets an even share of the width.
     pub heads: usize,
     /// Width of the gated feed-forward layer.
     pub ff_size: usize,
     /// Most positions, prompt and text together; the condition's position is not counted.
     pub max_len: usize,
+    /// Base of the rotary positions.
     pub rope_theta: f64,
+    /// Added to the mean square before its root.
     pub norm_eps: f64,
+    /// Shown where a position is open.
     pub mask_token: Token,
     /// Ends a text and fills the canvas after it.
     pub eos_token: Token,
@@ -35,10 +41,13 @@ pub struct MaskedConfig {
     pub conditions: Vec<Condition>,
 }
 
+/// A label and its token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
+    /// As the user names it.
     pub label: String,
+    /// Stands in front of the text.
     pub token: Token,
 }
 

@@ -48,9 +48,11 @@ impl MaskedModel {
         Ok(Self { config, labels, vocab, network })
     }
 
+    /// Sizes and special tokens.
     pub fn config(&self) -> &MaskedConfig {
         &self.config
     }
+    /// The network itself.
     pub fn network(&self) -> &Network {
         &self.network
     }

@@ -12,6 +12,7 @@ pub const EMBEDDING: &str = "embedding.weight";
 /// How a weight starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
+    /// All ones.
     Ones,
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
@@ -20,11 +21,14 @@ pub enum Init {
 /// Sequences one after the other, without padding.
 #[derive(Debug, Clone, Default)]
 pub struct Packed {
+    /// All sequences, each with its condition in front.
     pub tokens: Vec<u32>,
+    /// Positions of each sequence.
     pub lengths: Vec<usize>,
 }
 
 impl Packed {
+    /// Appends a sequence.
     pub fn push(&mut self, sequence: impl IntoIterator<Item = u32>) {
         let before = self.tokens.len();
         self.tokens.extend(sequence);

@@ -34,6 +34,7 @@ pub(super) fn with_floats<const N: usize, R>(tensors: [&Tensor; N], f: impl FnOn
 
 /// x·w / √(mean x² + ε), row by row.
 pub struct RmsNorm {
+    /// Keeps rows of zeros finite.
     pub eps: f32,
 }
 
@@ -143,7 +144,9 @@ impl CustomOp1 for SwiGlu {
 
 /// Σᵢ wᵢ·(−log softmax(logitsᵢ)\[targetᵢ\]): (n, V) → scalar, in nats.
 pub struct CrossEntropy {
+    /// One token per row.
     pub targets: Vec<u32>,
+    /// One weight per row.
     pub weights: Vec<f32>,
 }
 
