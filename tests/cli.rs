@@ -365,6 +365,7 @@ fn constraint_files_that_are_wrong() {
 fn input_that_is_no_text() {
     piped(&["fill", "-"], b"The {{x}} \xff").fails(2, &["UTF-8", "byte 10"]);
     piped(&["run", "-"], b"\xff").fails(2, &["UTF-8"]);
+    piped(&["fill", "-", "-c", "-"], b"{{x}}").fails(2, &["once"]);
 }
 
 #[test]

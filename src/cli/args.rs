@@ -72,10 +72,10 @@ pub struct Guidance {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sampling")]
 pub struct Sampling {
-    /// Refinement steps, one forward each
+    /// Refinement steps, one forward each (default: one per open position)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub steps: Option<usize>,
-    /// Positions there are for the text, in tokens
+    /// Tokens there is room for
     #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub len: Option<usize>,
     // The names come from the library, so that none is missing here.
@@ -99,10 +99,10 @@ pub struct Sampling {
     /// Policy `remdm`: probability of taking a written token back, per step
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub eta: Option<f32>,
-    /// How slots get their positions
+    /// Slot lengths are chosen first (pinned), or as the text is written (floating)
     #[arg(long, value_name = "HOW")]
     pub layout: Option<LayoutName>,
-    /// The same seed gives the same text
+    /// The same seed gives the same text (default: 0)
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Samples to write
@@ -135,9 +135,7 @@ fn policies() -> String {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum LayoutName {
-    /// Literals may stand anywhere
     Floating,
-    /// Slot lengths are chosen first
     Pinned,
 }
 
@@ -174,11 +172,11 @@ pub struct Output {
 /// How long a frame of `--watch` stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Speed {
-    /// So that each step can be read
+    // So that each step can be read.
     Slow,
-    /// The whole refinement in a few seconds
+    // The whole refinement in a few seconds.
     Normal,
-    /// As fast as the model writes
+    // As fast as the model writes.
     Fast,
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
 };
 use stencil_lm::{
     Error, Result, Source,
@@ -22,6 +23,10 @@ pub fn read(path: &Path) -> Result<Source> {
 }
 
 pub fn stdin() -> Result<Source> {
+    static READ: AtomicBool = AtomicBool::new(false);
+    if READ.swap(true, Ordering::Relaxed) {
+        return Err(Error::input("`-` stands for standard input, which can be read only once"));
+    }
     let mut bytes = Vec::new();
     let mut limited = io::stdin().lock().take(LIMIT + 1);
     limited.read_to_end(&mut bytes).map_err(|e| Error::io("cannot read standard input").because(e))?;

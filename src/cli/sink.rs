@@ -20,7 +20,7 @@ pub fn print(text: &str) -> Result<()> {
 pub fn deliver(text: &str, file: Option<&Path>) -> Result<()> {
     match file {
         None => print(text),
-        Some(path) if path.as_os_str() == "-" => print(text),
+        Some(path) if path.as_os_str() == "-" || path == Path::new("/dev/stdout") => print(text),
         Some(path) => replace(path, text).map_err(|e| Error::io(format!("cannot write {}", path.display())).because(e)),
     }
 }
@@ -48,7 +48,8 @@ fn folder(file: &Path) -> PathBuf {
 /// Writes a new file beside the old one and puts it in its place. Devices and pipes are written to directly.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let old = fs::metadata(path).ok();
-    if old.as_ref().is_some_and(|m| !m.is_file()) {
+    let descriptor = path.starts_with("/dev") || path.starts_with("/proc");
+    if descriptor || old.as_ref().is_some_and(|m| !m.is_file()) {
         return File::options().write(true).open(path)?.write_all(text.as_bytes());
     }
     // A link stays a link: what it points to is replaced.
