@@ -79,7 +79,7 @@ fn intersection(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Df
 /// Tokens on the longest path to the end of a text; `None` if there is a loop, so that texts have no longest.
 fn longest(automaton: &TokenAutomaton) -> Option<usize> {
     let text_states = automaton.ended().map_or(automaton.states(), |ended| ended as usize);
-    let within = |q: u32| automaton.successors(q).iter().copied().filter(|&t| (t as usize) < text_states);
+    let within = |q: u32| automaton.successors(q).filter(|&t| (t as usize) < text_states);
     let mut incoming = vec![0usize; text_states];
     for q in 0..text_states as u32 {
         within(q).for_each(|t| incoming[t as usize] += 1);

@@ -3,7 +3,7 @@
 use crate::{
     Candidate, Canvas, CanvasView, Cell, Constraint, Denoiser, Error, Event, Guide, Output, Policy, Pos, Proposal,
     Report, Result, Scores, Settings, Step, Verdict,
-    inference::{self, Options, Posterior},
+    inference::{self, Options},
     layout::Draft,
     plan::Plan,
 };
@@ -136,7 +136,7 @@ impl Sample {
         };
         let posterior = inference::infer(&reach, &scores, &options)?;
         let draw = if temperature == 0.0 { posterior.map() } else { posterior.sample(&mut step.rng(0xd4a3)) };
-        let proposal = Proposal { candidates: candidates(&self.canvas, &posterior, &draw) };
+        let proposal = Proposal { candidates: posterior.candidates(&draw) };
         self.constraint_time += started.elapsed();
 
         let commit = match self.taken + 1 >= self.budget {
@@ -248,17 +248,6 @@ fn step<'a>(index: usize, budget: usize, seed: u64, canvas: &'a Canvas, denoiser
 /// What the witness invariant rules out: committed positions are always part of one valid text.
 fn lost() -> Error {
     Error::unsatisfiable("the canvas cannot be completed: a committed position contradicts the constraints")
-}
-
-fn candidates(canvas: &Canvas, posterior: &Posterior, draw: &[crate::Token]) -> Vec<Candidate> {
-    let candidate = |pos| Candidate {
-        pos,
-        token: draw[pos],
-        prob: posterior.prob(pos, draw[pos]),
-        margin: posterior.margin(pos),
-        entropy: posterior.entropy(pos),
-    };
-    canvas.undecided().map(candidate).collect()
 }
 
 /// Checks the policy's choice: only candidates, each once; where it chose none, the most probable one.

@@ -94,7 +94,8 @@ fn walk(automaton: &TokenAutomaton, rng: &mut impl Rng) -> Option<Vec<Token>> {
             return Some(tokens);
         }
         let edge = automaton.edges(state).choose(rng)?;
-        tokens.push(*automaton.members(edge.class).choose(rng)?);
+        let class = *automaton.label(edge.label).choose(rng)?;
+        tokens.push(*automaton.members(class).choose(rng)?);
         state = edge.target;
     }
     automaton.accepting(state).then_some(tokens)

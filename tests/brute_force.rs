@@ -111,8 +111,9 @@ fn compare(posterior: &Posterior, exact: &oracle::Distribution, case: &Case) {
 }
 
 fn run(seed: u64, cases: usize, extremes: Extremes, most_strings: usize) -> usize {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..cases).filter(|_| check(&Case::random(&mut rng, extremes, most_strings), &mut rng)).count()
+    let rng = |stream: u64, i: usize| ChaCha8Rng::seed_from_u64(seed << 40 | stream << 32 | i as u64);
+    let case = |i| Case::random(&mut rng(0, i), extremes, most_strings);
+    (0..cases).filter(|&i| check(&case(i), &mut rng(1, i))).count()
 }
 
 #[test]

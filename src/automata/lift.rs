@@ -7,7 +7,7 @@
 
 use super::dfa::{DEAD, Dfa, State};
 use super::hash::FastMap;
-use super::token_automaton::{Class, Edge, TokenAutomaton};
+use super::token_automaton::{Class, TokenAutomaton};
 use crate::{Error, Result, Vocab};
 use std::sync::Arc;
 
@@ -86,8 +86,8 @@ impl TokenAutomaton {
         let number = trim(dfa, used.iter().map(|&c| &*columns[c as usize]));
 
         // Columns that differ only in states that were trimmed are equal now.
-        let mut classes: FastMap<Vec<(State, State)>, Class> = FastMap::default();
-        let mut edges: Vec<(State, Edge)> = Vec::new();
+        let mut ids: FastMap<Column, Class> = FastMap::default();
+        let mut classes: Vec<Column> = Vec::new();
         let mut class_of_column = vec![UNKNOWN; columns.len()];
         let mut class_of = vec![TokenAutomaton::NO_CLASS; vocab.len()];
         for (token, &column) in token_columns.iter().enumerate() {
@@ -95,15 +95,15 @@ impl TokenAutomaton {
             if *class == UNKNOWN {
                 let live = columns[column as usize].iter();
                 let live = live.map(|&(from, to)| (number[from as usize], number[to as usize]));
-                let live: Vec<_> = live.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN).collect();
-                *class = if live.is_empty() {
-                    TokenAutomaton::NO_CLASS
-                } else {
-                    let new = classes.len() as Class;
-                    *classes.entry(live).or_insert_with_key(|live| {
-                        edges.extend(live.iter().map(|&(from, target)| (from, Edge { class: new, target })));
-                        new
-                    })
+                let live: Column = live.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN).collect();
+                *class = match (live.is_empty(), ids.get(&live)) {
+                    (true, _) => TokenAutomaton::NO_CLASS,
+                    (false, Some(&known)) => known,
+                    (false, None) => {
+                        ids.insert(live.clone(), classes.len() as Class);
+                        classes.push(live);
+                        classes.len() as Class - 1
+                    }
                 };
             }
             class_of[token] = *class;
@@ -114,7 +114,8 @@ impl TokenAutomaton {
             accept.resize(accept.len().max(name + 1), false);
             accept[name] = dfa.accept[state];
         }
-        Ok(Self::assemble(accept, edges, classes.len(), class_of, vocab))
+        let classes: Vec<&[(State, State)]> = classes.iter().map(|column| &**column).collect();
+        Ok(Self::assemble(accept, &classes, class_of, vocab))
     }
 }
 

@@ -17,7 +17,7 @@ mod trie;
 pub use dfa::Dfa;
 pub use language::Language;
 pub use limits::Limits;
-pub use token_automaton::{Class, Edge, TokenAutomaton};
+pub use token_automaton::{Class, Edge, Label, TokenAutomaton};
 
 use alphabet::Alphabet;
 pub(crate) use trie::TokenTrie;

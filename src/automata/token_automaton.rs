@@ -1,16 +1,20 @@
 //! The constraint as the inference sees it: a deterministic automaton over classes of tokens.
 
 use super::dfa::State;
+use super::hash::FastMap;
 use crate::{Token, Vocab};
 use std::collections::VecDeque;
 
 /// A set of tokens that the constraint does not tell apart.
 pub type Class = u32;
 
-/// Where a class of tokens leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A set of classes that lead from one state to another; an index into [`TokenAutomaton::label`].
+pub type Label = u32;
+
+/// All ways from one state to `target` in one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Edge {
-    pub class: Class,
+    pub label: Label,
     pub target: u32,
 }
 
@@ -21,72 +25,84 @@ pub struct Edge {
 /// on a path from the start to acceptance exist; a constraint that no token sequence satisfies has none.
 ///
 /// Tokens with equal transitions share a [`Class`], numbered by their lowest token; end-of-text and padding have
-/// classes of their own. Edges are sparse: a state lists the classes that may follow it, in ascending order.
+/// classes of their own. Between two states there is at most one [`Edge`], with the set of classes that take it.
+/// Equal sets share a [`Label`]. Labels are few, since constraints repeat one shape many times, and what is computed
+/// for a label need not be computed again for each of its edges.
 pub struct TokenAutomaton {
     accept: Vec<bool>,
     ended: Option<State>,
-    row: Vec<u32>,
-    edges: Vec<Edge>,
-    successor_row: Vec<u32>,
-    successors: Vec<State>,
+    edges: Rows<Edge>,
+    labels: Rows<Class>,
+    members: Rows<Token>,
     class_of: Vec<Class>,
-    member_row: Vec<u32>,
-    members: Vec<Token>,
     fewest: Option<usize>,
 }
 
 impl TokenAutomaton {
     pub(super) const NO_CLASS: Class = Class::MAX;
 
-    /// Adds the tail, sorts everything into place.
+    /// Adds the tail and turns columns into edges.
+    ///
+    /// `columns`: of each class the pairs (state, state after it), by ascending state.
     pub(super) fn assemble(
         mut accept: Vec<bool>,
-        mut edges: Vec<(State, Edge)>,
-        mut classes: usize,
+        columns: &[&[(State, State)]],
         mut class_of: Vec<Class>,
         vocab: &Vocab,
     ) -> Self {
-        let mut ended = None;
+        let mut classes = columns.len() as Class;
+        let by_class = columns.iter().zip(0..).flat_map(|(column, class)| column.iter().map(move |&e| (e, class)));
+        let arrows = Rows::new(accept.len(), by_class.map(|((from, to), class)| (from, (to, class))));
+
+        let mut tail: Vec<Class> = Vec::new();
+        let ended = accept.len() as State;
         if let Some(eos) = vocab.eos().filter(|_| !accept.is_empty()) {
-            let target = accept.len() as State;
-            ended = Some(target);
-            let class = classes as Class;
-            class_of[eos as usize] = class;
-            let last = (0..target).filter(|&q| accept[q as usize]).chain([target]);
-            edges.extend(last.map(|from| (from, Edge { class, target })));
-            classes += 1;
-            if let Some(pad) = vocab.pad().filter(|&pad| pad != eos) {
-                let class = classes as Class;
-                class_of[pad as usize] = class;
-                edges.push((target, Edge { class, target }));
+            let pad = vocab.pad().filter(|&pad| pad != eos);
+            for token in [Some(eos), pad].into_iter().flatten() {
+                class_of[token as usize] = classes;
+                tail.push(classes);
                 classes += 1;
             }
+        }
+
+        let mut names: FastMap<Vec<Class>, Label> = FastMap::default();
+        let mut labels: Vec<(Label, Class)> = Vec::new();
+        let mut label = |set: &[Class]| match names.get(set) {
+            Some(&known) => known,
+            None => {
+                let new = names.len() as Label;
+                names.insert(set.to_vec(), new);
+                labels.extend(set.iter().map(|&class| (new, class)));
+                new
+            }
+        };
+        let mut edges: Vec<(State, Edge)> = Vec::new();
+        let (mut row, mut set) = (Vec::new(), Vec::new());
+        for state in 0..ended {
+            row.clear();
+            row.extend_from_slice(arrows.get(state));
+            // Stable: the classes of each target stay in order.
+            row.sort_by_key(|&(to, _): &(State, Class)| to);
+            for same in row.chunk_by(|a, b| a.0 == b.0) {
+                set.clear();
+                set.extend(same.iter().map(|&(_, class)| class));
+                edges.push((state, Edge { label: label(&set), target: same[0].0 }));
+            }
+            if let (true, Some(eos)) = (accept[state as usize], tail.get(..1)) {
+                edges.push((state, Edge { label: label(eos), target: ended }));
+            }
+        }
+        if !tail.is_empty() {
+            edges.push((ended, Edge { label: label(&tail), target: ended }));
             accept.push(true);
         }
-        edges.sort_unstable_by_key(|&(from, edge)| (from, edge.class));
-        let row = offsets(accept.len(), edges.iter().map(|&(from, _)| from));
-        let edges: Vec<Edge> = edges.into_iter().map(|(_, edge)| edge).collect();
 
-        let mut successor_row = vec![0];
-        let mut successors = Vec::new();
-        for bounds in row.windows(2) {
-            let begin = successors.len();
-            let mut targets: Vec<State> =
-                edges[bounds[0] as usize..bounds[1] as usize].iter().map(|e| e.target).collect();
-            targets.sort_unstable();
-            targets.dedup();
-            successors.extend(targets);
-            debug_assert!(successors.len() >= begin);
-            successor_row.push(successors.len() as u32);
-        }
-
-        let legal = || (0..class_of.len() as Token).filter(|&t| class_of[t as usize] != Self::NO_CLASS);
-        let mut members: Vec<Token> = legal().collect();
-        members.sort_by_key(|&t| class_of[t as usize]);
-        let member_row = offsets(classes, members.iter().map(|&t| class_of[t as usize]));
-
-        let mut new =
-            Self { accept, ended, row, edges, successor_row, successors, class_of, member_row, members, fewest: None };
+        let edges = Rows::new(accept.len(), edges.iter().copied());
+        let labels = Rows::new(names.len(), labels.iter().copied());
+        let legal = (0..).zip(&class_of).filter(|&(_, &class)| class != Self::NO_CLASS);
+        let members = Rows::new(classes as usize, legal.map(|(token, &class)| (class, token)));
+        let ended = (!tail.is_empty()).then_some(ended);
+        let mut new = Self { accept, ended, edges, labels, members, class_of, fewest: None };
         new.fewest = new.shortest_path();
         new
     }
@@ -101,11 +117,11 @@ impl TokenAutomaton {
     }
     /// Number of token classes, those of the tail included.
     pub fn classes(&self) -> usize {
-        self.member_row.len() - 1
+        self.members.len()
     }
-    /// Number of edges over all states.
-    pub fn edge_count(&self) -> usize {
-        self.edges.len()
+    /// Number of distinct labels.
+    pub fn labels(&self) -> usize {
+        self.labels.len()
     }
     /// Number of tokens in the vocabulary.
     pub fn vocab_len(&self) -> usize {
@@ -123,20 +139,22 @@ impl TokenAutomaton {
     pub fn accepting(&self, state: u32) -> bool {
         self.accept[state as usize]
     }
-    /// Classes that may follow `state`, ascending, with the states they lead to.
+    /// The ways on from `state`, by ascending target.
     pub fn edges(&self, state: u32) -> &[Edge] {
-        let state = state as usize;
-        &self.edges[self.row[state] as usize..self.row[state + 1] as usize]
+        self.edges.get(state)
     }
     /// The states one token after `state`, ascending.
-    pub fn successors(&self, state: u32) -> &[u32] {
-        let state = state as usize;
-        &self.successors[self.successor_row[state] as usize..self.successor_row[state + 1] as usize]
+    pub fn successors(&self, state: u32) -> impl Iterator<Item = u32> + '_ {
+        self.edges(state).iter().map(|edge| edge.target)
+    }
+    /// The classes of a label, ascending.
+    pub fn label(&self, label: Label) -> &[Class] {
+        self.labels.get(label)
     }
     /// The state after a token of `class`, if it may follow.
     pub fn next(&self, state: u32, class: Class) -> Option<u32> {
-        let edges = self.edges(state);
-        edges.binary_search_by_key(&class, |e| e.class).ok().map(|i| edges[i].target)
+        let taken = |edge: &&Edge| self.label(edge.label).binary_search(&class).is_ok();
+        self.edges(state).iter().find(taken).map(|edge| edge.target)
     }
     /// The class of a token; `None` if no text of the constraint contains it.
     pub fn class_of(&self, token: Token) -> Option<Class> {
@@ -144,8 +162,7 @@ impl TokenAutomaton {
     }
     /// The tokens of a class, ascending.
     pub fn members(&self, class: Class) -> &[Token] {
-        let class = class as usize;
-        &self.members[self.member_row[class] as usize..self.member_row[class + 1] as usize]
+        self.members.get(class)
     }
     /// Fewest tokens of any text of the constraint; `None` if there is no text.
     pub fn min_tokens(&self) -> Option<usize> {
@@ -168,7 +185,7 @@ impl TokenAutomaton {
             if self.accepting(state) {
                 return Some(tokens);
             }
-            for &to in self.successors(state) {
+            for to in self.successors(state) {
                 if !std::mem::replace(&mut seen[to as usize], true) {
                     queue.push_back((to, tokens + 1));
                 }
@@ -178,19 +195,44 @@ impl TokenAutomaton {
     }
 }
 
-/// Row starts for `rows` rows of items sorted by row.
-fn offsets(rows: usize, row_of: impl Iterator<Item = u32>) -> Vec<u32> {
-    let mut first = vec![0u32; rows + 1];
-    row_of.for_each(|row| first[row as usize + 1] += 1);
-    for i in 0..rows {
-        first[i + 1] += first[i];
-    }
-    first
-}
-
 impl std::fmt::Debug for TokenAutomaton {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (states, classes, edges) = (self.states(), self.classes(), self.edge_count());
-        write!(f, "TokenAutomaton({states} states, {classes} classes, {edges} edges)")
+        let (states, edges) = (self.states(), self.edges.items.len());
+        let (classes, labels) = (self.classes(), self.labels());
+        write!(f, "TokenAutomaton({states} states, {edges} edges, {labels} labels, {classes} classes)")
+    }
+}
+
+/// Lists of different lengths, stored one after the other.
+struct Rows<T> {
+    first: Vec<u32>,
+    items: Vec<T>,
+}
+
+impl<T: Copy + Default> Rows<T> {
+    /// Items of a row keep their order.
+    fn new(rows: usize, items: impl Iterator<Item = (u32, T)> + Clone) -> Self {
+        let mut first = vec![0u32; rows + 1];
+        items.clone().for_each(|(row, _)| first[row as usize] += 1);
+        let total = first.iter_mut().fold(0, |before, slot| {
+            let count = std::mem::replace(slot, before);
+            before + count
+        });
+        let mut sorted = vec![T::default(); total as usize];
+        for (row, item) in items {
+            sorted[first[row as usize] as usize] = item;
+            first[row as usize] += 1;
+        }
+        // Each start has moved on to the next row's.
+        first.rotate_right(1);
+        first[0] = 0;
+        Self { first, items: sorted }
+    }
+    fn len(&self) -> usize {
+        self.first.len() - 1
+    }
+    fn get(&self, row: u32) -> &[T] {
+        let row = row as usize;
+        &self.items[self.first[row] as usize..self.first[row + 1] as usize]
     }
 }

@@ -3,21 +3,31 @@
 use super::posterior::Posterior;
 use super::rows::{Row, Support};
 use crate::Token;
-use crate::automata::Class;
+use crate::automata::{Class, TokenAutomaton};
 
-/// The likeliest token of a class and the logarithm of its weight.
-type Best = (f64, Token);
+/// Logarithm of the weight of the likeliest token of a set, and that token: the lowest one of several.
+#[derive(Clone, Copy, PartialEq)]
+struct Best {
+    log: f64,
+    token: Token,
+}
 
-const NONE: Best = (f64::NEG_INFINITY, Token::MAX);
+impl Best {
+    const NONE: Self = Self { log: f64::NEG_INFINITY, token: Token::MAX };
+
+    fn or(self, other: Self) -> Self {
+        let other_wins = other.log > self.log || other.log == self.log && other.token < self.token;
+        if other_wins { other } else { self }
+    }
+}
 
 impl Posterior<'_> {
     /// The most probable text: one token per position, tail included. Of equally probable texts the one whose
     /// first differing token is lowest.
     pub fn map(&self) -> Vec<Token> {
         let automaton = self.problem.automaton;
-        let best: Vec<Vec<Best>> = (self.rows.iter().zip(&self.supports))
-            .map(|(row, support)| (0..automaton.classes() as Class).map(|c| likeliest(row, support, c)).collect())
-            .collect();
+        let best: Vec<Vec<Best>> =
+            self.rows.iter().zip(&self.supports).map(|(row, support)| label_maxima(automaton, row, support)).collect();
 
         // value[gap][state]: log weight of the best completion, on fitting texts only.
         let mut value = vec![0.0; self.layers.len()];
@@ -29,7 +39,7 @@ impl Posterior<'_> {
             for (&q, v) in self.layers.layer(pos).iter().zip(&mut value[range]) {
                 *v = match (decided, self.open[pos]) {
                     (None, Some(open)) => (automaton.edges(q).iter())
-                        .map(|e| best[open][e.class as usize].0 + after[e.target as usize])
+                        .map(|e| best[open][e.label as usize].log + after[e.target as usize])
                         .fold(f64::NEG_INFINITY, f64::max),
                     (decided, _) => decided
                         .and_then(|token| automaton.next(q, automaton.class_of(token)?))
@@ -45,14 +55,18 @@ impl Posterior<'_> {
             let next = self.layers.layer(pos + 1);
             let values = &value[self.layers.range(pos + 1)];
             let (token, to) = match (decided, self.open[pos]) {
-                (None, Some(open)) => (automaton.edges(state).iter())
-                    .filter_map(|e| {
-                        let (log, token) = best[open][e.class as usize];
-                        let beyond = values[next.binary_search(&e.target).ok()?];
-                        (log > f64::NEG_INFINITY).then_some((log + beyond, token, e.target))
-                    })
-                    .reduce(|a, b| if b.0 > a.0 || b.0 == a.0 && b.1 < a.1 { b } else { a })
-                    .map_or((Token::MAX, state), |(_, token, to)| (token, to)),
+                (None, Some(open)) => {
+                    let mut chosen = (Best::NONE, state);
+                    for edge in automaton.edges(state) {
+                        let Ok(i) = next.binary_search(&edge.target) else { continue };
+                        let Best { log, token } = best[open][edge.label as usize];
+                        let this = Best { log: log + values[i], token };
+                        if chosen.0.or(this) == this {
+                            chosen = (this, edge.target);
+                        }
+                    }
+                    (chosen.0.token, chosen.1)
+                }
                 (decided, _) => {
                     let token = decided.unwrap_or(Token::MAX);
                     (token, automaton.class_of(token).and_then(|c| automaton.next(state, c)).unwrap_or(state))
@@ -65,7 +79,13 @@ impl Posterior<'_> {
     }
 }
 
-fn likeliest(row: &Row, support: &Support, class: Class) -> Best {
-    let weights = support.members(class).iter().map(|&t| (row.log_weight(t), t));
-    weights.fold(NONE, |best, this| if this.0 > best.0 { this } else { best })
+/// The likeliest token of each label.
+fn label_maxima(automaton: &TokenAutomaton, row: &Row, support: &Support) -> Vec<Best> {
+    let class = |class: Class| {
+        let each = support.members(class).iter().map(|&token| Best { log: row.log_weight(token), token });
+        each.fold(Best::NONE, Best::or)
+    };
+    let classes: Vec<Best> = (0..automaton.classes() as Class).map(class).collect();
+    let label = |label| automaton.label(label).iter().fold(Best::NONE, |best, &c| best.or(classes[c as usize]));
+    (0..automaton.labels() as u32).map(label).collect()
 }

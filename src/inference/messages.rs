@@ -12,7 +12,7 @@ pub(super) struct Messages<N> {
     pub(super) class: Vec<f64>,
     /// b, one for each state of each gap, each gap scaled by a factor of its own.
     pub(super) backward: Vec<N>,
-    /// log Σ over fitting texts of the product of the masses' tokens.
+    /// Logarithm of the weight of all fitting texts together.
     pub(super) log_sum: f64,
 }
 
@@ -27,7 +27,9 @@ impl<N: Number> Messages<N> {
         let mut class = vec![0.0; mass.len()];
         let mut row = mass.len();
         let mut after = vec![N::ZERO; automaton.states()];
-        let mut ratio = vec![N::ZERO; classes];
+        let mut label_mass = vec![N::ZERO; automaton.labels()];
+        let mut label_ratio = vec![N::ZERO; automaton.labels()];
+        let mut class_ratio = vec![N::ZERO; classes];
         for (pos, &choice) in choices.iter().enumerate().rev() {
             let next = layers.layer(pos + 1);
             next.iter().zip(&backward[layers.range(pos + 1)]).for_each(|(&q, &b)| after[q as usize] = b);
@@ -39,19 +41,21 @@ impl<N: Number> Messages<N> {
             } else {
                 row -= classes;
                 let mass = &mass[row..row + classes];
-                ratio.fill(N::ZERO);
+                sum_labels(automaton, mass, &mut label_mass);
+                label_ratio.fill(N::ZERO);
                 for ((&q, b), &a) in here.iter().zip(&mut backward[range.clone()]).zip(&forward[range.clone()]) {
                     let mut sum = N::ZERO;
                     for edge in automaton.edges(q) {
-                        let (c, beyond) = (edge.class as usize, after[edge.target as usize]);
-                        sum = sum.plus(mass[c].times(beyond));
-                        ratio[c] = ratio[c].plus(a.times(beyond));
+                        let (label, beyond) = (edge.label as usize, after[edge.target as usize]);
+                        sum = sum.plus(label_mass[label].times(beyond));
+                        label_ratio[label] = label_ratio[label].plus(a.times(beyond));
                     }
                     *b = sum;
                 }
-                ratio.iter_mut().zip(mass).for_each(|(r, &m)| *r = r.times(m));
-                let total = ratio.iter().fold(N::ZERO, |sum, &r| sum.plus(r));
-                class[row..row + classes].iter_mut().zip(&ratio).for_each(|(p, r)| *p = r.over(total));
+                spread_labels(automaton, &label_ratio, &mut class_ratio);
+                class_ratio.iter_mut().zip(mass).for_each(|(r, &m)| *r = r.times(m));
+                let total = class_ratio.iter().fold(N::ZERO, |sum, &r| sum.plus(r));
+                class[row..row + classes].iter_mut().zip(&class_ratio).for_each(|(p, r)| *p = r.over(total));
             }
             N::rescale(&mut backward[range.clone()])?;
             let products = forward[range.clone()].iter().zip(&backward[range]).map(|(a, &b)| a.times(b));
@@ -64,18 +68,18 @@ impl<N: Number> Messages<N> {
     }
 }
 
-/// a, one for each state of each gap, and log Z.
+/// a, one for each state of each gap, and the logarithm of the weight of all fitting texts.
 fn forward<N: Number>(
     automaton: &TokenAutomaton,
     layers: &Layers,
     choices: &[Choice],
     mass: &[N],
 ) -> Option<(Vec<N>, f64)> {
-    let classes = automaton.classes();
     let mut messages = Vec::with_capacity(layers.len());
     messages.push(N::ONE);
     let mut log_scale = 0.0;
-    let mut row = 0;
+    let mut masses = mass.chunks_exact(automaton.classes().max(1));
+    let mut label_mass = vec![N::ZERO; automaton.labels()];
     let mut after = vec![N::ZERO; automaton.states()];
     for (pos, &choice) in choices.iter().enumerate() {
         let here = layers.layer(pos).iter().zip(&messages[layers.range(pos)]);
@@ -86,12 +90,11 @@ fn forward<N: Number>(
                 }
             }
         } else {
-            let mass = &mass[row..row + classes];
-            row += classes;
+            sum_labels(automaton, masses.next().unwrap_or_default(), &mut label_mass);
             for (&q, &a) in here {
                 for edge in automaton.edges(q) {
                     let sum = &mut after[edge.target as usize];
-                    *sum = sum.plus(a.times(mass[edge.class as usize]));
+                    *sum = sum.plus(a.times(label_mass[edge.label as usize]));
                 }
             }
         }
@@ -102,4 +105,21 @@ fn forward<N: Number>(
     }
     let complete = messages[layers.range(choices.len())].iter().fold(N::ZERO, |sum, &a| sum.plus(a));
     Some((messages, log_scale + complete.ln()))
+}
+
+/// The mass of each label: that of its classes together.
+fn sum_labels<N: Number>(automaton: &TokenAutomaton, mass: &[N], label_mass: &mut [N]) {
+    for (sum, label) in label_mass.iter_mut().zip(0..) {
+        *sum = automaton.label(label).iter().fold(N::ZERO, |sum, &class| sum.plus(mass[class as usize]));
+    }
+}
+
+/// The opposite way: what each class gets from all labels it is in.
+fn spread_labels<N: Number>(automaton: &TokenAutomaton, label_ratio: &[N], class_ratio: &mut [N]) {
+    class_ratio.fill(N::ZERO);
+    for (&ratio, label) in label_ratio.iter().zip(0..) {
+        for &class in automaton.label(label) {
+            class_ratio[class as usize] = class_ratio[class as usize].plus(ratio);
+        }
+    }
 }

@@ -1,22 +1,24 @@
 //! Exact inference over a token automaton: feasibility, marginals, joint samples, MAP, log Z.
 
+mod exp;
 mod map;
 mod messages;
 mod number;
+mod parallel;
 mod posterior;
 mod reach;
 mod rows;
+mod sample;
+mod truncate;
 
 pub use posterior::Posterior;
 pub use reach::{Problem, Reach, reach};
 
-use crate::automata::Class;
 use crate::{Error, Result, Scores, Token};
 use messages::Messages;
 use posterior::Solved;
-use rayon::prelude::*;
 use reach::{Choice, Layers};
-use rows::{ClassMass, Kept, Row, Support};
+use rows::{ClassMass, Row, Support};
 
 /// How to read the scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,13 +56,13 @@ pub fn infer<'a>(reach: &Reach<'a>, scores: &'a Scores, options: &Options) -> Re
     let problem = *reach.problem();
     check(&problem, scores, options)?;
     let mut rows = Vec::new();
-    let open = problem.decided.iter().enumerate().map(|(pos, decided)| {
-        decided.is_none().then(|| {
-            rows.push(Row::new(scores, pos, options.temperature));
-            rows.len() - 1
-        })
-    });
-    let open: Vec<Option<usize>> = open.collect();
+    let mut open = Vec::with_capacity(problem.decided.len());
+    for (pos, decided) in problem.decided.iter().enumerate() {
+        open.push(decided.is_none().then_some(rows.len()));
+        if decided.is_none() {
+            rows.push(Row::new(scores, pos, options.temperature)?);
+        }
+    }
     let supports: Vec<Support> = rows.iter().map(|_| Support::Full(problem.automaton)).collect();
     let choices = reach::choices(&problem).unwrap_or_default();
     let (messages, log_total) = solve(&problem, &reach.layers, &choices, &rows, &supports)?;
@@ -69,7 +71,7 @@ pub fn infer<'a>(reach: &Reach<'a>, scores: &'a Scores, options: &Options) -> Re
     if options.top_k.is_none() && options.top_p.is_none() {
         return Ok(full);
     }
-    truncate(full, options)
+    truncate::truncate(full, options)
 }
 
 fn check(problem: &Problem, scores: &Scores, options: &Options) -> Result<()> {
@@ -110,61 +112,14 @@ fn solve(
 
 /// Class masses of all open positions, row-major, and the logarithm of the product of the rows' totals.
 fn masses<N: ClassMass>(problem: &Problem, rows: &[Row], supports: &[Support]) -> (Vec<N>, f64) {
-    /// Below this many scores threads cost more than they save.
-    const WORTH_THREADS: usize = 1 << 17;
-    let classes = problem.automaton.classes().max(1);
-    let mut masses = vec![N::ZERO; rows.len() * classes];
-    let each = |weights: &mut Vec<f64>, ((row, support), masses): ((&Row, &Support), &mut [N])| {
-        N::sum_classes(row, support, weights, masses)
+    let classes = problem.automaton.classes();
+    let items = rows.iter().zip(supports).collect();
+    let each = |(row, support)| {
+        let mut masses = vec![N::ZERO; classes];
+        let total = N::sum_classes(row, support, &mut masses);
+        (masses, total)
     };
-    let totals: Vec<f64> = if rows.len() * problem.automaton.vocab_len() >= WORTH_THREADS {
-        (rows.par_iter().zip(supports)).zip(masses.par_chunks_mut(classes)).map_init(Vec::new, each).collect()
-    } else {
-        let mut weights = Vec::new();
-        (rows.iter().zip(supports)).zip(masses.chunks_mut(classes)).map(|item| each(&mut weights, item)).collect()
-    };
-    (masses, totals.iter().sum())
-}
-
-/// Restricts each position to the likeliest legal tokens and those of a witness, and solves again.
-fn truncate<'a>(full: Posterior<'a>, options: &Options) -> Result<Posterior<'a>> {
-    let automaton = full.problem.automaton;
-    let witness = match options.witness {
-        Some(witness) if witness.len() == full.open.len() => witness.to_vec(),
-        Some(_) => return Err(Error::model("the witness does not have one token for each position")),
-        None => full.map(),
-    };
-    let mut supports = Vec::new();
-    for (pos, open) in full.open.iter().enumerate() {
-        let Some(open) = open else { continue };
-        let mut kept = likeliest(full.candidates(*open), options);
-        let token = witness[pos];
-        kept.extend(automaton.class_of(token).map(|class| (class, token)));
-        supports.push(Support::Kept(Kept::new(kept)));
-    }
-    let mut cut = Posterior { supports, ..full };
-    let choices = cut.choices();
-    let layers = Layers::new(automaton, &choices, cut.problem.tokens)
-        .ok_or_else(|| Error::model("the witness is not a text that fits the canvas"))?;
-    let (messages, _) = solve(&cut.problem, &layers, &choices, &cut.rows, &cut.supports)?;
-    drop(choices);
-    cut.layers = layers;
-    cut.messages = messages;
-    Ok(cut)
-}
-
-/// The likeliest candidates; of equally likely ones the lower token first.
-fn likeliest(mut candidates: Vec<(f64, Token, Class)>, options: &Options) -> Vec<(Class, Token)> {
-    candidates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    candidates.truncate(options.top_k.unwrap_or(usize::MAX));
-    if let Some(top_p) = options.top_p {
-        let enough = candidates.iter().map(|c| c.0).sum::<f64>() * top_p as f64;
-        let mut held = 0.0;
-        let count = candidates.iter().position(|c| {
-            held += c.0;
-            held >= enough
-        });
-        candidates.truncate(count.map_or(usize::MAX, |last| last + 1));
-    }
-    candidates.into_iter().map(|(_, token, class)| (class, token)).collect()
+    let (masses, totals): (Vec<Vec<N>>, Vec<f64>) =
+        parallel::map(items, rows.len() * problem.automaton.vocab_len(), each).into_iter().unzip();
+    (masses.concat(), totals.iter().sum())
 }

@@ -128,20 +128,3 @@ impl Number for Wide {
         true
     }
 }
-
-/// e^x for x ≤ 0, with a relative error below 1e-11; 0 below the normal floats. Made to be vectorised.
-pub(super) fn exp(x: f64) -> f64 {
-    // Adding 1.5·2⁵² rounds to an integer and leaves it in the low bits.
-    const ROUND: f64 = 6755399441055744.0;
-    // ln 2 in two pieces: the first has so few bits that its products with exponents are exact.
-    const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
-    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    let rounded = x.max(-708.0) * LOG2_E + ROUND;
-    let power = rounded - ROUND;
-    let rest = x.max(-708.0) - power * LN_2_HIGH - power * LN_2_LOW;
-    let tail = 1.0 / 5040.0 + rest * (1.0 / 40320.0 + rest * (1.0 / 362_880.0));
-    let tail = 1.0 / 24.0 + rest * (1.0 / 120.0 + rest * (1.0 / 720.0 + rest * tail));
-    let series = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0 + rest * tail)));
-    let scale = f64::from_bits(rounded.to_bits().wrapping_add(1023) << 52);
-    if x < -708.0 { 0.0 } else { series * scale }
-}

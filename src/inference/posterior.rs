@@ -1,12 +1,14 @@
 //! The model's distribution, conditioned on the constraint.
 
+use super::exp::{exp, exp_all};
 use super::messages::Messages;
-use super::number::{Number, Wide, exp};
+use super::number::{Number, Wide};
+use super::parallel;
 use super::reach::{Choice, Layers, Problem};
 use super::rows::{Row, Support};
 use crate::automata::Class;
-use crate::{Pos, Token};
-use rand::Rng;
+use crate::{Candidate, Pos, Token};
+use std::sync::Arc;
 
 /// The distribution of one step, conditioned on the constraint: the scores' factorised distribution restricted to
 /// the texts that fit, and renormalised.
@@ -15,7 +17,7 @@ use rand::Rng;
 /// [`log_z`](Self::log_z).
 pub struct Posterior<'a> {
     pub(super) problem: Problem<'a>,
-    pub(super) layers: Layers,
+    pub(super) layers: Arc<Layers>,
     /// Row of each position among the open ones; `None` where decided.
     pub(super) open: Vec<Option<usize>>,
     /// One for each open position.
@@ -39,12 +41,6 @@ impl Solved {
             Self::Wide(m) => &m.class,
         }
     }
-    fn log_mass(&self, index: usize) -> f64 {
-        match self {
-            Self::Plain(m) => m.mass[index].ln(),
-            Self::Wide(m) => m.mass[index].ln(),
-        }
-    }
     pub(super) fn log_sum(&self) -> f64 {
         match self {
             Self::Plain(m) => m.log_sum,
@@ -53,17 +49,15 @@ impl Solved {
     }
 }
 
-/// The legal classes of an open position.
-struct ClassView<'p> {
+/// A class that can stand at an open position.
+struct Legal<'p> {
     class: Class,
-    /// Posterior probability of the class.
-    prob: f64,
-    /// Logarithm of its mass before the constraint.
-    log_mass: f64,
+    /// What to add to the logarithm of a member's weight to have that of its posterior probability.
+    shift: f64,
     members: &'p [Token],
 }
 
-impl<'a> Posterior<'a> {
+impl Posterior<'_> {
     /// Logarithm, in nats, of the probability that a text drawn position by position from the scores fits the
     /// constraint: at most 0. Decided positions count with factor 1; truncation does not enter.
     pub fn log_z(&self) -> f64 {
@@ -76,29 +70,23 @@ impl<'a> Posterior<'a> {
             return (self.problem.decided[pos] == Some(token)) as u8 as f32;
         };
         let Some(class) = self.problem.automaton.class_of(token) else { return 0.0 };
-        if self.supports[open].members(class).binary_search(&token).is_err() {
-            return 0.0;
-        }
-        let index = self.index(open, class);
-        match self.messages.class()[index] {
-            0.0 => 0.0,
-            prob => (prob * exp(self.rows[open].log_weight(token) - self.messages.log_mass(index))) as f32,
+        match self.legal(open, class) {
+            Some(legal) if legal.members.binary_search(&token).is_ok() => {
+                probability(self.rows[open].log_weight(token) + legal.shift)
+            }
+            _ => 0.0,
         }
     }
 
     /// Probabilities of all tokens at `pos`, given that the text fits: V numbers that sum to 1.
     pub fn marginal(&self, pos: Pos) -> Vec<f32> {
         let mut marginal = vec![0.0; self.problem.automaton.vocab_len()];
-        let Some(open) = self.open[pos] else {
-            if let Some(token) = self.problem.decided[pos] {
-                marginal[token as usize] = 1.0;
+        match (self.open[pos], self.problem.decided[pos]) {
+            (Some(open), _) => {
+                self.each_probability(open, |_, token, p| marginal[token as usize] = p as f32);
             }
-            return marginal;
-        };
-        for view in self.classes(open) {
-            for &token in view.members {
-                marginal[token as usize] = (view.prob * exp(self.rows[open].log_weight(token) - view.log_mass)) as f32;
-            }
+            (None, Some(token)) => marginal[token as usize] = 1.0,
+            (None, None) => {}
         }
         marginal
     }
@@ -106,111 +94,85 @@ impl<'a> Posterior<'a> {
     /// The two likeliest tokens at `pos` with their probabilities, the likelier first; the lower token on a tie. The
     /// second is `None` where only one token is left.
     pub fn top2(&self, pos: Pos) -> ((Token, f32), Option<(Token, f32)>) {
-        let Some(open) = self.open[pos] else {
-            return ((self.problem.decided[pos].unwrap_or_default(), 1.0), None);
-        };
-        let mut best: [Option<(f64, Token)>; 2] = [None; 2];
-        let above = |a: (f64, Token), b: Option<(f64, Token)>| b.is_none_or(|b| a.0 > b.0 || a.0 == b.0 && a.1 < b.1);
-        for view in self.classes(open) {
-            let shift = view.prob.ln() - view.log_mass;
-            for &token in view.members {
-                let this = (self.rows[open].log_weight(token) + shift, token);
-                if above(this, best[0]) {
-                    best = [Some(this), best[0]];
-                } else if above(this, best[1]) {
-                    best[1] = Some(this);
-                }
-            }
+        match self.open[pos] {
+            Some(open) => self.shape(open).top2(),
+            None => ((self.problem.decided[pos].unwrap_or_default(), 1.0), None),
         }
-        let answer = |(log, token): (f64, Token)| (token, exp(log.min(0.0)) as f32);
-        (best[0].map_or((0, 0.0), answer), best[1].map(answer))
     }
 
     /// Probability of the likeliest token at `pos` minus that of the next.
     pub fn margin(&self, pos: Pos) -> f32 {
-        let ((_, first), second) = self.top2(pos);
-        first - second.map_or(0.0, |(_, p)| p)
+        self.open[pos].map_or(1.0, |open| self.shape(open).margin())
     }
 
     /// Entropy of the marginal at `pos`, in nats.
     pub fn entropy(&self, pos: Pos) -> f32 {
-        let Some(open) = self.open[pos] else { return 0.0 };
-        let mut entropy = 0.0;
-        for view in self.classes(open) {
-            let shift = view.prob.ln() - view.log_mass;
-            for &token in view.members {
-                let log = self.rows[open].log_weight(token) + shift;
-                entropy -= exp(log.min(0.0)) * log;
-            }
-        }
-        entropy.max(0.0) as f32
+        self.open[pos].map_or(0.0, |open| self.shape(open).entropy())
     }
 
-    /// One text, drawn from the joint distribution of all positions: one token per position, tail included. Any
-    /// subset of it can be completed by the rest of it.
-    pub fn sample(&self, rng: &mut impl Rng) -> Vec<Token> {
-        match &self.messages {
-            Solved::Plain(messages) => self.draw(messages, rng),
-            Solved::Wide(messages) => self.draw(messages, rng),
-        }
-    }
-
-    fn draw<N: Number>(&self, messages: &Messages<N>, rng: &mut impl Rng) -> Vec<Token> {
-        let automaton = self.problem.automaton;
-        let classes = automaton.classes();
-        let mut after = vec![N::ZERO; automaton.states()];
-        let mut state = automaton.start();
-        let mut text = Vec::with_capacity(self.open.len());
-        for (pos, decided) in self.problem.decided.iter().enumerate() {
-            let (token, class) = match (decided, self.open[pos]) {
-                (&Some(token), _) => (token, automaton.class_of(token)),
-                (None, None) => break,
-                (None, Some(open)) => {
-                    let next = self.layers.layer(pos + 1);
-                    let backward = &messages.backward[self.layers.range(pos + 1)];
-                    next.iter().zip(backward).for_each(|(&q, &b)| after[q as usize] = b);
-                    let mass = &messages.mass[open * classes..][..classes];
-                    let edges = automaton.edges(state);
-                    let weight = |i: usize| mass[edges[i].class as usize].times(after[edges[i].target as usize]);
-                    let total = (0..edges.len()).fold(N::ZERO, |sum, i| sum.plus(weight(i)));
-                    let class = edges[pick((0..edges.len()).map(|i| weight(i).over(total)), rng.random())].class;
-                    next.iter().for_each(|&q| after[q as usize] = N::ZERO);
-                    (self.draw_token(open, class, rng.random()), Some(class))
-                }
-            };
-            text.push(token);
-            state = class.and_then(|class| automaton.next(state, class)).unwrap_or(state);
-        }
-        text
-    }
-
-    fn draw_token(&self, open: usize, class: Class, uniform: f64) -> Token {
-        let members = self.supports[open].members(class);
-        let log_mass = self.messages.log_mass(self.index(open, class));
-        let row = &self.rows[open];
-        members[pick(members.iter().map(|&t| exp(row.log_weight(t) - log_mass)), uniform)]
-    }
-
-    /// The classes that can stand at an open position.
-    fn classes(&self, open: usize) -> impl Iterator<Item = ClassView<'_>> {
-        let classes = self.problem.automaton.classes();
-        let probs = &self.messages.class()[open * classes..][..classes];
-        probs.iter().enumerate().filter(|&(_, &prob)| prob > 0.0).map(move |(class, &prob)| ClassView {
-            class: class as Class,
-            prob,
-            log_mass: self.messages.log_mass(self.index(open, class as Class)),
-            members: self.supports[open].members(class as Class),
-        })
-    }
-
-    /// Legal tokens of an open position with their classes and probabilities.
-    pub(super) fn candidates(&self, open: usize) -> Vec<(f64, Token, Class)> {
-        let row = &self.rows[open];
-        let each = |view: ClassView| {
-            let ClassView { class, prob, log_mass, members } = view;
-            members.iter().map(move |&t| (prob * exp(row.log_weight(t) - log_mass), t, class)).collect::<Vec<_>>()
+    /// What a policy needs to know of each undecided position, with the token that `text` has there.
+    pub fn candidates(&self, text: &[Token]) -> Vec<Candidate> {
+        let undecided: Vec<(Pos, usize)> = (0..).zip(&self.open).filter_map(|(pos, o)| Some((pos, (*o)?))).collect();
+        let candidate = |(pos, open): (Pos, usize)| {
+            let shape = self.shape(open);
+            let prob = self.prob(pos, text[pos]);
+            Candidate { pos, token: text[pos], prob, margin: shape.margin(), entropy: shape.entropy() }
         };
-        self.classes(open).flat_map(each).collect()
+        let work = undecided.len() * self.problem.automaton.vocab_len();
+        parallel::map(undecided, work, candidate)
+    }
+
+    /// One look at all probabilities of an open position.
+    fn shape(&self, open: usize) -> Shape {
+        let mut shape = Shape { best: [(f64::NEG_INFINITY, Token::MAX); 2], entropy: [0.0; 8] };
+        for legal in self.all_legal(open) {
+            self.rows[open].visit(legal.members, legal.shift, |tokens, logs| {
+                let mut probs = logs;
+                exp_all(&mut probs);
+                shape.entropy.iter_mut().zip(logs).zip(probs).for_each(|((sum, log), p)| *sum -= p * log);
+                tokens.iter().zip(logs).for_each(|(&token, log)| shape.see(log, token));
+            });
+        }
+        shape
+    }
+
+    /// Calls `visit` with class, token and probability of everything that can stand at an open position.
+    fn each_probability(&self, open: usize, mut visit: impl FnMut(Class, Token, f64)) {
+        for legal in self.all_legal(open) {
+            self.rows[open].visit(legal.members, legal.shift, |tokens, mut logs| {
+                exp_all(&mut logs);
+                tokens.iter().zip(logs).for_each(|(&token, p)| visit(legal.class, token, p));
+            });
+        }
+    }
+
+    /// Legal tokens of an open position with their probabilities.
+    pub(super) fn probabilities(&self, open: usize) -> Vec<(f64, Token, Class)> {
+        let mut all = Vec::new();
+        self.each_probability(open, |class, token, p| all.push((p, token, class)));
+        all
+    }
+
+    fn all_legal(&self, open: usize) -> impl Iterator<Item = Legal<'_>> {
+        (0..self.problem.automaton.classes() as Class).filter_map(move |class| self.legal(open, class))
+    }
+
+    fn legal(&self, open: usize, class: Class) -> Option<Legal<'_>> {
+        let prob = self.messages.class()[self.index(open, class)];
+        if prob == 0.0 {
+            return None;
+        }
+        let shift = prob.ln() - self.log_mass(open, class);
+        Some(Legal { class, shift, members: self.supports[open].members(class) })
+    }
+
+    /// Logarithm of a class's mass before the constraint.
+    pub(super) fn log_mass(&self, open: usize, class: Class) -> f64 {
+        let index = self.index(open, class);
+        match &self.messages {
+            Solved::Plain(m) => m.mass[index].ln(),
+            Solved::Wide(m) => m.mass[index].ln(),
+        }
     }
 
     fn index(&self, open: usize, class: Class) -> usize {
@@ -222,7 +184,7 @@ impl<'a> Posterior<'a> {
         let choice = |(open, decided): (&Option<usize>, &Option<Token>)| match (open, decided) {
             (Some(open), _) => match &self.supports[*open] {
                 Support::Full(_) => Choice::Any,
-                Support::Kept(kept) => Choice::Among(&kept.classes),
+                Support::Kept(kept) => Choice::Among(&kept.labels),
             },
             (None, decided) => {
                 decided.and_then(|t| self.problem.automaton.class_of(t)).map_or(Choice::Among(&[]), Choice::One)
@@ -232,18 +194,38 @@ impl<'a> Posterior<'a> {
     }
 }
 
-/// The index that a uniform number falls on; probabilities that miss 1 by rounding end at the last positive one.
-fn pick(probs: impl Iterator<Item = f64>, uniform: f64) -> usize {
-    let mut rest = uniform;
-    let mut last = 0;
-    for (i, p) in probs.enumerate() {
-        if p > 0.0 {
-            last = i;
-            rest -= p;
-            if rest < 0.0 {
-                break;
+/// Probability from its logarithm, which may exceed 0 by rounding.
+fn probability(log: f64) -> f32 {
+    exp(log.min(0.0)) as f32
+}
+
+/// Summary of one position's probabilities.
+struct Shape {
+    /// Logarithm and token of the two likeliest.
+    best: [(f64, Token); 2],
+    /// Parts of the entropy.
+    entropy: [f64; 8],
+}
+
+impl Shape {
+    fn see(&mut self, log: f64, token: Token) {
+        let above = |(best, other): (f64, Token)| log > best || log == best && token < other;
+        if above(self.best[1]) {
+            self.best[1] = (log, token);
+            if above(self.best[0]) {
+                self.best.swap(0, 1);
             }
         }
     }
-    last
+    fn top2(&self) -> ((Token, f32), Option<(Token, f32)>) {
+        let [first, second] = self.best.map(|(log, token)| (token, probability(log)));
+        (first, (self.best[1].0 > f64::NEG_INFINITY).then_some(second))
+    }
+    fn margin(&self) -> f32 {
+        let ((_, first), second) = self.top2();
+        first - second.map_or(0.0, |(_, p)| p)
+    }
+    fn entropy(&self) -> f32 {
+        self.entropy.iter().sum::<f64>().max(0.0) as f32
+    }
 }

@@ -1,7 +1,8 @@
 //! Feasibility, decided on booleans: which states can lie on a complete text.
 
-use crate::automata::{Class, TokenAutomaton};
+use crate::automata::{Class, Label, TokenAutomaton};
 use crate::{Pos, Token};
+use std::sync::Arc;
 
 /// A canvas and the constraint its text must satisfy.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +31,8 @@ pub(super) enum Choice<'a> {
     /// A decided token, by its class.
     One(Class),
     Any,
-    /// One of these classes, ascending.
-    Among(&'a [Class]),
+    /// Classes of these labels (true) only.
+    Among(&'a [bool]),
 }
 
 /// For every gap between positions, the states that lie on a complete text, ascending.
@@ -76,8 +77,7 @@ impl Layers {
                     false
                 });
             }
-            next.sort_unstable();
-            layers.push(next);
+            layers.push(ascending(next, |q| seen[q as usize] == pos, automaton.states()));
         }
         let last = choices.len();
         layers[last].retain(|&q| automaton.accepting(q) && (Some(q) == ended || last >= min));
@@ -105,31 +105,34 @@ impl Layers {
 fn each_successor(automaton: &TokenAutomaton, choice: Choice, from: u32, mut visit: impl FnMut(u32) -> bool) -> bool {
     match choice {
         Choice::One(class) => automaton.next(from, class).is_some_and(visit),
-        Choice::Any => automaton.successors(from).iter().any(|&to| visit(to)),
-        Choice::Among(classes) => common(automaton, from, classes).any(|(_, to)| visit(to)),
+        Choice::Any => automaton.edges(from).iter().any(|edge| visit(edge.target)),
+        Choice::Among(labels) => {
+            automaton.edges(from).iter().any(|edge| labels[edge.label as usize] && visit(edge.target))
+        }
     }
 }
 
-/// Edges of `from` whose class is among `classes`.
-fn common<'a>(
-    automaton: &'a TokenAutomaton,
-    from: u32,
-    classes: &'a [Class],
-) -> impl Iterator<Item = (Class, u32)> + 'a {
-    classes.iter().filter_map(move |&class| Some((class, automaton.next(from, class)?)))
+/// Sorts distinct states; when they are many, by looking through all.
+fn ascending(mut found: Vec<u32>, is_found: impl Fn(u32) -> bool, states: usize) -> Vec<u32> {
+    if found.len() < states / 16 {
+        found.sort_unstable();
+        return found;
+    }
+    (0..states as u32).filter(|&q| is_found(q)).collect()
 }
 
 /// The texts that fit a canvas: proof that there is one, and what each position may hold.
 #[derive(Debug, Clone)]
 pub struct Reach<'a> {
     pub(super) problem: Problem<'a>,
-    pub(super) layers: Layers,
+    pub(super) layers: Arc<Layers>,
 }
 
 /// The boolean forward–backward pass; `None` if no text fits the canvas.
 pub fn reach<'a>(problem: &Problem<'a>) -> Option<Reach<'a>> {
     let choices = choices(problem)?;
-    Some(Reach { problem: *problem, layers: Layers::new(problem.automaton, &choices, problem.tokens)? })
+    let layers = Layers::new(problem.automaton, &choices, problem.tokens)?;
+    Some(Reach { problem: *problem, layers: Arc::new(layers) })
 }
 
 /// `None` if a decided token is legal nowhere.
@@ -168,8 +171,12 @@ impl<'a> Reach<'a> {
         if let Some(token) = self.problem.decided[pos] {
             return vec![token];
         }
+        let mut labels = vec![false; self.problem.automaton.labels()];
+        self.labels(pos).for_each(|label| labels[label as usize] = true);
         let mut legal = vec![false; self.problem.automaton.classes()];
-        self.edges(pos).for_each(|class| legal[class as usize] = true);
+        for label in (0..labels.len()).filter(|&l| labels[l]) {
+            self.problem.automaton.label(label as Label).iter().for_each(|&class| legal[class as usize] = true);
+        }
         let classes = (0..legal.len()).filter(|&c| legal[c]);
         let mut tokens: Vec<Token> =
             classes.flat_map(|c| self.problem.automaton.members(c as Class)).copied().collect();
@@ -184,10 +191,11 @@ impl<'a> Reach<'a> {
     }
 
     fn only(&self, pos: Pos) -> Option<Token> {
-        let mut classes = self.edges(pos);
-        let class = classes.next()?;
+        let mut labels = self.labels(pos);
+        let label = labels.next()?;
+        let &[class] = self.problem.automaton.label(label) else { return None };
         let &[token] = self.problem.automaton.members(class) else { return None };
-        classes.all(|c| c == class).then_some(token)
+        labels.all(|l| l == label).then_some(token)
     }
 
     fn legal_class(&self, pos: Pos, class: Class) -> bool {
@@ -197,10 +205,10 @@ impl<'a> Reach<'a> {
         targets.any(|to| next.binary_search(&to).is_ok())
     }
 
-    /// Classes of the edges that fitting texts use at an undecided position, with repetitions.
-    fn edges(&self, pos: Pos) -> impl Iterator<Item = Class> + '_ {
+    /// Labels of the edges that fitting texts use at an undecided position, with repetitions.
+    fn labels(&self, pos: Pos) -> impl Iterator<Item = Label> + '_ {
         let next = self.layers.layer(pos + 1);
         let edges = self.layers.layer(pos).iter().flat_map(|&q| self.problem.automaton.edges(q));
-        edges.filter(|e| next.binary_search(&e.target).is_ok()).map(|e| e.class)
+        edges.filter(|e| next.binary_search(&e.target).is_ok()).map(|e| e.label)
     }
 }

@@ -1,8 +1,9 @@
 //! Score rows as probabilities, read once and summed into classes.
 
-use super::number::{Number, Wide, exp};
+use super::exp::{LANES, exp, exp_all};
+use super::number::{Number, Wide};
 use crate::automata::{Class, TokenAutomaton};
-use crate::{Pos, Scores, Token};
+use crate::{Error, Pos, Result, Scores, Token};
 
 /// A score this far below its row's largest, at temperature 1, counts as no lower: −∞ is very unlikely, not illegal.
 /// Only the constraint forbids.
@@ -18,12 +19,15 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn new(scores: &'a Scores, pos: Pos, temperature: f32) -> Self {
+    pub(super) fn new(scores: &'a Scores, pos: Pos, temperature: f32) -> Result<Self> {
         let scores = scores.row(pos);
         let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if largest == f32::INFINITY {
+            return Err(Error::model(format!("the scores of position {pos} are infinite")));
+        }
         // A row of nothing but −∞ says nothing: all tokens are equally likely.
         let (largest, lowest) = if largest.is_finite() { (largest as f64, LOWEST) } else { (0.0, 0.0) };
-        Self { scores, largest, lowest, inverse_temperature: 1.0 / temperature as f64 }
+        Ok(Self { scores, largest, lowest, inverse_temperature: 1.0 / temperature as f64 })
     }
 
     /// Logarithm of the token's weight: at most 0.
@@ -31,27 +35,43 @@ impl<'a> Row<'a> {
         self.log(self.scores[token as usize])
     }
 
+    #[inline(always)]
     fn log(&self, score: f32) -> f64 {
-        (score as f64 - self.largest).max(self.lowest) * self.inverse_temperature
+        let below = score as f64 - self.largest;
+        (if below > self.lowest { below } else { self.lowest }) * self.inverse_temperature
     }
 
-    /// The weights of all tokens, into `weights`; returns their sum.
-    pub(super) fn weights(&self, weights: &mut Vec<f64>) -> f64 {
-        weights.clear();
-        weights.extend(self.scores.iter().map(|&s| exp(self.log(s))));
-        sum(weights)
+    /// Calls `visit` with up to eight tokens at a time and the logarithms of their weights, plus `shift`; what is
+    /// missing of eight is filled up with logarithms of next to nothing.
+    #[inline(always)]
+    pub(super) fn visit(&self, tokens: &[Token], shift: f64, mut visit: impl FnMut(&[Token], [f64; LANES])) {
+        for chunk in tokens.chunks(LANES) {
+            let mut logs = [-1e3; LANES];
+            logs.iter_mut().zip(chunk).for_each(|(log, &t)| *log = self.log(self.scores[t as usize]) + shift);
+            visit(chunk, logs);
+        }
     }
-}
 
-/// A sum whose terms do not wait for each other.
-fn sum(values: &[f64]) -> f64 {
-    let mut lanes = [0.0; 8];
-    let chunks = values.chunks_exact(8);
-    let rest: f64 = chunks.remainder().iter().sum();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane += v);
+    /// The weights of all tokens, and their sum.
+    fn weights(&self) -> (Vec<f64>, f64) {
+        let mut weights = vec![0.0; self.scores.len()];
+        let mut sums = [0.0; LANES];
+        let mut scores = self.scores.chunks_exact(LANES);
+        let mut chunks = weights.chunks_exact_mut(LANES);
+        for (weights, scores) in (&mut chunks).zip(&mut scores) {
+            let mut logs = [0.0; LANES];
+            logs.iter_mut().zip(scores).for_each(|(log, &s)| *log = self.log(s));
+            exp_all(&mut logs);
+            sums.iter_mut().zip(&logs).for_each(|(sum, w)| *sum += w);
+            weights.copy_from_slice(&logs);
+        }
+        let mut rest = 0.0;
+        for (weight, &score) in chunks.into_remainder().iter_mut().zip(scores.remainder()) {
+            *weight = exp(self.log(score));
+            rest += *weight;
+        }
+        (weights, sums.iter().sum::<f64>() + rest)
     }
-    lanes.iter().sum::<f64>() + rest
 }
 
 /// The tokens that may be drawn at a position, by class.
@@ -74,13 +94,15 @@ impl Support<'_> {
 /// Tokens grouped by class.
 pub(super) struct Kept {
     /// Ascending.
-    pub(super) classes: Vec<Class>,
+    classes: Vec<Class>,
     first: Vec<usize>,
     tokens: Vec<Token>,
+    /// For each label whether one of these classes bears it.
+    pub(super) labels: Vec<bool>,
 }
 
 impl Kept {
-    pub(super) fn new(mut tokens: Vec<(Class, Token)>) -> Self {
+    pub(super) fn new(automaton: &TokenAutomaton, mut tokens: Vec<(Class, Token)>) -> Self {
         tokens.sort_unstable();
         tokens.dedup();
         let (mut classes, mut first) = (Vec::new(), Vec::new());
@@ -91,7 +113,11 @@ impl Kept {
             }
         }
         first.push(tokens.len());
-        Self { classes, first, tokens: tokens.into_iter().map(|(_, token)| token).collect() }
+        let mut kept = vec![false; automaton.classes()];
+        classes.iter().for_each(|&class| kept[class as usize] = true);
+        let bears = |label| automaton.label(label).iter().any(|&class| kept[class as usize]);
+        let labels = (0..automaton.labels() as u32).map(bears).collect();
+        Self { classes, first, tokens: tokens.into_iter().map(|(_, token)| token).collect(), labels }
     }
 
     fn members(&self, class: Class) -> &[Token] {
@@ -102,21 +128,33 @@ impl Kept {
     }
 }
 
-/// Sums a row into class masses. Returns the logarithm of the sum of all weights, legal or not.
+/// Sums a row into class masses.
 pub(super) trait ClassMass: Number {
-    fn sum_classes(row: &Row, support: &Support, weights: &mut Vec<f64>, masses: &mut [Self]) -> f64;
+    /// Returns the logarithm of the sum of all weights, legal or not, where the whole row is read; 0 otherwise.
+    fn sum_classes(row: &Row, support: &Support, masses: &mut [Self]) -> f64;
 }
 
 impl ClassMass for f64 {
-    fn sum_classes(row: &Row, support: &Support, weights: &mut Vec<f64>, masses: &mut [f64]) -> f64 {
-        let total = row.weights(weights);
-        for (class, mass) in masses.iter_mut().enumerate() {
-            *mass = gather(weights, support.members(class as Class));
+    fn sum_classes(row: &Row, support: &Support, masses: &mut [f64]) -> f64 {
+        match support {
+            Support::Full(automaton) => {
+                let (weights, total) = row.weights();
+                for (mass, class) in masses.iter_mut().zip(0..) {
+                    *mass = gather(&weights, automaton.members(class));
+                }
+                total.ln()
+            }
+            Support::Kept(kept) => {
+                for &class in &kept.classes {
+                    masses[class as usize] = kept.members(class).iter().map(|&t| exp(row.log_weight(t))).sum();
+                }
+                0.0
+            }
         }
-        total.ln()
     }
 }
 
+/// A sum whose terms do not wait for each other.
 fn gather(weights: &[f64], tokens: &[Token]) -> f64 {
     let mut lanes = [0.0; 4];
     let chunks = tokens.chunks_exact(4);
@@ -128,15 +166,17 @@ fn gather(weights: &[f64], tokens: &[Token]) -> f64 {
 }
 
 impl ClassMass for Wide {
-    fn sum_classes(row: &Row, support: &Support, weights: &mut Vec<f64>, masses: &mut [Wide]) -> f64 {
-        for (class, mass) in masses.iter_mut().enumerate() {
-            let logs = || support.members(class as Class).iter().map(|&t| row.log_weight(t));
+    fn sum_classes(row: &Row, support: &Support, masses: &mut [Wide]) -> f64 {
+        for (mass, class) in masses.iter_mut().zip(0..) {
+            let logs = || support.members(class).iter().map(|&t| row.log_weight(t));
             let largest = logs().fold(f64::NEG_INFINITY, f64::max);
-            *mass = match largest {
-                f64::NEG_INFINITY => Wide::ZERO,
-                _ => Wide::exp(largest).times(Wide::from(logs().map(|x| exp(x - largest)).sum())),
-            };
+            if largest > f64::NEG_INFINITY {
+                *mass = Wide::exp(largest).times(Wide::from(logs().map(|x| exp(x - largest)).sum()));
+            }
         }
-        row.weights(weights).ln()
+        match support {
+            Support::Full(_) => row.weights().1.ln(),
+            Support::Kept(_) => 0.0,
+        }
     }
 }

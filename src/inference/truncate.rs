@@ -1,0 +1,78 @@
+//! Truncation: fewer tokens at each position, never none.
+
+use super::reach::Layers;
+use super::rows::{Kept, Support};
+use super::{Options, Posterior, parallel, solve};
+use crate::automata::Class;
+use crate::{Error, Result, Token};
+use std::{cmp::Ordering, sync::Arc};
+
+/// Restricts each position to the likeliest legal tokens and those of a witness, and solves again.
+pub(super) fn truncate<'a>(full: Posterior<'a>, options: &Options) -> Result<Posterior<'a>> {
+    let automaton = full.problem.automaton;
+    let witness = match options.witness {
+        Some(witness) if witness.len() == full.open.len() => witness.to_vec(),
+        Some(_) => return Err(Error::model("the witness does not have one token for each position")),
+        None => full.map(),
+    };
+    let undecided: Vec<(usize, Token)> =
+        full.open.iter().zip(witness).filter_map(|(open, token)| Some(((*open)?, token))).collect();
+    let keep = |(open, token): (usize, Token)| {
+        let mut kept = likeliest(full.probabilities(open), options);
+        kept.extend(automaton.class_of(token).map(|class| (class, token)));
+        Support::Kept(Kept::new(automaton, kept))
+    };
+    let work = undecided.len() * automaton.vocab_len();
+    let supports = parallel::map(undecided, work, keep);
+    let mut cut = Posterior { supports, ..full };
+    let choices = cut.choices();
+    let layers = Layers::new(automaton, &choices, cut.problem.tokens)
+        .ok_or_else(|| Error::model("the witness is not a text that fits the canvas"))?;
+    let (messages, _) = solve(&cut.problem, &layers, &choices, &cut.rows, &cut.supports)?;
+    drop(choices);
+    cut.layers = Arc::new(layers);
+    cut.messages = messages;
+    Ok(cut)
+}
+
+type Weighed = (f64, Token, Class);
+
+/// Likelier first; of equally likely ones the lower token.
+fn order(a: &Weighed, b: &Weighed) -> Ordering {
+    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
+}
+
+fn likeliest(mut tokens: Vec<Weighed>, options: &Options) -> Vec<(Class, Token)> {
+    if let Some(k) = options.top_k.filter(|&k| k < tokens.len()) {
+        tokens.select_nth_unstable_by(k, order);
+        tokens.truncate(k);
+    }
+    if let Some(top_p) = options.top_p {
+        let count = nucleus(&mut tokens, top_p as f64);
+        tokens.truncate(count);
+    }
+    tokens.into_iter().map(|(_, token, class)| (class, token)).collect()
+}
+
+/// Moves to the front the fewest, likeliest tokens that hold the share `top_p` of the probability; returns how many.
+fn nucleus(tokens: &mut [Weighed], top_p: f64) -> usize {
+    let enough = tokens.iter().map(|t| t.0).sum::<f64>() * top_p;
+    let (mut sorted, mut held) = (0, 0.0);
+    // Most nuclei are small: sort no more than needed, in growing pieces.
+    while sorted < tokens.len() {
+        let rest = &mut tokens[sorted..];
+        let piece = (3 * sorted).max(64).min(rest.len());
+        if piece < rest.len() {
+            rest.select_nth_unstable_by(piece, order);
+        }
+        rest[..piece].sort_unstable_by(order);
+        for token in &rest[..piece] {
+            held += token.0;
+            sorted += 1;
+            if held >= enough {
+                return sorted;
+            }
+        }
+    }
+    tokens.len()
+}
