@@ -4,6 +4,9 @@ use super::{Dfa, Language, Limits, regex, subset};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
+/// How many automata are made before they are intersected: a long list fails early where it must fail.
+const AT_ONCE: usize = 16;
+
 impl Dfa {
     /// The minimal automaton of the language.
     ///
@@ -44,7 +47,10 @@ fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Dfa> {
             parts.retain(|p| !p.is_empty());
             subset::union(&parts, limits)
         }
-        Language::Intersect(parts) => intersect(parts.iter().map(inner).collect::<Result<Vec<_>>>()?, limits),
+        Language::Intersect(parts) => {
+            let some = |parts: &[Language]| intersect(parts.iter().map(inner).collect::<Result<_>>()?, limits);
+            intersect(parts.chunks(AT_ONCE).map(some).collect::<Result<_>>()?, limits)
+        }
     }
 }
 

@@ -48,7 +48,8 @@ pub(super) fn compile(pattern: &str, limits: &Limits) -> Result<Dfa> {
                 .match_kind(MatchKind::All)
                 .accelerate(false)
                 .dfa_size_limit(Some(table))
-                .determinize_size_limit(Some(limits.bytes)),
+                // The sets of the construction take far less than the table, unless they are large and slow to read.
+                .determinize_size_limit(Some(limits.bytes / 8)),
         )
         .build_from_nfa(&nfa)
         .map_err(|e| if e.is_size_limit_exceeded() { too_large() } else { Error::unsupported(e.to_string()) })?;

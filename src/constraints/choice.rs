@@ -7,22 +7,29 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::HashSet;
 
 /// The text is one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     options: Vec<String>,
+    /// The same, to look them up.
+    set: HashSet<String>,
 }
 
 impl Choice {
+    /// Options that are given twice count once.
+    ///
     /// # Errors
     /// An empty list.
     pub fn new<T: Into<String>>(options: impl IntoIterator<Item = T>) -> Result<Self> {
-        let options: Vec<String> = options.into_iter().map(Into::into).collect();
+        let mut options: Vec<String> = options.into_iter().map(Into::into).collect();
+        let mut set = HashSet::new();
+        options.retain(|option| set.insert(option.clone()));
         if options.is_empty() {
             return Err(Error::input("an empty choice").help("list the texts there are: [\"yes\", \"no\"]"));
         }
-        Ok(Self { options })
+        Ok(Self { options, set })
     }
     pub fn options(&self) -> &[String] {
         &self.options
@@ -39,7 +46,7 @@ impl Constraint for Choice {
     }
 
     fn check(&self, text: &str) -> Verdict {
-        Verdict::require(self.options.iter().any(|o| o == text), 0, || "none of the choices".into())
+        Verdict::require(self.set.contains(text), 0, || "none of the choices".into())
     }
 
     fn texts(&self) -> Option<Vec<String>> {

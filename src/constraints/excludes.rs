@@ -31,9 +31,10 @@ impl Constraint for Excludes {
     }
 
     fn language(&self, _: &CompileCx) -> Result<Language> {
-        let found = self.phrases.iter().map(|p| Language::Regex(p.pattern())).collect();
-        let words: Vec<&str> = self.phrases.iter().map(Phrase::text).collect();
-        Ok(Language::Union(found).not().named(format!("excludes {words:?}")))
+        let found = phrases::any_of(&self.phrases).into_iter().map(Language::Regex).collect();
+        let words: Vec<String> = self.phrases.iter().take(4).map(|p| format!("{:?}", p.text())).collect();
+        let more = if self.phrases.len() > words.len() { ", …" } else { "" };
+        Ok(Language::Union(found).not().named(format!("excludes {}{more}", words.join(", "))))
     }
 
     fn check(&self, text: &str) -> Verdict {

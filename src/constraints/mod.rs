@@ -20,6 +20,7 @@ pub use excludes::{Excludes, ExcludesKind};
 pub use length::{Bound, Length, LengthKind, Lengths, Unit};
 pub use phrases::{WordList, WordTable};
 pub use prefix::{Prefix, PrefixKind};
+pub(crate) use regex::Patterns;
 pub use regex::{Regex, RegexKind};
 pub use suffix::{Suffix, SuffixKind};
 pub use template::{Template, TemplateKind};

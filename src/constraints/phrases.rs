@@ -7,7 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
-use std::{fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 /// A word or phrase to look for. Where it starts or ends with a word character (`\w`), no word character may stand
 /// beside it there.
@@ -65,11 +65,30 @@ impl Phrase {
 
     /// A pattern of the texts in which it occurs.
     pub fn pattern(&self) -> String {
-        let left = if self.starts_word { r"(?:(?s:.)*\W)?" } else { "(?s:.)*" };
-        let right = if self.ends_word { r"(?:\W(?s:.)*)?" } else { "(?s:.)*" };
-        let flag = if self.ignore_case { "i" } else { "" };
-        format!("{left}(?{flag}:{}){right}", regex_syntax::escape(&self.text))
+        around(self.starts_word, self.ends_word, &self.core())
     }
+
+    fn core(&self) -> String {
+        let flag = if self.ignore_case { "i" } else { "" };
+        format!("(?{flag}:{})", regex_syntax::escape(&self.text))
+    }
+}
+
+/// What stands around a phrase: anything, as long as no word is torn.
+fn around(starts_word: bool, ends_word: bool, core: &str) -> String {
+    let left = if starts_word { r"(?:(?s:.)*\W)?" } else { "(?s:.)*" };
+    let right = if ends_word { r"(?:\W(?s:.)*)?" } else { "(?s:.)*" };
+    format!("{left}(?:{core}){right}")
+}
+
+/// Patterns that together match the texts in which any of the phrases occurs: one for all phrases of a kind, since a
+/// union of single patterns would remember which of them have been found.
+pub(crate) fn any_of(phrases: &[Phrase]) -> Vec<String> {
+    let mut kinds: BTreeMap<(bool, bool), Vec<String>> = BTreeMap::new();
+    for phrase in phrases {
+        kinds.entry((phrase.starts_word, phrase.ends_word)).or_default().push(phrase.core());
+    }
+    kinds.into_iter().map(|((starts, ends), cores)| around(starts, ends, &cores.join("|"))).collect()
 }
 
 /// A character of a word: a letter, mark, decimal digit or connector, as `\w` has it.

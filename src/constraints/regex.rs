@@ -12,14 +12,21 @@ use regex_syntax::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::ops::Range;
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Largest program of the checking engine, in bytes.
 const SIZE_LIMIT: usize = 64 << 20;
+/// And of all patterns of a file.
+const TOTAL_LIMIT: usize = 128 << 20;
 /// Deepest nesting of groups, classes and repetitions.
 const NEST_LIMIT: u32 = 100;
 /// Most texts of a pattern that are worth listing.
 pub(crate) const MAX_TEXTS: usize = 256;
+const MAX_TEXT_BYTES: usize = 16 << 10;
 
 /// The whole text matches, in the syntax of the `regex` crate without look-around.
 ///
@@ -67,9 +74,7 @@ impl Regex {
             .configure(meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT)))
             .build_from_hir(&whole)
             .map_err(|e| match e.size_limit() {
-                Some(_) => Error::too_large("this regex needs too much memory")
-                    .at(0..pattern.len())
-                    .help("use smaller repetitions: they multiply where they are nested"),
+                Some(_) => too_large(pattern, "this regex needs too much memory"),
                 None => Error::input(e.to_string()).at(0..pattern.len()),
             })?;
         Ok(Self { pattern: bare, hir: bare_hir, matcher })
@@ -99,6 +104,35 @@ impl Constraint for Regex {
     }
 }
 
+/// The patterns of one file: each is compiled once, and together they have a limit.
+#[derive(Clone, Default)]
+pub(crate) struct Patterns {
+    known: Arc<Mutex<HashMap<String, Arc<Regex>>>>,
+}
+
+impl Patterns {
+    /// # Errors
+    /// Those of [`Regex::new`], and beyond the limit.
+    pub fn get(&self, pattern: &str) -> Result<Arc<Regex>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(regex) = known.get(pattern) {
+            return Ok(regex.clone());
+        }
+        let regex = Arc::new(Regex::new(pattern)?);
+        let bytes = |regex: &Regex| regex.matcher.memory_usage() + pattern.len();
+        if known.values().map(|r| bytes(r)).sum::<usize>() + bytes(&regex) > TOTAL_LIMIT {
+            return Err(too_large(pattern, "the regexes up to this one need too much memory together"));
+        }
+        known.insert(pattern.to_string(), regex.clone());
+        Ok(regex)
+    }
+}
+
+fn too_large(pattern: &str, message: &str) -> Error {
+    let help = "use smaller repetitions: they multiply where they are nested";
+    Error::too_large(message).at(0..pattern.len()).help(help)
+}
+
 /// A pattern in the syntax of the `regex` crate that the whole text matches.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RegexKind(pub String);
@@ -106,8 +140,8 @@ pub struct RegexKind(pub String);
 impl Kind for RegexKind {
     const NAME: &'static str = "regex";
 
-    fn build(self, _: &BuildCx) -> Result<Part> {
-        Ok(Part::constraint(Regex::new(&self.0)?))
+    fn build(self, cx: &BuildCx) -> Result<Part> {
+        Ok(Part::Constraint(cx.patterns.get(&self.0)?))
     }
 }
 
@@ -221,7 +255,7 @@ fn texts(hir: &Hir) -> Option<Vec<String>> {
 
 fn product(left: &[String], right: &[String]) -> Option<Vec<String>> {
     let bytes = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
-    if bytes(left) * right.len() + bytes(right) * left.len() > 64 << 10 {
+    if bytes(left) * right.len() + bytes(right) * left.len() > MAX_TEXT_BYTES {
         return None;
     }
     let pairs = left.iter().flat_map(|l| right.iter().map(move |r| format!("{l}{r}")));

@@ -1,6 +1,6 @@
 //! One slot of a template: what may stand in it.
 
-use super::{CompileCx, Constraint, Length, Regex, SlotSize, Unit, Verdict, length::repeat};
+use super::{Choice, CompileCx, Constraint, Length, Regex, SlotSize, Unit, Verdict, length::repeat, regex::MAX_TEXTS};
 use crate::{Language, Result};
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ pub(crate) fn is_break(c: char) -> bool {
 pub(crate) enum Content {
     /// A line of text that neither starts nor ends with white space.
     Free,
-    Choice(Vec<String>),
-    Regex(Regex),
+    Choice(Choice),
+    Regex(Arc<Regex>),
 }
 
 #[derive(Clone)]
@@ -34,17 +34,13 @@ impl Slot {
         let mut slot = Self { name, content, sizes, also, values: None };
         let listed = match &slot.content {
             Content::Free => None,
-            Content::Choice(options) => Some(options.clone()),
+            Content::Choice(choice) => choice.texts(),
             Content::Regex(regex) => regex.texts(),
         };
-        slot.values = listed.or_else(|| slot.also.iter().find_map(|c| c.texts())).map(|texts| {
-            let mut values: Vec<String> = Vec::new();
-            for text in texts {
-                if !values.contains(&text) && !matches!(slot.check(&text, None), Verdict::Reject { .. }) {
-                    values.push(text);
-                }
-            }
-            values
+        let listed = listed.or_else(|| slot.also.iter().find_map(|c| c.texts()));
+        slot.values = listed.filter(|texts| texts.len() <= MAX_TEXTS).map(|mut texts| {
+            texts.retain(|text| !matches!(slot.check(text, None), Verdict::Reject { .. }));
+            texts
         });
         slot
     }
@@ -77,7 +73,7 @@ impl Slot {
     pub fn language(&self, cx: &CompileCx) -> Result<Language> {
         let mut parts = match &self.content {
             Content::Free => free(&self.sizes),
-            Content::Choice(options) => vec![Language::Union(options.iter().map(Language::literal).collect())],
+            Content::Choice(choice) => vec![choice.language(cx)?],
             Content::Regex(regex) => vec![regex.language(cx)?],
         };
         if !matches!(self.content, Content::Free) {
@@ -98,9 +94,7 @@ impl Slot {
     pub fn check(&self, text: &str, tokens: Option<&[&[u8]]>) -> Verdict {
         let content = match &self.content {
             Content::Free => Verdict::Accept,
-            Content::Choice(options) => {
-                Verdict::require(options.iter().any(|o| o == text), 0, || "none of its choices".into())
-            }
+            Content::Choice(choice) => choice.check(text),
             Content::Regex(regex) => regex.check(text),
         };
         let free = matches!(self.content, Content::Free);
@@ -118,21 +112,25 @@ impl Slot {
 
     /// Whether any line that neither starts nor ends with white space fits.
     pub fn is_plain(&self) -> bool {
-        matches!(self.content, Content::Free) && self.sizes.is_empty() && self.also.is_empty()
+        self.is_line() && self.sizes.is_empty() && self.also.is_empty()
     }
 
-    /// Bytes of `rest` beyond which no text of this slot can reach.
+    /// Whether it cannot go beyond the end of a line.
+    pub fn is_line(&self) -> bool {
+        matches!(self.content, Content::Free)
+    }
+
+    /// Bytes of `rest` beyond which its size cannot reach.
     pub fn reach(&self, rest: &str) -> usize {
-        if !matches!(self.content, Content::Free) {
+        if !self.is_line() {
             return rest.len();
         }
-        let line = rest.find(is_break).unwrap_or(rest.len());
         let bounds = self.sizes.iter().filter_map(|size| match size.unit() {
             Unit::Chars => rest.char_indices().nth(size.max()).map(|(end, _)| end),
             Unit::Words => rest.match_indices(' ').nth(size.max().saturating_sub(1)).map(|(end, _)| end),
             Unit::Tokens => None,
         });
-        bounds.fold(line, usize::min)
+        bounds.fold(rest.len(), usize::min)
     }
 }
 

@@ -266,11 +266,12 @@ impl<'a> Splitter<'a> {
 
     /// The offset beyond which a slot that starts at `start` cannot end.
     fn reach(&mut self, slot: &Slot, start: usize) -> Result<usize, TooLong> {
+        let next = self.breaks.partition_point(|at| *at < start);
+        let line = self.breaks.get(next).copied().filter(|_| slot.is_line()).unwrap_or(self.text.len());
         if slot.is_plain() {
-            let next = self.breaks.partition_point(|at| *at < start);
-            return Ok(self.breaks.get(next).copied().unwrap_or(self.text.len()));
+            return Ok(line);
         }
-        let reach = slot.reach(&self.text[start..]);
+        let reach = slot.reach(&self.text[start..line]);
         self.spend(reach)?;
         Ok(start + reach)
     }

@@ -1,7 +1,7 @@
 //! A text with fixed spans and slots.
 
 use super::{
-    CompileCx, Constraint, Regex, Scaffold, ScaffoldPart, Verdict,
+    Choice, CompileCx, Constraint, Scaffold, ScaffoldPart, Verdict,
     slot::{Content, Slot},
     split::{Split, Splitter},
 };
@@ -17,6 +17,8 @@ use serde::Deserialize;
 
 /// Most combinations of the texts of slots that occur more than once.
 const MAX_COMBINATIONS: usize = 1024;
+/// Most parts of the language that has all those combinations written out.
+const MAX_PARTS: usize = 1 << 18;
 
 /// Literal text that comes back byte for byte, and slots that the model fills.
 #[derive(Clone)]
@@ -113,10 +115,10 @@ impl Template {
                 .help(format!("or make it an input: ${name}, with --set {name}=TEXT")));
             };
             combinations = combinations.saturating_mul(values.len());
-            if combinations > MAX_COMBINATIONS {
-                return Err(Error::too_large(format!(
-                    "the slots that occur more than once have more than {MAX_COMBINATIONS} combinations of texts"
-                ))
+            if combinations > MAX_COMBINATIONS || combinations * self.parts.len() > MAX_PARTS {
+                return Err(Error::too_large(
+                    "the slots that occur more than once have too many combinations of texts",
+                )
                 .at(syntax.span.clone())
                 .help(format!("give `{name}` fewer choices, or make it an input: ${name}, with --set {name}=TEXT")));
             }
@@ -253,8 +255,8 @@ fn describe(syntax: &SlotSyntax, cx: &BuildCx) -> Result<Slot> {
             sizes.insert(0, *size);
             Content::Free
         }
-        Syntax::Choice(options) => Content::Choice(options.clone()),
-        Syntax::Regex(pattern, at) => Content::Regex(Regex::new(pattern).map_err(|e| e.shifted(*at))?),
+        Syntax::Choice(options) => Content::Choice(Choice::new(options)?),
+        Syntax::Regex(pattern, at) => Content::Regex(cx.patterns.get(pattern).map_err(|e| e.shifted(*at))?),
     };
     let slot = Slot::new(name.clone(), content, sizes, cx.slots.get(name).cloned().unwrap_or_default());
     if slot.values().is_some_and(<[String]>::is_empty) {

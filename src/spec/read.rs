@@ -116,7 +116,12 @@ impl Reader<'_> {
     }
 
     fn slot_part(&self, slot: &str, entry: &Entry) -> Result<Vec<Arc<dyn Constraint>>> {
-        let cx = BuildCx { dir: self.cx.dir.clone(), inputs: self.cx.inputs.clone(), ..BuildCx::default() };
+        let cx = BuildCx {
+            dir: self.cx.dir.clone(),
+            inputs: self.cx.inputs.clone(),
+            patterns: self.cx.patterns.clone(),
+            ..BuildCx::default()
+        };
         let mut spec = Spec::new();
         spec.push(self.part(entry, &cx, &SIZES.map(|(key, _)| key))?);
         if spec.guides.is_empty() {

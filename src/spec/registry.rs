@@ -4,7 +4,11 @@ use super::{
     Inputs,
     document::{Document, Node},
 };
-use crate::{Constraint, Error, Guide, Model, Result, constraints, constraints::Length, guides};
+use crate::{
+    Constraint, Error, Guide, Model, Result, constraints,
+    constraints::{Length, Patterns},
+    guides,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -41,6 +45,7 @@ pub struct BuildCx {
     pub slots: BTreeMap<String, Vec<Arc<dyn Constraint>>>,
     /// Sizes given in slot tables; they mean what a size inside `{{name:…}}` means.
     pub(crate) sizes: BTreeMap<String, Vec<Length>>,
+    pub(crate) patterns: Patterns,
 }
 
 /// A plugin that a constraint file can name: `NAME = {…}` deserialises into `Self` and builds a part.

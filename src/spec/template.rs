@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Largest template, in bytes, with its inputs put in.
 const MAX_BYTES: usize = 1 << 20;
 /// Most slots of a template.
-const MAX_SLOTS: usize = 4096;
+const MAX_SLOTS: usize = 1024;
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";

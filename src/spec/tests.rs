@@ -253,3 +253,34 @@ fn third_party_kinds_are_written_like_built_in_ones() {
     let schema = registry.json_schema();
     assert!(schema["properties"]["repeat"].is_object() && schema["$defs"]["Repeat"]["properties"]["times"].is_object());
 }
+
+/// Inputs made to be slow or large: refused or read, in little time.
+#[test]
+fn files_that_ask_for_too_much_are_quick() {
+    let slots = |slot: &dyn Fn(usize) -> String| (0..1000).map(slot).collect::<String>();
+    let template = |slot: &dyn Fn(usize) -> String| format!("template = '''{}'''", slots(slot));
+    let words = |n: usize| (0..n).map(|i| format!("'w{i}',")).collect::<String>();
+    for file in [
+        template(&|i| format!(r"{{{{a{i}~/\w{{1,60}}/}}}} ")),
+        template(&|i| format!(r"{{{{a{i}~/\w{{1,60}}{i}/}}}} ")),
+        template(&|i| format!("{{{{a{}|x|y|z}}}} ", i % 6)),
+        template(&|i| format!("{{{{a{}|x|y|z}}}} ", i % 2)),
+        format!("template = '{{{{x}}}} {{{{x}}}}'\n[slots.x]\nchoice = [{0}]\nexcludes = [{0}]", words(40_000)),
+        format!("all = [{}]", r"{ regex = '\pL{1,200}' },".repeat(20_000)),
+        format!("all = [{}]", (0..20_000).map(|i| format!(r"{{ regex = '\pL{{1,200}}{i}' }},")).collect::<String>()),
+        format!("contains = [{}]", words(80_000)),
+        format!("choice = [{}]", words(80_000)),
+        "regex = '((a{1,1000}){1,1000}){1,1000}'".to_string(),
+        "template = '{{a~/((a{1,1000}){1,1000}){1,1000}/}}'".to_string(),
+    ] {
+        let start = std::time::Instant::now();
+        let spec = toml(&file);
+        let shown: String = file.chars().take(80).collect();
+        let refused = spec.as_ref().err().map(|e| e.message().to_string());
+        if let Ok(spec) = spec {
+            spec.check("w1 w2");
+        }
+        println!("{:?} {shown} {refused:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 5, "{:?} for {shown}", start.elapsed());
+    }
+}
