@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, fmt, io::Read, ops::Range, path::Path, sync::Arc};
 
+/// What everything here returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What sort of failure this is; decides the exit status.
@@ -27,11 +28,14 @@ pub enum ErrorKind {
 /// A text that a user wrote, with the name it goes by in diagnostics.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// A path, or what it was given as: `template`, `<stdin>`.
     pub name: Arc<str>,
+    /// All of it.
     pub text: Arc<str>,
 }
 
 impl Source {
+    /// A text by the name it goes by.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
         Self { name: name.into(), text: text.into() }
     }
@@ -101,6 +105,7 @@ struct Inner {
 }
 
 impl Error {
+    /// An error without a place; a message starts with a small letter and ends without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -112,24 +117,31 @@ impl Error {
             cause: None,
         }))
     }
+    /// Of kind [`Input`](ErrorKind::Input).
     pub fn input(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Input, message)
     }
+    /// Of kind [`Unsatisfiable`](ErrorKind::Unsatisfiable).
     pub fn unsatisfiable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsatisfiable, message)
     }
+    /// Of kind [`TooLarge`](ErrorKind::TooLarge).
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::TooLarge, message)
     }
+    /// Of kind [`Unsupported`](ErrorKind::Unsupported).
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported, message)
     }
+    /// Of kind [`Model`](ErrorKind::Model).
     pub fn model(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Model, message)
     }
+    /// Of kind [`Io`](ErrorKind::Io).
     pub fn io(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Io, message)
     }
+    /// Of kind [`Interrupted`](ErrorKind::Interrupted).
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Interrupted, message)
     }
@@ -176,6 +188,7 @@ impl Error {
         self.0.pointer = Some(format!("/{segment}{}", self.0.pointer.unwrap_or_default()));
         self
     }
+    /// The error beneath; keeps the first one already there.
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.cause.get_or_insert(cause.into());
         self
@@ -186,15 +199,19 @@ impl Error {
         self
     }
 
+    /// What sort of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
+    /// What went wrong, without the place.
     pub fn message(&self) -> &str {
         &self.0.message
     }
+    /// Sentences that say what would help.
     pub fn helps(&self) -> &[String] {
         &self.0.help
     }
+    /// Byte range inside [`source_text`](Self::source_text).
     pub fn span(&self) -> Option<Range<usize>> {
         self.0.span.clone()
     }
@@ -202,15 +219,19 @@ impl Error {
     pub fn source_text(&self) -> Option<&Source> {
         self.0.source_text.as_ref()
     }
+    /// Where in a JSON or TOML document.
     pub fn json_pointer(&self) -> Option<&str> {
         self.0.pointer.as_deref()
     }
+    /// Whether no text can satisfy what was asked.
     pub fn is_unsatisfiable(&self) -> bool {
         self.kind() == ErrorKind::Unsatisfiable
     }
+    /// Whether a limit was exceeded.
     pub fn is_too_large(&self) -> bool {
         self.kind() == ErrorKind::TooLarge
     }
+    /// Whether it was stopped on purpose.
     pub fn is_interrupted(&self) -> bool {
         self.kind() == ErrorKind::Interrupted
     }

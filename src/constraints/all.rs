@@ -11,6 +11,7 @@ pub struct All {
 }
 
 impl All {
+    /// All of `constraints`; every text satisfies an empty list.
     pub fn new(constraints: impl IntoIterator<Item = Arc<dyn Constraint>>) -> Self {
         Self { constraints: constraints.into_iter().collect() }
     }

@@ -31,6 +31,7 @@ impl Choice {
         }
         Ok(Self { options, set })
     }
+    /// The texts, in the order they were given.
     pub fn options(&self) -> &[String] {
         &self.options
     }

@@ -117,13 +117,15 @@ impl Length {
         }
     }
 
+    /// What is counted.
     pub fn unit(&self) -> Unit {
         self.unit
     }
+    /// Fewest.
     pub fn min(&self) -> usize {
         self.min
     }
-    /// `usize::MAX` where there is no upper bound.
+    /// Most; `usize::MAX` where there is no upper bound.
     pub fn max(&self) -> usize {
         self.max
     }
@@ -241,6 +243,7 @@ impl<'de> Deserialize<'de> for Bound {
 pub enum LengthKind {
     /// A number or a range, then a unit: words (w), chars (c) or tokens (t).
     Text(String),
+    /// Bounds by unit.
     Table(Lengths),
 }
 

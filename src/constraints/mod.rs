@@ -34,10 +34,12 @@ use crate::{Language, Result, Vocab};
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct CompileCx<'a> {
+    /// The model's tokens; what a text may be does not depend on them for the built-in kinds.
     pub vocab: &'a Vocab,
 }
 
 impl<'a> CompileCx<'a> {
+    /// Compiling for a vocabulary.
     pub fn new(vocab: &'a Vocab) -> Self {
         Self { vocab }
     }
@@ -46,19 +48,24 @@ impl<'a> CompileCx<'a> {
 /// The answer of an independent check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
+    /// The text satisfies the constraint.
     Accept,
-    /// `at`: byte offset where the text left the constraint, as far as it can be told.
+    /// It does not.
     Reject {
+        /// Byte offset where the text left the constraint, as far as it can be told.
         at: usize,
+        /// The reason, in a clause.
         why: String,
     },
     /// The check cannot decide (it would need a tokenizer, say).
     Unknown {
+        /// The reason, in a clause.
         why: String,
     },
 }
 
 impl Verdict {
+    /// Whether it is [`Accept`](Verdict::Accept).
     pub fn accepted(&self) -> bool {
         *self == Verdict::Accept
     }
@@ -116,25 +123,35 @@ pub trait Constraint: Send + Sync {
 /// Literal spans and slots in order: what a layout assigns positions to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scaffold {
+    /// In the order of the text.
     pub parts: Vec<ScaffoldPart>,
 }
 
+/// A part of a [`Scaffold`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScaffoldPart {
+    /// Text that is given.
     Literal(String),
-    /// A slot and what is known of its size. `options`: the texts it may hold, where they are few.
+    /// Text that is to be written.
     Slot {
+        /// Its name; a number for a slot without one.
         name: String,
+        /// What is known of its size.
         size: SlotSize,
+        /// The texts it may hold, where they are few; empty otherwise.
         options: Vec<String>,
     },
 }
 
-/// The size a slot may have, in the unit it was given in.
+/// The size a slot may have, in the unit it was given in: fewest and most, `usize::MAX` for no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotSize {
+    /// Nothing is known.
     Free,
+    /// Unicode scalar values.
     Chars(usize, usize),
+    /// Runs of characters that are not white space.
     Words(usize, usize),
+    /// Tokens of the model.
     Tokens(usize, usize),
 }

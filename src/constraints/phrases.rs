@@ -109,6 +109,7 @@ fn variants(c: char) -> Vec<char> {
 pub enum WordList {
     /// Compared case-sensitively.
     List(Vec<String>),
+    /// With its own way of comparing.
     Table(WordTable),
 }
 
@@ -116,6 +117,7 @@ pub enum WordList {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WordTable {
+    /// The words or phrases.
     pub words: Vec<String>,
     /// Whether `River` counts as `river`.
     #[serde(default)]

@@ -158,7 +158,8 @@ fn syntax_error(kind: &ast::ErrorKind, span: &ast::Span) -> Error {
         ast::ErrorKind::NestLimitExceeded(_) => {
             Error::too_large(format!("this regex is nested deeper than {NEST_LIMIT} levels"))
         }
-        kind => Error::input(format!("this regex cannot be read: {kind}")),
+        kind => Error::input(format!("this regex cannot be read: {kind}"))
+            .help("put a backslash before characters that are meant as they are: \\( \\[ \\{ \\* \\+ \\? \\| \\. \\\\"),
     };
     error.at(range(span))
 }

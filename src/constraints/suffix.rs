@@ -15,6 +15,7 @@ pub struct Suffix {
 }
 
 impl Suffix {
+    /// Any text, the empty one included.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
     }

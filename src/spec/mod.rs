@@ -22,9 +22,13 @@ use std::{path::Path, sync::Arc};
 /// Everything that is asked of a text: constraints that all hold, guides, and how to sample.
 #[derive(Clone, Default)]
 pub struct Spec {
+    /// What it asks for, in a sentence.
     pub description: Option<String>,
+    /// What must hold, all of it.
     pub constraints: Vec<Arc<dyn Constraint>>,
+    /// What pulls.
     pub guides: Vec<GuideFactory>,
+    /// How to sample.
     pub settings: Settings,
     /// Texts that must pass; `stencil check` tries them.
     pub accepts: Vec<String>,

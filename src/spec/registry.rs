@@ -16,8 +16,11 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 /// What a key of a constraint file turns into.
 #[non_exhaustive]
 pub enum Part {
+    /// Something that must hold.
     Constraint(Arc<dyn Constraint>),
+    /// Something that pulls.
     Guide(GuideFactory),
+    /// Several of them, from one key.
     Many(Vec<Part>),
 }
 
@@ -25,9 +28,11 @@ pub enum Part {
 pub type GuideFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync>;
 
 impl Part {
+    /// A part that must hold.
     pub fn constraint(constraint: impl Constraint + 'static) -> Self {
         Self::Constraint(Arc::new(constraint))
     }
+    /// A part that pulls; `make` is called once per sample.
     pub fn guide(make: impl Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync + 'static) -> Self {
         Self::Guide(Arc::new(make))
     }
@@ -54,7 +59,9 @@ pub struct BuildCx {
 /// An error's span counts from the start of the value where the value is a string; otherwise a JSON Pointer
 /// relative to the value says where it belongs. With neither, the whole value is shown.
 pub trait Kind: DeserializeOwned + JsonSchema {
+    /// The key in a file.
     const NAME: &'static str;
+    /// Checks what was read and makes the part.
     fn build(self, cx: &BuildCx) -> Result<Part>;
 }
 
