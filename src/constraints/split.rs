@@ -95,7 +95,7 @@ impl<'a> Splitter<'a> {
         best: &mut Option<Vec<usize>>,
     ) -> Result<(), TooLong> {
         let template = self.template;
-        let Some(&(first, _)) = template.repeated.get(next) else {
+        let Some(&slot) = template.repeated.get(next) else {
             if let Some(ends) = self.ends_of(bound)?
                 && best.as_ref().is_none_or(|best| ends < *best)
             {
@@ -103,7 +103,6 @@ impl<'a> Splitter<'a> {
             }
             return Ok(());
         };
-        let Part::Slot(slot) = template.parts[first] else { return Ok(()) };
         let mut tried = false;
         for value in template.slots[slot].values().unwrap_or_default() {
             self.spend(self.text.len())?;

@@ -25,10 +25,10 @@ const MAX_PARTS: usize = 1 << 18;
 pub struct Template {
     pub(super) parts: Vec<Part>,
     pub(super) slots: Vec<Slot>,
-    /// First and last part of each slot that occurs more than once.
-    pub(super) repeated: Vec<(usize, usize)>,
-    /// First part of each slot.
-    first: Vec<usize>,
+    /// The slots that occur more than once.
+    pub(super) repeated: Vec<usize>,
+    /// First and last part of each slot.
+    span: Vec<(usize, usize)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Template {
         let mut parts = Vec::new();
         let mut written: Vec<SlotSyntax> = Vec::new();
         let mut numbered = 0;
-        let mut first = Vec::new();
+        let mut span: Vec<(usize, usize)> = Vec::new();
         let mut index = std::collections::HashMap::new();
         for piece in pieces {
             let mut slot = match piece {
@@ -78,31 +78,28 @@ impl Template {
             }
             let i = *index.entry(slot.name.clone()).or_insert(written.len());
             match written.get_mut(i) {
-                Some(before) => unite(before, slot)?,
+                Some(before) => {
+                    unite(before, slot)?;
+                    span[i] = (span[i].0, parts.len());
+                }
                 None => {
-                    first.push(parts.len());
+                    span.push((parts.len(), parts.len()));
                     written.push(slot);
                 }
             }
             parts.push(Part::Slot(i));
         }
         let slots = written.iter().map(|slot| describe(slot, cx)).collect::<Result<_>>()?;
-        let mut template = Self { parts, slots, repeated: Vec::new(), first };
+        let mut template = Self { parts, slots, repeated: Vec::new(), span };
         template.find_repeated(&written)?;
         Ok(template)
     }
 
     /// Slots that occur again must have few texts: the language is a union over them.
     fn find_repeated(&mut self, written: &[SlotSyntax]) -> Result<()> {
-        let mut last = self.first.clone();
-        for (i, part) in self.parts.iter().enumerate() {
-            if let Part::Slot(slot) = part {
-                last[*slot] = i;
-            }
-        }
         let mut combinations = 1usize;
-        for ((slot, syntax), (&first, last)) in self.slots.iter().zip(written).zip(self.first.iter().zip(last)) {
-            if first == last {
+        for (i, (slot, syntax)) in self.slots.iter().zip(written).enumerate() {
+            if self.span[i].0 == self.span[i].1 {
                 continue;
             }
             let name = &slot.name;
@@ -122,7 +119,7 @@ impl Template {
                 .at(syntax.span.clone())
                 .help(format!("give `{name}` fewer choices, or make it an input: ${name}, with --set {name}=TEXT")));
             }
-            self.repeated.push((first, last));
+            self.repeated.push(i);
         }
         Ok(())
     }
@@ -158,31 +155,23 @@ impl Template {
 
     /// The language of the parts `range`; `bound` gives the texts of slots that have been decided.
     fn concat(&self, range: std::ops::Range<usize>, bound: &mut [Option<String>], cx: &CompileCx) -> Result<Language> {
+        // A slot whose text is not decided and that comes again, and where it comes last.
+        let again = |part: usize, bound: &[Option<String>]| match self.parts[part] {
+            Part::Slot(slot) if bound[slot].is_none() && part < self.span[slot].1 => Some((slot, self.span[slot].1)),
+            _ => None,
+        };
         let mut languages = Vec::new();
         let mut part = range.start;
         while part < range.end {
-            let open = |slot: usize, bound: &[Option<String>]| {
-                bound[slot]
-                    .is_none()
-                    .then(|| self.repeated.iter().find(|(first, _)| *first == self.first[slot]))
-                    .flatten()
+            let Some((slot, mut last)) = again(part, bound) else {
+                languages.push(self.part(part, bound, cx)?);
+                part += 1;
+                continue;
             };
-            let (slot, mut last) = match &self.parts[part] {
-                Part::Slot(slot) if open(*slot, bound).is_some() => (*slot, open(*slot, bound).map_or(part, |r| r.1)),
-                _ => {
-                    languages.push(self.part(part, bound, cx)?);
-                    part += 1;
-                    continue;
-                }
-            };
-            // Widen until no other undecided slot comes again behind the end.
+            // Widen until no other such slot comes again behind the end.
             let mut at = part;
             while at < last {
-                if let Part::Slot(other) = &self.parts[at]
-                    && let Some((_, end)) = open(*other, bound)
-                {
-                    last = last.max(*end);
-                }
+                last = last.max(again(at, bound).map_or(0, |(_, end)| end));
                 at += 1;
             }
             let mut union = Vec::new();
@@ -303,8 +292,9 @@ impl Constraint for Template {
 
     fn slots(&self, text: &str) -> Vec<(String, String)> {
         let (Split::Found(spans), _) = self.split(text, None) else { return Vec::new() };
-        let slot = |(slot, &part): (&Slot, &usize)| (slot.name.clone(), text[spans[part].clone()].to_string());
-        self.slots.iter().zip(&self.first).map(slot).collect()
+        let slot =
+            |(slot, (part, _)): (&Slot, &(usize, usize))| (slot.name.clone(), text[spans[*part].clone()].to_string());
+        self.slots.iter().zip(&self.span).map(slot).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Inputs,
     document::{Document, Node},
+    read::{OWN_KEYS, SIZES},
 };
 use crate::{
     Constraint, Error, Guide, Model, Result, constraints,
@@ -105,8 +106,9 @@ impl Registry {
             .with::<guides::ClassifierFreeKind>()
     }
 
-    /// Adds a kind; one of the same name is replaced.
+    /// Adds a kind; one of the same name is replaced. A kind named like a key of the file itself does not compile.
     pub fn with<K: Kind>(mut self) -> Self {
+        const { assert!(is_free(K::NAME), "a kind cannot have the name of a key of the file itself") };
         let read = |node: &Node, document: &Document, cx: &BuildCx| {
             let kind = K::deserialize(node).map_err(|e| document.blame(e))?;
             kind.build(cx).map_err(|e| document.blame(place(e, node, document)))
@@ -128,6 +130,24 @@ impl Registry {
     }
 }
 
+/// Whether no key of the file, or of a slot's table, goes by this name.
+const fn is_free(name: &str) -> bool {
+    let (mut i, mut free) = (0, true);
+    while i < OWN_KEYS.len() + SIZES.len() {
+        let taken = if i < OWN_KEYS.len() { OWN_KEYS[i] } else { SIZES[i - OWN_KEYS.len()].0 };
+        let (a, b) = (name.as_bytes(), taken.as_bytes());
+        let mut same = a.len() == b.len();
+        let mut j = 0;
+        while same && j < a.len() {
+            same = a[j] == b[j];
+            j += 1;
+        }
+        free &= !same;
+        i += 1;
+    }
+    free
+}
+
 /// Moves an error of building a value from the value's own text to where that stands in the file.
 fn place(error: Error, node: &Node, document: &Document) -> Error {
     let Some(source) = &document.source else { return error };
@@ -135,5 +155,18 @@ fn place(error: Error, node: &Node, document: &Document) -> Error {
     match (error.span(), value.verbatim(&source.text)) {
         (Some(_), Some(start)) => error.shifted(start),
         _ => error.replace_span(value.span.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_cannot_take_the_names_of_other_keys() {
+        for name in ["version", "slots", "all", "words"] {
+            assert!(!is_free(name));
+        }
+        assert!(Registry::builtin().names().all(is_free));
     }
 }
