@@ -4,6 +4,8 @@
 //! apt-get download wordnet-base && dpkg -x wordnet-base_*.deb wordnet
 //! cargo run --release --example wordnet_corpus -- wordnet/usr/share/wordnet > wordnet.jsonl
 //! ```
+//! With `--common`, for the last part of training: only sentences about words that WordNet itself uses several times,
+//! those about animals thrice, and no example sentences.
 //! Each line is `{"text", "label", "key"}`: the label is the lexicographer file of the noun ("animal", "food", …),
 //! the key is the headword, so that all sentences about a word fall on the same side of the held-out split.
 //! Nothing is invented: every sentence restates a gloss, a hypernym or an example sentence. Simple words win: rare
@@ -73,10 +75,14 @@ struct Synset {
 }
 
 fn main() -> ExitCode {
-    let Some(folder) = env::args().nth(1) else {
-        eprintln!("usage: wordnet_corpus FOLDER   (the folder that holds data.noun)");
+    let (Some(folder), option) = (env::args().nth(1), env::args().nth(2)) else {
+        eprintln!("usage: wordnet_corpus FOLDER [--common]   (the folder that holds data.noun)");
         return ExitCode::from(2);
     };
+    if let Some(other) = option.as_deref().filter(|&o| o != "--common") {
+        eprintln!("error: unknown option {other}");
+        return ExitCode::from(2);
+    }
     let mut files = Vec::new();
     for name in ["data.noun", "data.verb", "data.adj"] {
         match fs::read_to_string(format!("{folder}/{name}")) {
@@ -87,7 +93,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    match write(&files) {
+    match write(&files, option.is_some()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e}");
@@ -96,9 +102,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(files: &[String]) -> io::Result<()> {
+fn write(files: &[String], common: bool) -> io::Result<()> {
     let synsets: Vec<(String, Synset)> = files.iter().flat_map(|f| f.lines()).filter_map(parse).collect();
-    let usage = Usage::count(&synsets);
+    let usage = Usage::count(&synsets, common);
     let words: HashMap<&str, &Synset> = synsets.iter().map(|(id, s)| (id.as_str(), s)).collect();
     let mut seen = BTreeSet::new();
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -109,7 +115,12 @@ fn write(files: &[String]) -> io::Result<()> {
             let label = synset.label.filter(|_| key.is_some());
             if usage.simple(&text, key.as_deref().unwrap_or(""), label) && seen.insert(text.clone()) {
                 let key = key.as_deref().unwrap_or(&text);
-                writeln!(out, "{}", serde_json::json!({"text": text, "label": label, "key": key}))?;
+                let line = serde_json::json!({"text": text, "label": label, "key": key});
+                match (common, label) {
+                    (true, None) => {}
+                    (true, Some("animal")) => (0..3).try_for_each(|_| writeln!(out, "{line}"))?,
+                    _ => writeln!(out, "{line}")?,
+                }
             }
         }
     }
@@ -163,11 +174,13 @@ struct Usage {
     /// How often a word follows "a" or "an" at once or after one other word.
     counted: HashMap<String, usize>,
     nouns: BTreeSet<String>,
+    /// Only headwords that other glosses use.
+    common: bool,
 }
 
 impl Usage {
-    fn count(synsets: &[(String, Synset)]) -> Self {
-        let mut usage = Self { count: HashMap::new(), counted: HashMap::new(), nouns: BTreeSet::new() };
+    fn count(synsets: &[(String, Synset)], common: bool) -> Self {
+        let mut usage = Self { count: HashMap::new(), counted: HashMap::new(), nouns: BTreeSet::new(), common };
         for (_, synset) in synsets {
             if synset.label.is_some() {
                 usage.nouns.extend(synset.words.iter().cloned());
@@ -192,7 +205,12 @@ impl Usage {
     /// Whether all words are common enough for a small model; the headword itself may be rarer.
     fn simple(&self, text: &str, headword: &str, label: Option<&str>) -> bool {
         let plain = |c: char| c.is_ascii_alphabetic() || " ,.'-:".contains(c);
-        let rare = if label == Some("animal") { 1 } else { 2 };
+        let rare = match (self.common, label == Some("animal")) {
+            (false, true) => 1,
+            (false, false) => 2,
+            (true, true) => 5,
+            (true, false) => 8,
+        };
         let common = if headword.is_empty() { 20 } else { 8 };
         let known = |w: &str| self.of(w) >= if headword.contains(w) { rare } else { common };
         text.chars().all(plain)
@@ -293,7 +311,7 @@ fn sentences(synset: &Synset, hypernyms: &[&Synset], usage: &Usage) -> Vec<(Opti
             let noun = kind(label, definition);
             let who = if label == "person" { "who" } else { "that" };
             out.push((key(), format!("{subject} is {} {who} {fact}.", with_article(&noun))));
-            if label == "animal" && form == 0 {
+            if label == "animal" && (form == 0 || usage.common) {
                 out.push((
                     key(),
                     format!("{} is {} that {fact}.", sentence_start(&with_article(word)), with_article(&noun)),

@@ -90,3 +90,23 @@ impl Model {
         self.topics.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CanvasView;
+
+    #[test]
+    fn the_bundled_model_expects_an_animal_where_one_belongs() {
+        let model = Model::bundled().unwrap();
+        let (denoiser, topics) = (model.denoiser(), model.topics().unwrap());
+        assert_eq!(denoiser.conditions(), topics.labels());
+        let encode = |text: &str| denoiser.vocab().encode(text).unwrap();
+        let (before, after) = (encode("The"), encode(" is a small animal that lives in Africa."));
+        let tokens = before.iter().copied().map(Some).chain([None]).chain(after.iter().copied().map(Some));
+        let tokens = tokens.chain([denoiser.vocab().eos()]).collect();
+        let scores = denoiser.predict(&[CanvasView { prompt: vec![], condition: None, tokens }]).unwrap();
+        let score = |word: &str| scores[0].row(before.len())[encode(word)[0] as usize];
+        assert!(score(" bird") > score(" table") + 2.0, "{} {}", score(" bird"), score(" table"));
+    }
+}
