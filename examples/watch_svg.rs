@@ -6,11 +6,11 @@
 //! ```
 
 use serde_json::Value;
-use std::{env, fmt::Write, fs};
+use std::{collections::BTreeMap, env, fmt::Write, fs};
 use unicode_width::UnicodeWidthStr;
 
 /// Columns of text, and pixels of a column, a line and the margin.
-const COLUMNS: usize = 72;
+const COLUMNS: usize = 80;
 const COLUMN: f64 = 8.4;
 const LINE: f64 = 24.0;
 const MARGIN: f64 = 20.0;
@@ -24,32 +24,33 @@ struct Piece {
     class: &'static str,
 }
 
+/// A sample after an event.
 struct Frame {
     pieces: Vec<Piece>,
-    status: String,
+    budget: u64,
+    forwards: u64,
+    log_z: Option<f64>,
+    verified: bool,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = env::args().nth(1).unwrap_or("docs/watch.jsonl".into());
     let title = env::args().nth(2).unwrap_or("stencil fill … --watch".into());
-    let mut frames: Vec<Frame> = Vec::new();
+    let mut samples: BTreeMap<u64, Vec<Frame>> = BTreeMap::new();
     for line in fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?.lines() {
         let event: Value = serde_json::from_str(line)?;
-        match event["event"].as_str() {
-            _ if event["sample"] != 0 => {}
-            Some("end") => {
-                let Some(last) = frames.last_mut() else { continue };
-                let verdict = if event["verified"] == true { "verified" } else { "not verified" };
-                last.status = format!("{} · {verdict}", last.status);
-            }
-            Some(_) => frames.push(frame(&event)),
-            None => return Err(format!("{path}: a line that is no event").into()),
+        let sample = event["sample"].as_u64().ok_or_else(|| format!("{path}: a line that is no event"))?;
+        let frames = samples.entry(sample).or_default();
+        match (event["event"].as_str(), frames.last_mut()) {
+            (Some("end"), Some(last)) => last.verified = event["verified"] == true,
+            _ => frames.push(frame(&event)),
         }
     }
-    if let Some(last) = frames.last_mut() {
-        last.pieces.iter_mut().filter(|p| p.class == "fresh").for_each(|p| p.class = "held");
+    // In the last picture nothing is news any more.
+    for piece in samples.values_mut().filter_map(|frames| frames.last_mut()).flat_map(|last| &mut last.pieces) {
+        piece.class = if piece.class == "fresh" { "held" } else { piece.class };
     }
-    println!("{}", svg(&title, &frames)?);
+    println!("{}", svg(&title, &samples.into_values().collect::<Vec<_>>())?);
     Ok(())
 }
 
@@ -72,24 +73,43 @@ fn frame(event: &Value) -> Frame {
         };
         Some(Piece { text, class })
     };
-    let pieces: Vec<Piece> = list("cells").iter().enumerate().filter_map(piece).collect();
-    let open = pieces.iter().filter(|p| matches!(p.class, "open" | "reopened")).count();
-    let status = match (event["index"].as_u64(), event["budget"].as_u64(), event["log_z"].as_f64()) {
-        (Some(i), Some(n), Some(z)) => {
-            format!("step {}/{n} · {open} open · log Z {z:.2} · {} forwards", i + 1, event["nfe"])
-        }
-        _ => format!("start · {open} open"),
-    };
-    Frame { pieces, status }
+    let number = |name: &str| event[name].as_u64().unwrap_or(0);
+    Frame {
+        pieces: list("cells").iter().enumerate().filter_map(piece).collect(),
+        budget: number("budget"),
+        forwards: number("nfe"),
+        log_z: event["log_z"].as_f64(),
+        verified: false,
+    }
 }
 
-fn svg(title: &str, frames: &[Frame]) -> Result<String, std::fmt::Error> {
+/// What the last line says about all samples after `step` steps.
+fn status(step: usize, now: &[&Frame]) -> String {
+    let gap = |p: &&Piece| matches!(p.class, "open" | "reopened");
+    let open = now.iter().flat_map(|f| &f.pieces).filter(gap).count();
+    let budget = now.iter().map(|f| f.budget).max().unwrap_or(0);
+    let forwards: u64 = now.iter().map(|f| f.forwards).sum();
+    let log_z: Vec<f64> = now.iter().filter_map(|f| f.log_z).collect();
+    if log_z.is_empty() {
+        return format!("start · {open} open");
+    }
+    // Adding zero makes a negative zero positive.
+    let log_z = (log_z.iter().sum::<f64>() / log_z.len() as f64 * 100.0).round() / 100.0 + 0.0;
+    let verdict = if now.iter().all(|f| f.verified) { " · verified" } else { "" };
+    format!("step {step}/{budget} · {open} open · log Z {log_z:.2} · {forwards} forwards{verdict}")
+}
+
+fn svg(title: &str, samples: &[Vec<Frame>]) -> Result<String, std::fmt::Error> {
     let title: Vec<char> = format!("$ {title}").chars().collect();
     let title: Vec<String> = title.chunks(COLUMNS).map(|line| line.iter().collect()).collect();
-    let top = MARGIN + (title.len() as f64 + 0.2) * LINE;
-    let drawn: Vec<(String, usize)> = frames.iter().map(|frame| draw(frame, top)).collect();
-    let rows = drawn.iter().map(|(_, rows)| *rows).max().unwrap_or(1);
-    let bottom = top + (rows as f64 + 1.2) * LINE;
+    let mut top = MARGIN + (title.len() as f64 + 0.2) * LINE;
+    let mut drawn: Vec<Vec<String>> = Vec::new();
+    for frames in samples {
+        let (texts, rows): (Vec<String>, Vec<usize>) = frames.iter().map(|frame| draw(frame, top)).unzip();
+        drawn.push(texts);
+        top += rows.into_iter().max().unwrap_or(1) as f64 * LINE;
+    }
+    let bottom = top + 1.2 * LINE;
     let (width, height) = (2.0 * MARGIN + COLUMNS as f64 * COLUMN, bottom + MARGIN);
     let mut out = String::new();
     writeln!(
@@ -106,21 +126,27 @@ rect.fresh {{ fill: #56d364 }} rect.open {{ fill: #30363d }} rect.reopened {{ fi
         let y = MARGIN + (i as f64 + 0.7) * LINE;
         writeln!(out, r#"<text class="dim" x="{MARGIN}" y="{y}">{}</text>"#, escape(line))?;
     }
-    let total = STEP * frames.len().saturating_sub(1) as f64 + REST;
-    for (i, ((text, _), frame)) in drawn.iter().zip(frames).enumerate() {
-        let last = i + 1 == frames.len();
+    let count = samples.iter().map(Vec::len).max().unwrap_or(0);
+    let total = STEP * count.saturating_sub(1) as f64 + REST;
+    for i in 0..count {
+        // A sample that is finished waits for the others.
+        let now: Vec<&Frame> = samples.iter().filter_map(|frames| frames.get(i).or(frames.last())).collect();
+        let texts: String =
+            drawn.iter().filter_map(|texts| texts.get(i).or(texts.last())).map(String::as_str).collect();
+        let status = escape(&status(i, &now));
+        let last = i + 1 == count;
         let (from, to) = (STEP * i as f64 / total, STEP * (i + 1) as f64 / total);
-        // Where nothing moves, the last frame is what is seen.
+        // Where nothing moves, the last picture is what is seen.
         let shown = if last { 1 } else { 0 };
         let (values, times) = match (i, last) {
+            (0, true) => ("1", "0".to_string()),
             (_, true) => ("0;1", format!("0;{from:.4}")),
             (0, _) => ("1;0", format!("0;{to:.4}")),
             _ => ("0;1;0", format!("0;{from:.4};{to:.4}")),
         };
         writeln!(
             out,
-            r#"<g opacity="{shown}"><animate attributeName="opacity" calcMode="discrete" dur="{total:.2}s" repeatCount="indefinite" values="{values}" keyTimes="{times}"/>{text}<text class="dim" x="{MARGIN}" y="{bottom}">{status}</text></g>"#,
-            status = escape(&frame.status)
+            r#"<g opacity="{shown}"><animate attributeName="opacity" calcMode="discrete" dur="{total:.2}s" repeatCount="indefinite" values="{values}" keyTimes="{times}"/>{texts}<text class="dim" x="{MARGIN}" y="{bottom}">{status}</text></g>"#,
         )?;
     }
     out += "</svg>";

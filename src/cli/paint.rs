@@ -43,7 +43,9 @@ pub fn status(samples: &BTreeMap<usize, Frame>, width: usize, color: bool) -> St
     }];
     parts.push(format!("{open} open"));
     if !log_z.is_empty() {
-        parts.push(format!("log Z {:.2}", log_z.iter().sum::<f64>() / log_z.len() as f64));
+        // Adding zero makes a negative zero positive.
+        let mean = (log_z.iter().sum::<f64>() / log_z.len() as f64 * 100.0).round() / 100.0 + 0.0;
+        parts.push(format!("log Z {mean:.2}"));
     }
     let nfe: usize = samples.values().map(|f| f.nfe).sum();
     if nfe > 0 {
