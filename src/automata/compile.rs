@@ -1,6 +1,8 @@
 //! From expressions to automata.
 
-use super::{Dfa, Language, Limits, regex, subset};
+use super::automaton::Automaton;
+use super::symbols::{Bytes, Chars, Symbols};
+use super::{Dfa, Language, Limits, regex, subset, utf8};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -14,54 +16,133 @@ impl Dfa {
     /// `Input` and `Unsupported` for patterns, with a byte range of the pattern as span; `TooLarge` beyond the
     /// limits. Messages start with the names of the [`Named`](Language::Named) parts around the culprit.
     pub fn compile(language: &Language, limits: &Limits) -> Result<Self> {
-        Ok(part(language, limits, 0)?.framed())
+        match part(language, limits, 0)? {
+            Part::Chars(chars) => utf8::expand(&chars, limits).map(Self),
+            Part::Bytes(bytes) => Ok(Self(bytes.framed())),
+        }
     }
 }
 
-/// An automaton without a frame: its ends may be anywhere in a text.
-fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Dfa> {
+/// An automaton whose ends may be anywhere in a text. What does not speak of token boundaries is kept over characters
+/// as long as possible: that takes far fewer states and classes than bytes do.
+enum Part {
+    Chars(Automaton<Chars>),
+    Bytes(Automaton<Bytes>),
+}
+
+impl Part {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Chars(chars) => chars.is_empty(),
+            Self::Bytes(bytes) => bytes.is_empty(),
+        }
+    }
+    fn bytes(self, limits: &Limits) -> Result<Automaton<Bytes>> {
+        match self {
+            Self::Chars(chars) => utf8::expand(&chars, limits),
+            Self::Bytes(bytes) => Ok(bytes),
+        }
+    }
+}
+
+fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
     if depth > limits.depth {
         return Err(Error::too_large(format!("constraints are nested deeper than {} levels", limits.depth)));
     }
     let inner = |language: &Language| part(language, limits, depth + 1);
     match language {
-        Language::Any => Ok(Dfa::any()),
-        Language::Literal(text) => Dfa::literal(text, limits),
-        Language::Regex(pattern) => regex::compile(pattern, limits),
-        Language::Mark => Ok(Dfa::boundary()),
-        Language::Not(language) => inner(language)?.complement(limits),
+        Language::Any => Ok(Part::Chars(Automaton::any())),
+        Language::Literal(text) => literal(text, limits),
+        Language::Regex(pattern) => regex::compile(pattern, limits).map(Part::Chars),
+        Language::Mark => Ok(Part::Bytes(Automaton::boundary())),
         Language::Named(name, language) => inner(language).map_err(|e| e.context(name)),
+        Language::Not(language) => match inner(language)? {
+            Part::Chars(chars) => chars.complement(&Automaton::any(), limits).map(Part::Chars),
+            Part::Bytes(bytes) => bytes.complement(&utf8::expand(&Automaton::any(), limits)?, limits).map(Part::Bytes),
+        },
         Language::Tokens { inner: language, min, max } => {
-            inner(language)?.intersect(&Dfa::count(*min, *max, limits)?, limits)
+            let count = Automaton::count(*min, *max, limits)?;
+            inner(language)?.bytes(limits)?.intersect(&count, limits).map(Part::Bytes)
         }
         Language::Concat(parts) => {
             let mut flat = Vec::new();
             flatten_concat(parts, limits.depth, &mut flat);
             let parts = flat.iter().map(|p| inner(p)).collect::<Result<Vec<_>>>()?;
-            if parts.iter().any(Dfa::is_empty) { Ok(Dfa::none()) } else { subset::concat(&parts, limits) }
+            match parts.iter().any(Part::is_empty) {
+                true => union(Vec::new(), limits),
+                false if parts.is_empty() => literal("", limits),
+                false => combine(parts, limits, |p, l| subset::concat(&p, l), |p, l| subset::concat(&p, l)),
+            }
         }
         Language::Union(parts) => {
             let mut flat = Vec::new();
             flatten_union(parts, limits.depth, &mut flat);
-            let mut parts = flat.into_iter().map(inner).collect::<Result<Vec<_>>>()?;
-            parts.retain(|p| !p.is_empty());
-            subset::union(&parts, limits)
+            union(flat.into_iter().map(inner).collect::<Result<Vec<_>>>()?, limits)
         }
+        Language::Intersect(parts) if parts.is_empty() => Ok(Part::Chars(Automaton::any())),
         Language::Intersect(parts) => {
-            let some = |parts: &[Language]| intersect(parts.iter().map(inner).collect::<Result<_>>()?, limits);
-            intersect(parts.chunks(AT_ONCE).map(some).collect::<Result<_>>()?, limits)
+            let all = |parts| combine(parts, limits, intersect, intersect);
+            let some = |parts: &[Language]| all(parts.iter().map(inner).collect::<Result<Vec<_>>>()?);
+            all(parts.chunks(AT_ONCE).map(some).collect::<Result<Vec<_>>>()?)
         }
     }
 }
 
-/// Smallest first, so that the products stay small.
-fn intersect(mut parts: Vec<Dfa>, limits: &Limits) -> Result<Dfa> {
-    loop {
-        parts.sort_by_key(|p| std::cmp::Reverse(p.states()));
-        let Some(smallest) = parts.pop() else { return Ok(Dfa::any()) };
-        let Some(next) = parts.pop() else { return Ok(smallest) };
-        parts.push(smallest.intersect(&next, limits)?);
+fn literal(text: &str, limits: &Limits) -> Result<Part> {
+    // A long text in a large script has too many distinct characters for a table.
+    match Automaton::<Chars>::literal(text, limits) {
+        Ok(chars) => Ok(Part::Chars(chars)),
+        Err(_) => Automaton::<Bytes>::literal(text, limits).map(Part::Bytes),
     }
+}
+
+fn union(mut parts: Vec<Part>, limits: &Limits) -> Result<Part> {
+    parts.retain(|p| !p.is_empty());
+    match parts.is_empty() {
+        true => Ok(Part::Chars(Automaton::none(&Chars::all()))),
+        false => combine(parts, limits, |p, l| subset::union(&p, l), |p, l| subset::union(&p, l)),
+    }
+}
+
+/// Over characters if all parts are, over bytes otherwise.
+fn combine(
+    parts: Vec<Part>,
+    limits: &Limits,
+    over_chars: impl Fn(Vec<Automaton<Chars>>, &Limits) -> Result<Automaton<Chars>>,
+    over_bytes: impl Fn(Vec<Automaton<Bytes>>, &Limits) -> Result<Automaton<Bytes>>,
+) -> Result<Part> {
+    if parts.iter().all(|p| matches!(p, Part::Chars(_))) && narrower_than_bytes(&parts) {
+        let chars = parts.into_iter().filter_map(|p| match p {
+            Part::Chars(chars) => Some(chars),
+            Part::Bytes(_) => None,
+        });
+        return over_chars(chars.collect(), limits).map(Part::Chars);
+    }
+    let bytes = parts.into_iter().map(|p| p.bytes(limits)).collect::<Result<Vec<_>>>()?;
+    over_bytes(bytes, limits).map(Part::Bytes)
+}
+
+/// Whether the parts tell apart no more classes of characters than bytes can have: a text in a large script may.
+fn narrower_than_bytes(parts: &[Part]) -> bool {
+    let symbols = parts.iter().filter_map(|p| match p {
+        Part::Chars(chars) => Some(&chars.symbols),
+        Part::Bytes(_) => None,
+    });
+    Chars::join(symbols).0.width() <= 257
+}
+
+/// Smallest first, so that the products stay small.
+fn intersect<S: Symbols>(mut parts: Vec<Automaton<S>>, limits: &Limits) -> Result<Automaton<S>> {
+    parts.sort_by_key(|p| std::cmp::Reverse(p.states()));
+    let Some(mut all) = parts.pop() else { return Ok(Automaton::none(&S::join([].iter()).0)) };
+    while let Some(next) = parts.pop() {
+        all = all.intersect(&next, limits)?;
+        let larger = parts.partition_point(|p| p.states() >= all.states());
+        if larger < parts.len() {
+            std::mem::swap(&mut all, &mut parts[larger..][0]);
+        }
+    }
+    Ok(all)
 }
 
 /// The parts of a sequence and of the sequences in it; neighbouring literals become one.

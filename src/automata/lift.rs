@@ -5,8 +5,10 @@
 //! vocabulary's prefix tree and each distinct one is kept once, so the work is (distinct columns × byte classes) maps
 //! over the states, however many tokens there are.
 
-use super::dfa::{DEAD, Dfa, State};
+use super::Dfa;
+use super::automaton::{Automaton, DEAD, State};
 use super::hash::FastMap;
+use super::symbols::{Bytes, Symbols};
 use super::token_automaton::{Class, TokenAutomaton};
 use crate::{Error, Result, Vocab};
 use std::sync::Arc;
@@ -23,7 +25,7 @@ const EMPTY: u32 = 0;
 
 /// All distinct columns met so far, with the column after each further symbol class where it has been asked for.
 struct Columns<'a> {
-    dfa: &'a Dfa,
+    dfa: &'a Automaton<Bytes>,
     columns: Vec<Column>,
     ids: FastMap<Column, u32>,
     after: Vec<u32>,
@@ -31,7 +33,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn new(dfa: &'a Dfa) -> Self {
+    fn new(dfa: &'a Automaton<Bytes>) -> Self {
         let mut new = Self { dfa, columns: Vec::new(), ids: FastMap::default(), after: Vec::new(), entries: 0 };
         new.intern(Vec::new());
         new
@@ -46,12 +48,12 @@ impl<'a> Columns<'a> {
         self.entries += column.len();
         self.columns.push(column.clone());
         self.ids.insert(column, id);
-        self.after.resize(self.after.len() + self.dfa.alphabet.width(), UNKNOWN);
+        self.after.resize(self.after.len() + self.dfa.symbols.width(), UNKNOWN);
         id
     }
 
     fn after(&mut self, column: u32, class: usize) -> Result<u32> {
-        let cell = column as usize * self.dfa.alphabet.width() + class;
+        let cell = column as usize * self.dfa.symbols.width() + class;
         if self.after[cell] == UNKNOWN {
             let entries = self.columns[column as usize].iter();
             let next = entries.map(|&(from, to)| (from, self.dfa.step(to, class))).filter(|&(_, to)| to != DEAD);
@@ -76,6 +78,7 @@ impl TokenAutomaton {
     /// # Errors
     /// `TooLarge`.
     pub fn lift(dfa: &Dfa, vocab: &Vocab) -> Result<Self> {
+        let dfa = &dfa.0;
         let mut columns = Columns::new(dfa);
         let token_columns = token_columns(&mut columns, vocab)?;
         let columns: Vec<Column> = columns.columns;
@@ -136,16 +139,16 @@ fn token_columns(columns: &mut Columns, vocab: &Vocab) -> Result<Vec<u32>> {
             if column == EMPTY {
                 break;
             }
-            path.push(columns.after(column, dfa.alphabet.byte(byte))?);
+            path.push(columns.after(column, dfa.symbols.class(byte))?);
         }
-        result[entry.token as usize] = columns.after(path[path.len() - 1], dfa.alphabet.mark())?;
+        result[entry.token as usize] = columns.after(path[path.len() - 1], dfa.symbols.width() - 1)?;
     }
     Ok(result)
 }
 
 /// New numbers of the states that lie on some path of tokens from the start to acceptance, in breadth-first order;
 /// `UNKNOWN` for the others.
-fn trim<'a>(dfa: &Dfa, columns: impl Iterator<Item = &'a [(State, State)]> + Clone) -> Vec<State> {
+fn trim<'a>(dfa: &Automaton<Bytes>, columns: impl Iterator<Item = &'a [(State, State)]> + Clone) -> Vec<State> {
     let states = dfa.accept.len();
     let mut successors = vec![Vec::new(); states];
     for &(from, to) in columns.flatten() {

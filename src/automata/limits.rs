@@ -9,13 +9,15 @@ pub struct Limits {
     pub states: usize,
     /// Bytes of any one table on the way. A few such tables exist at a time.
     pub bytes: usize,
+    /// Steps of any one construction; some tens of millions take a second.
+    pub work: usize,
     /// How deep expressions may be nested.
     pub depth: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { states: 200_000, bytes: 64 << 20, depth: 200 }
+        Self { states: 200_000, bytes: 64 << 20, work: 200_000_000, depth: 200 }
     }
 }
 
@@ -30,9 +32,15 @@ impl Limits {
         Err(self.exceeded(what))
     }
 
-    pub(crate) fn exceeded(&self, what: &str) -> Error {
+    /// # Errors
+    /// `TooLarge` beyond so many steps.
+    pub(crate) fn check_work(&self, work: usize, what: &str) -> Result<()> {
+        if work <= self.work { Ok(()) } else { Err(self.exceeded(what)) }
+    }
+
+    fn exceeded(&self, what: &str) -> Error {
         Error::too_large(format!(
-            "{what} needs an automaton of more than {} states or {} MiB",
+            "{what} needs an automaton of more than {} states or {} MiB, or too much time to build it",
             self.states,
             self.bytes >> 20
         ))

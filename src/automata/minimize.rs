@@ -1,75 +1,73 @@
 //! Trimming and minimisation.
 
-use super::dfa::{DEAD, Dfa, State};
-use super::{Alphabet, hash::FastMap};
+use super::automaton::{Automaton, DEAD, State};
+use super::hash::FastMap;
+use super::symbols::Symbols;
 use std::collections::VecDeque;
 
 /// The minimal trimmed automaton of the same language, in a canonical numbering: states in breadth-first order.
 ///
-/// Hopcroft's algorithm (1971), O(n·k·log n) for n states and k symbol classes.
-pub(super) fn minimize(mut dfa: Dfa) -> Dfa {
-    bury(&mut dfa);
-    if dfa.is_empty() {
-        return Dfa::none();
+/// Hopcroft's algorithm (1971) on the live transitions only: O(m·log n) for m of them and n states.
+pub(super) fn minimize<S: Symbols>(dfa: Automaton<S>) -> Automaton<S> {
+    let inverse = Inverse::new(&dfa);
+    let useful = inverse.reaching(&dfa.accept);
+    if !useful[dfa.start as usize] {
+        return Automaton::none(&dfa.symbols);
     }
-    let block = Partition::refine(&dfa);
+    let block = Partition::refine(&dfa, &inverse, &useful);
+    drop(inverse);
     narrow(renumber(&dfa, &block))
 }
 
-/// Points every transition into a state from which no text can be completed at the dead state.
-fn bury(dfa: &mut Dfa) {
-    let width = dfa.alphabet.width();
-    let states = dfa.accept.len();
-    let inverse = Inverse::new(states, dfa.next.iter().enumerate().map(|(i, &to)| (to, (i / width) as State)));
-    let mut useful = dfa.accept.clone();
-    let mut stack: Vec<State> = (0..states as State).filter(|&q| useful[q as usize]).collect();
-    while let Some(state) = stack.pop() {
-        for &before in inverse.of(state as usize) {
-            if !std::mem::replace(&mut useful[before as usize], true) {
-                stack.push(before);
-            }
-        }
-    }
-    for to in &mut dfa.next {
-        if !useful[*to as usize] {
-            *to = DEAD;
-        }
-    }
-    if !useful[dfa.start as usize] {
-        dfa.start = DEAD;
-    }
-}
-
-/// Sources of transitions, grouped by key; edges into the dead state are left out.
+/// For each live state, the transitions into it: (class, source).
 struct Inverse {
     first: Vec<u32>,
-    sources: Vec<State>,
+    edges: Vec<(u32, State)>,
 }
 
 impl Inverse {
-    fn new(keys: usize, edges: impl Iterator<Item = (u32, State)> + Clone) -> Self {
-        let mut first = vec![0u32; keys + 1];
-        for (key, _) in edges.clone().filter(|&(key, _)| key != DEAD) {
-            first[key as usize] += 1;
+    fn new<S: Symbols>(dfa: &Automaton<S>) -> Self {
+        let mut first = vec![0u32; dfa.accept.len() + 1];
+        for &to in dfa.next.iter().filter(|&&to| to != DEAD) {
+            first[to as usize] += 1;
         }
         let mut total = 0;
         for slot in &mut first {
             total += *slot;
             *slot = total;
         }
-        let mut sources = vec![0; total as usize];
-        for (key, from) in edges.filter(|&(key, _)| key != DEAD) {
-            first[key as usize] -= 1;
-            sources[first[key as usize] as usize] = from;
+        let mut edges = vec![(0, DEAD); total as usize];
+        for (from, row) in (0..).zip(dfa.next.chunks_exact(dfa.symbols.width())) {
+            for (class, &to) in (0..).zip(row) {
+                if to != DEAD {
+                    first[to as usize] -= 1;
+                    edges[first[to as usize] as usize] = (class, from);
+                }
+            }
         }
-        Self { first, sources }
+        Self { first, edges }
     }
-    fn of(&self, key: usize) -> &[State] {
-        &self.sources[self.first[key] as usize..self.first[key + 1] as usize]
+
+    fn into(&self, state: State) -> &[(u32, State)] {
+        &self.edges[self.first[state as usize] as usize..self.first[state as usize + 1] as usize]
+    }
+
+    /// States from which one of `goals` can be reached.
+    fn reaching(&self, goals: &[bool]) -> Vec<bool> {
+        let mut found = goals.to_vec();
+        let mut stack: Vec<State> = (0..).zip(goals).filter_map(|(q, &goal)| goal.then_some(q)).collect();
+        while let Some(state) = stack.pop() {
+            for &(_, before) in self.into(state) {
+                if !std::mem::replace(&mut found[before as usize], true) {
+                    stack.push(before);
+                }
+            }
+        }
+        found
     }
 }
 
-/// A partition of the live states into blocks, each a range of `elements`; a block's marked states come first in it.
+/// A partition of the states into blocks, each a range of `elements`; a block's marked states come first in it.
 struct Partition {
     elements: Vec<State>,
     place: Vec<u32>,
@@ -79,32 +77,40 @@ struct Partition {
 }
 
 impl Partition {
-    /// Block of each state, after Hopcroft's refinement. The dead state is block 0 and alone in it.
-    fn refine(dfa: &Dfa) -> Vec<u32> {
-        let width = dfa.alphabet.width();
-        let states = dfa.accept.len();
-        let edges = dfa.next.iter().enumerate().map(|(i, &to)| {
-            let key = if to == DEAD { DEAD } else { to * width as u32 + (i % width) as u32 };
-            (key, (i / width) as State)
-        });
-        let inverse = Inverse::new(states * width, edges);
-
-        let mut parts = Self::by_acceptance(&dfa.accept);
-        // The dead block is the one splitter that may be left out: with all others done, it is done too.
+    /// Block of each state, after Hopcroft's refinement. Block 0 holds the states that are not `useful`.
+    fn refine<S: Symbols>(dfa: &Automaton<S>, inverse: &Inverse, useful: &[bool]) -> Vec<u32> {
+        let mut parts = Self::by_signature(dfa, useful);
+        // Block 0 is the one splitter that may be left out: with all others done it would be done, and the
+        // signatures have done it before.
         let mut queue: VecDeque<u32> = (1..parts.ranges.len() as u32).collect();
         let mut queued = vec![true; parts.ranges.len()];
-        let mut splitter = Vec::new();
         let mut touched = Vec::new();
+        let mut sources = Vec::new();
+        let mut ends = vec![0; dfa.symbols.width()];
         while let Some(block) = queue.pop_front() {
             queued[block as usize] = false;
-            splitter.clear();
-            splitter.extend_from_slice(parts.members(block));
-            for class in 0..width {
-                for &to in &splitter {
-                    for &from in inverse.of(to as usize * width + class) {
-                        parts.mark(from, &mut touched);
-                    }
+            // Sort the transitions into this block by class.
+            ends.fill(0);
+            for &state in parts.members(block) {
+                inverse.into(state).iter().for_each(|&(class, _)| ends[class as usize] += 1);
+            }
+            let total = ends.iter_mut().fold(0, |before, end| {
+                let count = std::mem::replace(end, before);
+                before + count
+            });
+            sources.resize(total, DEAD);
+            for &state in parts.members(block) {
+                for &(class, from) in inverse.into(state) {
+                    sources[ends[class as usize]] = from;
+                    ends[class as usize] += 1;
                 }
+            }
+            let mut begin = 0;
+            for &end in &ends {
+                for &from in &sources[begin..end] {
+                    parts.mark(from, &mut touched);
+                }
+                begin = end;
                 for old in touched.drain(..) {
                     let Some(new) = parts.split(old) else { continue };
                     queued.push(true);
@@ -121,26 +127,37 @@ impl Partition {
         parts.block
     }
 
-    fn by_acceptance(accept: &[bool]) -> Self {
-        let states = accept.len() as u32;
-        let mut elements = vec![DEAD];
-        elements.extend((1..states).filter(|&q| accept[q as usize]));
-        let middle = elements.len() as u32;
-        elements.extend((1..states).filter(|&q| !accept[q as usize]));
-        let mut parts =
-            Self { place: vec![0; elements.len()], block: vec![0; elements.len()], ranges: vec![], elements };
-        for (first, end) in [(0, 1), (1, middle), (middle, states)] {
-            if first == end {
-                continue;
+    /// States in one block accept alike and are killed by the same classes.
+    fn by_signature<S: Symbols>(dfa: &Automaton<S>, useful: &[bool]) -> Self {
+        let words = dfa.symbols.width().div_ceil(64);
+        let signature = |state: usize| {
+            let mut bits = vec![0u64; words + 1];
+            bits[words] = 1 + dfa.accept[state] as u64;
+            for (class, &to) in dfa.row(state as State).iter().enumerate() {
+                bits[class / 64] |= (useful[to as usize] as u64) << (class % 64);
             }
-            for place in first..end {
-                let state = parts.elements[place as usize];
-                parts.place[state as usize] = place;
-                parts.block[state as usize] = parts.ranges.len() as u32;
-            }
-            parts.ranges.push((first, end, first));
-        }
-        parts
+            bits
+        };
+        let useless = vec![0; words + 1];
+        let mut ids = FastMap::default();
+        ids.insert(useless.clone(), 0);
+        let block: Vec<u32> = (0..useful.len())
+            .map(|state| {
+                let new = ids.len() as u32;
+                *ids.entry(if useful[state] { signature(state) } else { useless.clone() }).or_insert(new)
+            })
+            .collect();
+        let mut elements: Vec<State> = (0..useful.len() as State).collect();
+        elements.sort_by_key(|&state| block[state as usize]);
+        let mut place = vec![0; elements.len()];
+        (0..).zip(&elements).for_each(|(at, &state)| place[state as usize] = at);
+        let mut end = 0;
+        let ranges = elements.chunk_by(|&a, &b| block[a as usize] == block[b as usize]).map(|members| {
+            let first = end;
+            end += members.len() as u32;
+            (first, end, first)
+        });
+        Self { ranges: ranges.collect(), elements, place, block }
     }
 
     fn members(&self, block: u32) -> &[State] {
@@ -183,7 +200,7 @@ impl Partition {
 }
 
 /// One state per reachable block, in breadth-first order from the start.
-fn renumber(dfa: &Dfa, block: &[u32]) -> Dfa {
+fn renumber<S: Symbols>(dfa: &Automaton<S>, block: &[u32]) -> Automaton<S> {
     const UNSEEN: State = State::MAX;
     let mut number = vec![UNSEEN; dfa.accept.len()];
     number[block[DEAD as usize] as usize] = DEAD;
@@ -203,14 +220,14 @@ fn renumber(dfa: &Dfa, block: &[u32]) -> Dfa {
         at += 1;
     }
     let accept = order.iter().map(|&q| dfa.accept[q as usize]).collect();
-    Dfa { alphabet: dfa.alphabet.clone(), next, accept, start: 1 }
+    Automaton { symbols: dfa.symbols.clone(), next, accept, start: 1 }
 }
 
 /// Merges symbol classes with equal columns.
-fn narrow(dfa: Dfa) -> Dfa {
-    let width = dfa.alphabet.width();
+pub(super) fn narrow<S: Symbols>(dfa: Automaton<S>) -> Automaton<S> {
+    let width = dfa.symbols.width();
     // Refine {all classes} row by row; most rows split nothing.
-    let mut label = vec![0usize; width - 1];
+    let mut label = vec![0usize; width];
     let mut first = vec![0usize];
     for row in dfa.next.chunks_exact(width) {
         if label.iter().zip(row).all(|(&l, &to)| row[first[l]] == to) {
@@ -224,13 +241,14 @@ fn narrow(dfa: Dfa) -> Dfa {
                 first.len() - 1
             });
         }
-        if first.len() == width - 1 {
+        if first.len() == width {
             return dfa;
         }
     }
-    let alphabet = Alphabet::group(|b| label[dfa.alphabet.byte(b)]);
-    let kept: Vec<usize> = alphabet.representatives().iter().map(|&b| dfa.alphabet.byte(b)).collect();
-    let next =
-        dfa.next.chunks_exact(width).flat_map(|row| kept.iter().map(|&c| row[c]).chain([row[width - 1]])).collect();
-    Dfa { alphabet, next, ..dfa }
+    let (symbols, kept) = dfa.symbols.merge(&label);
+    if kept.len() == width {
+        return dfa;
+    }
+    let next = dfa.next.chunks_exact(width).flat_map(|row| kept.iter().map(|&c| row[c])).collect();
+    Automaton { symbols, next, ..dfa }
 }

@@ -1,6 +1,6 @@
 //! Byte automata: from languages to minimal DFAs, and their lifting to token classes.
 
-mod alphabet;
+mod automaton;
 mod compile;
 mod dfa;
 mod hash;
@@ -8,16 +8,18 @@ mod language;
 mod lift;
 mod limits;
 mod minimize;
+mod nfa;
 mod product;
 mod regex;
 mod subset;
+mod symbols;
 mod token_automaton;
 mod trie;
+mod utf8;
 
 pub use dfa::Dfa;
 pub use language::Language;
 pub use limits::Limits;
 pub use token_automaton::{Class, Edge, Label, TokenAutomaton};
 
-use alphabet::Alphabet;
 pub(crate) use trie::TokenTrie;

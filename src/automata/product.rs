@@ -1,31 +1,33 @@
 //! Two automata read in step: intersection and complement.
 
-use super::dfa::{DEAD, Dfa, State};
-use super::{Alphabet, Limits, hash::FastMap};
+use super::Limits;
+use super::automaton::{Automaton, DEAD, State};
+use super::hash::FastMap;
+use super::symbols::Symbols;
 use crate::Result;
 
-impl Dfa {
+impl<S: Symbols> Automaton<S> {
     /// Texts of both.
-    pub(super) fn intersect(&self, other: &Dfa, limits: &Limits) -> Result<Dfa> {
+    pub(super) fn intersect(&self, other: &Self, limits: &Limits) -> Result<Self> {
         product(self, other, |a, b| a != DEAD && b != DEAD, |a, b| a && b, limits)
     }
 
-    /// Texts outside this language: valid UTF-8, cut into tokens in any way.
-    pub(super) fn complement(&self, limits: &Limits) -> Result<Dfa> {
-        product(self, &Dfa::any(), |_, any| any != DEAD, |a, any| any && !a, limits)
+    /// Texts of `all` outside this language.
+    pub(super) fn complement(&self, all: &Self, limits: &Limits) -> Result<Self> {
+        product(self, all, |_, b| b != DEAD, |a, b| b && !a, limits)
     }
 }
 
 /// The reachable part of the product; pairs that are not `alive` can accept nothing more.
-fn product(
-    a: &Dfa,
-    b: &Dfa,
+fn product<S: Symbols>(
+    a: &Automaton<S>,
+    b: &Automaton<S>,
     alive: impl Fn(State, State) -> bool,
     accept: impl Fn(bool, bool) -> bool,
     limits: &Limits,
-) -> Result<Dfa> {
-    let (alphabet, maps) = Alphabet::join([&a.alphabet, &b.alphabet].into_iter());
-    let width = alphabet.width();
+) -> Result<Automaton<S>> {
+    let (symbols, maps) = S::join([&a.symbols, &b.symbols].into_iter());
+    let width = symbols.width();
     let mut pairs = vec![(DEAD, DEAD)];
     let mut ids = FastMap::default();
     let mut id = |pairs: &mut Vec<(State, State)>, p: State, q: State| {
@@ -53,5 +55,5 @@ fn product(
     let mut accepting: Vec<bool> =
         pairs.iter().map(|&(p, q)| accept(a.accept[p as usize], b.accept[q as usize])).collect();
     accepting[DEAD as usize] = false;
-    Ok(Dfa { alphabet, next, accept: accepting, start }.minimized())
+    Ok(Automaton { symbols, next, accept: accepting, start }.minimized())
 }

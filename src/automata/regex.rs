@@ -1,12 +1,10 @@
-//! Regular expressions, compiled by the `regex` crate's own engine.
+//! Regular expressions, as the `regex` crate understands them: its own parser reads them.
 
-use super::dfa::{DEAD, Dfa, State};
-use super::{Alphabet, Limits, hash::FastMap};
+use super::Limits;
+use super::automaton::Automaton;
+use super::nfa::Nfa;
+use super::symbols::Chars;
 use crate::{Error, Result};
-use regex_automata::dfa::{Automaton, StartKind, dense};
-use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::util::{primitives::StateID, start};
-use regex_automata::{Anchored, MatchKind};
 use regex_syntax::ast::{self, AssertionKind, Ast};
 use regex_syntax::hir::{Hir, translate::TranslatorBuilder};
 use std::ops::Range;
@@ -20,81 +18,14 @@ const NESTING: u32 = 200;
 ///
 /// # Errors
 /// `Input` for bad syntax, `Unsupported` for look-around, `TooLarge`; spans are byte ranges of the pattern.
-pub(super) fn compile(pattern: &str, limits: &Limits) -> Result<Dfa> {
-    let too_large = || {
-        Error::too_large(format!("the pattern {} needs too large an automaton", quoted(pattern)))
+pub(super) fn compile(pattern: &str, limits: &Limits) -> Result<Automaton<Chars>> {
+    let hir = parse(pattern)?;
+    let dfa = Nfa::new(&hir, limits).and_then(|nfa| nfa.determinize(limits));
+    dfa.map_err(|e| {
+        e.context(format_args!("the pattern {}", quoted(pattern)))
             .at(0..pattern.len())
             .help("use smaller or fewer counted repetitions: nested ones multiply")
-            .help("use ASCII classes such as [a-z0-9_] for \\w where they will do")
-    };
-    let hir = parse(pattern)?;
-    let nfa = thompson::Compiler::new()
-        .configure(
-            thompson::Config::new()
-                .which_captures(WhichCaptures::None)
-                .shrink(false)
-                .nfa_size_limit(Some(limits.bytes / 2)),
-        )
-        .build_from_hir(&hir)
-        .map_err(|e| too_large().because(e))?;
-    // Rows are padded to a power of two, and each state may exist twice: matches are reported one byte late.
-    let stride = nfa.byte_classes().alphabet_len().next_power_of_two();
-    let table = limits.states.saturating_mul(2 * 4 * stride).min(limits.bytes);
-    // `All`: leftmost-first preference would prune texts that a shorter match makes irrelevant for searching.
-    let dfa = dense::Builder::new()
-        .configure(
-            dense::Config::new()
-                .start_kind(StartKind::Anchored)
-                .match_kind(MatchKind::All)
-                .accelerate(false)
-                .dfa_size_limit(Some(table))
-                // The sets of the construction take far less than the table, unless they are large and slow to read.
-                .determinize_size_limit(Some(limits.bytes / 8)),
-        )
-        .build_from_nfa(&nfa)
-        .map_err(|e| if e.is_size_limit_exceeded() { too_large() } else { Error::unsupported(e.to_string()) })?;
-    drop(nfa);
-    let dfa = copy(&dfa)?;
-    let minimal = dfa.minimized();
-    limits.check(minimal.states(), minimal.alphabet.width(), &format!("the pattern {}", quoted(pattern)))?;
-    Ok(minimal)
-}
-
-/// The reachable part of the engine's table. Whether a state accepts is asked with the end-of-input symbol, since
-/// the engine reports a match only with the symbol after it.
-fn copy(dense: &dense::DFA<Vec<u32>>) -> Result<Dfa> {
-    let classes = dense.byte_classes();
-    let alphabet = Alphabet::group(|b| classes.get(b));
-    let bytes = alphabet.representatives();
-    let start = dense
-        .start_state(&start::Config::new().anchored(Anchored::Yes))
-        .map_err(|e| Error::unsupported(format!("the pattern has no anchored start: {e}")))?;
-    let mut states = vec![StateID::ZERO];
-    let mut ids: FastMap<u32, State> = FastMap::default();
-    let mut id = |states: &mut Vec<StateID>, state: StateID| {
-        if dense.is_dead_state(state) {
-            return DEAD;
-        }
-        *ids.entry(state.as_u32()).or_insert_with(|| {
-            states.push(state);
-            states.len() as State - 1
-        })
-    };
-    let start = id(&mut states, start);
-    let mut next = vec![DEAD; alphabet.width()];
-    let mut accept = vec![false];
-    let mut at = 1;
-    while at < states.len() {
-        let state = states[at];
-        for &byte in &bytes {
-            let to = id(&mut states, dense.next_state(state, byte));
-            next.push(to);
-        }
-        next.push(at as State);
-        accept.push(dense.is_match_state(dense.next_eoi_state(state)));
-        at += 1;
-    }
-    Ok(Dfa { alphabet, next, accept, start })
+    })
 }
 
 fn parse(pattern: &str) -> Result<Hir> {

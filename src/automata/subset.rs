@@ -1,55 +1,51 @@
 //! Several automata read at once: concatenation and union, by the subset construction.
 
-use super::dfa::{DEAD, Dfa, State};
-use super::{Alphabet, Limits, hash::FastMap};
+use super::Limits;
+use super::automaton::{Automaton, DEAD, State};
+use super::hash::FastMap;
+use super::symbols::Symbols;
 use crate::Result;
 
-/// One of `parts`.
-pub(super) fn union(parts: &[Dfa], limits: &Limits) -> Result<Dfa> {
-    if parts.is_empty() {
-        return Ok(Dfa::none());
-    }
+/// One of `parts`, of which there is at least one.
+pub(super) fn union<S: Symbols>(parts: &[Automaton<S>], limits: &Limits) -> Result<Automaton<S>> {
     Subsets::new(parts, false).determinize(limits, "the union of the alternatives")
 }
 
-/// The parts one after the other.
+/// The parts, of which there is at least one, one after the other.
 ///
 /// Where one part ends and the next begins, both speak of the same gap between two bytes: it is a token boundary for
 /// both or for neither. So a part joined before any mark must not read the mark of that gap on its own, and a part
 /// joined after the mark has read it already.
-pub(super) fn concat(parts: &[Dfa], limits: &Limits) -> Result<Dfa> {
-    if parts.is_empty() {
-        return Dfa::literal("", limits);
-    }
+pub(super) fn concat<S: Symbols>(parts: &[Automaton<S>], limits: &Limits) -> Result<Automaton<S>> {
     Subsets::new(parts, true).determinize(limits, "the sequence of its parts")
 }
 
 /// A member of a subset is `offset[part] + state`. No subset holds a dead state, so a part's state 0 stands for
 /// something else: its start, joined at a gap of which no mark has been read. It cannot read a mark.
-struct Subsets<'a> {
-    parts: &'a [Dfa],
+struct Subsets<'a, S> {
+    parts: &'a [Automaton<S>],
     chained: bool,
     offsets: Vec<u32>,
     part_of: Vec<u32>,
-    alphabet: Alphabet,
-    maps: Vec<Vec<u16>>,
+    symbols: S,
+    maps: Vec<Vec<u32>>,
 }
 
 const UNMARKED_START: State = DEAD;
 
-impl<'a> Subsets<'a> {
-    fn new(parts: &'a [Dfa], chained: bool) -> Self {
-        let (alphabet, maps) = Alphabet::join(parts.iter().map(|p| &p.alphabet));
+impl<'a, S: Symbols> Subsets<'a, S> {
+    fn new(parts: &'a [Automaton<S>], chained: bool) -> Self {
+        let (symbols, maps) = S::join(parts.iter().map(|p| &p.symbols));
         let (mut offsets, mut part_of) = (Vec::new(), Vec::new());
         for (i, part) in parts.iter().enumerate() {
             offsets.push(part_of.len() as u32);
             part_of.resize(part_of.len() + part.accept.len(), i as u32);
         }
-        Self { parts, chained, offsets, part_of, alphabet, maps }
+        Self { parts, chained, offsets, part_of, symbols, maps }
     }
 
-    fn determinize(&self, limits: &Limits, what: &str) -> Result<Dfa> {
-        let width = self.alphabet.width();
+    fn determinize(&self, limits: &Limits, what: &str) -> Result<Automaton<S>> {
+        let width = self.symbols.width();
         let members: usize = self.parts.iter().map(|p| p.accept.len()).sum();
         limits.check(members, 1, what)?;
 
@@ -70,7 +66,7 @@ impl<'a> Subsets<'a> {
         let mut set = Vec::new();
         self.begin(&mut set);
         let start = id(&mut set, &mut sets);
-        let mut held = set.len();
+        let (mut held, mut work) = (set.len(), 0);
         let mut next = vec![DEAD; width];
         let mut at = 1;
         while at < sets.len() {
@@ -80,20 +76,22 @@ impl<'a> Subsets<'a> {
                 for &member in &from {
                     self.read(member, class, &mut set);
                 }
+                work += from.len() + set.len();
                 let known = sets.len();
                 next.push(id(&mut set, &mut sets));
                 if sets.len() > known {
                     held += set.len();
                     limits.check(sets.len(), width, what)?;
-                    limits.check(sets.len(), held / sets.len(), what)?;
+                    limits.check(sets.len(), 2 * held / sets.len(), what)?;
                 }
             }
+            limits.check_work(work, what)?;
             sets[at] = from;
             at += 1;
         }
         let accept = sets.iter().map(|set| set.iter().any(|&member| self.accepts(member))).collect();
         drop(ids);
-        Ok(Dfa { alphabet: self.alphabet.clone(), next, accept, start }.minimized())
+        Ok(Automaton { symbols: self.symbols.clone(), next, accept, start }.minimized())
     }
 
     fn locate(&self, member: u32) -> (usize, State) {
@@ -115,7 +113,7 @@ impl<'a> Subsets<'a> {
     fn read(&self, member: u32, class: usize, set: &mut Vec<u32>) {
         let (part, state) = self.locate(member);
         let dfa = &self.parts[part];
-        let marked = class == self.alphabet.mark();
+        let marked = self.symbols.mark() == Some(class);
         if state == UNMARKED_START && marked {
             return;
         }
@@ -128,15 +126,23 @@ impl<'a> Subsets<'a> {
 
     /// Adds a live state and, where its part may end, the parts that may follow at this gap.
     fn enter(&self, mut part: usize, mut state: State, marked: bool, set: &mut Vec<u32>) {
-        set.push(self.offsets[part] + state);
+        let mut member = state;
+        set.push(self.offsets[part] + member);
         while self.chained && self.parts[part].accept[state as usize] && part + 1 < self.parts.len() {
             part += 1;
             let dfa = &self.parts[part];
-            state = if marked { dfa.mark(dfa.start) } else { dfa.start };
+            (state, member) = match (self.symbols.mark(), marked) {
+                (None, _) => (dfa.start, dfa.start),
+                (Some(_), false) => (dfa.start, UNMARKED_START),
+                (Some(mark), true) => {
+                    let to = dfa.step(dfa.start, self.maps[part][mark] as usize);
+                    (to, to)
+                }
+            };
             if state == DEAD {
                 return;
             }
-            set.push(self.offsets[part] + if marked { state } else { UNMARKED_START });
+            set.push(self.offsets[part] + member);
         }
     }
 

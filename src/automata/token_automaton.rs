@@ -1,6 +1,6 @@
 //! The constraint as the inference sees it: a deterministic automaton over classes of tokens.
 
-use super::dfa::State;
+use super::automaton::State;
 use super::hash::FastMap;
 use crate::{Token, Vocab};
 use std::collections::VecDeque;
