@@ -34,6 +34,11 @@ impl Serialize for Slots<'_> {
     }
 }
 
+/// Milliseconds without digits that mean nothing.
+fn microseconds(ms: f64) -> f64 {
+    (ms * 1e3).round() / 1e3
+}
+
 /// The line, with its newline.
 pub fn json(output: &Output) -> stencil_lm::Result<String> {
     let report = &output.report;
@@ -48,8 +53,8 @@ pub fn json(output: &Output) -> stencil_lm::Result<String> {
         nfe: report.nfe,
         seed: report.seed,
         model: &report.model,
-        elapsed_ms: report.elapsed_ms,
-        constraint_ms: report.constraint_ms,
+        elapsed_ms: microseconds(report.elapsed_ms),
+        constraint_ms: microseconds(report.constraint_ms),
     };
     let mut text = serde_json::to_string(&line).map_err(|e| stencil_lm::Error::io(e.to_string()))?;
     text.push('\n');
