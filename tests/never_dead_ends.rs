@@ -8,7 +8,7 @@ use stencil_lm::{
     CanvasView, Cell, Denoiser, Layout, Model, Moves, Output, Policy, Pos, Proposal, Result, Sampler, Scores, Settings,
     Source, Step, Token, Vocab,
     models::{Chain, Oracle},
-    spec::{Inputs, Spec},
+    spec::{Inputs, Registry, Spec},
 };
 
 /// Letters, digits, punctuation, overlapping words with and without spaces, whole and broken multi-byte characters.
@@ -173,4 +173,37 @@ fn ten_thousand_random_runs_end_verified() {
     let refused = finished.iter().filter(|&&n| n == 0).count();
     let finished: usize = finished.iter().sum();
     assert!(finished >= 10_000, "{finished} samples, {refused} constraints refused: the cases are too narrow");
+}
+
+/// Templates, files and flags as people write them, on the bundled model: 200 seeds over ten of them.
+#[test]
+fn two_hundred_seeds_over_ten_requests_are_verified() {
+    let template = |text: &str| Spec::new().template(&Source::new("template", text), &Inputs::default()).unwrap();
+    let file = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("constraints").join(name);
+        Spec::load(path, &Registry::builtin(), &Inputs::default()).unwrap()
+    };
+    let topic = Source::new("topic.toml", "topic = { label = 'food', scale = 3.0 }");
+    let topic = Spec::from_toml(&topic, &Registry::builtin(), &Inputs::default()).unwrap();
+    let requests = [
+        template("The {{animal:1-2}} is a {{size|small|large}} animal that {{does:2-6}}."),
+        template("Dear {{name}},\n\nthe [MASK] is ____.\n\nYours, {{who:3-12 chars}}").excludes(["the of"]).unwrap(),
+        template("{{when~/\\d{4}-\\d{2}-\\d{2}/}}: {{what:2-4 tokens}}; {{x|a|b}} and {{x}}"),
+        template("A {{dish:1-2}} is made of {{parts:2-5}}.").merge(topic).unwrap(),
+        file("definition.toml"),
+        file("record.toml"),
+        file("url.toml"),
+        Spec::new().regex("[A-Z][a-z ]{10,40}\\.").unwrap().contains(["water"]).unwrap(),
+        Spec::new().choice(["yes", "no", "it depends on the weather"]).unwrap(),
+        Spec::new().length("4-9w").unwrap().prefix("A ").suffix("."),
+    ];
+    let model = Model::bundled().unwrap();
+    for (i, request) in requests.iter().enumerate() {
+        let settings = Settings { seed: Some(20 * i as u64), ..Settings::default() };
+        let outputs = Sampler::new(&model).spec(request).settings(settings).count(20).run().unwrap();
+        assert_eq!(outputs.len(), 20);
+        for output in outputs {
+            assert!(output.report.verified, "request {i}: {:?} {:?}", output.text, output.report.rejected);
+        }
+    }
 }
