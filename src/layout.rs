@@ -54,7 +54,7 @@ pub(crate) fn canvases(
     Ok(vec![Draft { canvas, nfe: 0, constraint_time: Duration::ZERO }; seeds.len()])
 }
 
-/// What the measurements in `docs/layouts.md` speak for.
+/// What the measurements in `docs/measurements.md` speak for.
 const DEFAULT_LAYOUT: Layout = Layout::Pinned;
 
 /// The most positions an answer may have.
