@@ -124,7 +124,7 @@ rect.fresh {{ fill: #56d364 }} rect.open {{ fill: #30363d }} rect.reopened {{ fi
     )?;
     for (i, line) in title.iter().enumerate() {
         let y = MARGIN + (i as f64 + 0.7) * LINE;
-        writeln!(out, r#"<text class="dim" x="{MARGIN}" y="{y}">{}</text>"#, escape(line))?;
+        writeln!(out, r#"<text class="dim" x="{MARGIN}" y="{y:.1}">{}</text>"#, escape(line))?;
     }
     let count = samples.iter().map(Vec::len).max().unwrap_or(0);
     let total = STEP * count.saturating_sub(1) as f64 + REST;
@@ -146,7 +146,7 @@ rect.fresh {{ fill: #56d364 }} rect.open {{ fill: #30363d }} rect.reopened {{ fi
         };
         writeln!(
             out,
-            r#"<g opacity="{shown}"><animate attributeName="opacity" calcMode="discrete" dur="{total:.2}s" repeatCount="indefinite" values="{values}" keyTimes="{times}"/>{texts}<text class="dim" x="{MARGIN}" y="{bottom}">{status}</text></g>"#,
+            r#"<g opacity="{shown}"><animate attributeName="opacity" calcMode="discrete" dur="{total:.2}s" repeatCount="indefinite" values="{values}" keyTimes="{times}"/>{texts}<text class="dim" x="{MARGIN}" y="{bottom:.1}">{status}</text></g>"#,
         )?;
     }
     out += "</svg>";
