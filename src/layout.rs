@@ -76,7 +76,7 @@ fn room(model: &Model, plan: &Plan, settings: &Settings, prompt: usize) -> Resul
     let room = settings.len.unwrap_or(max);
     if plan.shortest > room {
         let error = Error::unsatisfiable(format!(
-            "the shortest text that satisfies the constraints needs {} tokens, but there are {room} positions",
+            "the shortest text that satisfies the constraints needs {} tokens, but there is room for {room}",
             plan.shortest
         ));
         return Err(match settings.len {
