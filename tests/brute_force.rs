@@ -55,6 +55,11 @@ fn check(case: &Case, rng: &mut ChaCha8Rng) -> bool {
         }
     }
     assert_eq!(reach.forced(), forced, "forced in {case:#?}");
+    assert!(strings.iter().all(|s| reach.contains(s)), "a string that fits is not found to in {case:#?}");
+    for _ in 0..5 {
+        let random: Vec<Token> = case.decided.iter().map(|_| rng.random_range(0..case.vocab.len()) as Token).collect();
+        assert_eq!(reach.contains(&random), strings.contains(&random), "{random:?} in {case:#?}");
+    }
 
     let options = Options { temperature: case.temperature, ..Options::default() };
     let posterior = infer(&reach, &case.scores, &options).expect("valid input");

@@ -47,7 +47,8 @@ impl Part {
 
 fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
     if depth > limits.depth {
-        return Err(Error::too_large(format!("constraints are nested deeper than {} levels", limits.depth)));
+        let message = format!("constraints are nested deeper than {} levels", limits.depth);
+        return Err(Error::too_large(message).help("flatten them: all constraints hold at once anyway"));
     }
     let inner = |language: &Language| part(language, limits, depth + 1);
     match language {

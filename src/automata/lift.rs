@@ -7,59 +7,88 @@
 
 use super::Dfa;
 use super::automaton::{Automaton, DEAD, State};
-use super::hash::FastMap;
+use super::hash::{FastHasher, FastMap};
 use super::symbols::{Bytes, Symbols};
-use super::token_automaton::{Class, TokenAutomaton};
+use super::token_automaton::TokenAutomaton;
 use crate::{Error, Result, Vocab};
-use std::sync::Arc;
+use std::hash::{BuildHasher, BuildHasherDefault};
 
 /// Most entries that all distinct columns together may have (8 bytes each).
 const MOST_ENTRIES: usize = 32 << 20;
 
 /// Live entries of a column, by ascending source: (state, state after reading).
-type Column = Arc<[(State, State)]>;
+type Column = Box<[(State, State)]>;
 
 const UNKNOWN: u32 = u32::MAX;
 /// Index of the column that is dead everywhere.
 const EMPTY: u32 = 0;
 
-/// All distinct columns met so far, with the column after each further symbol class where it has been asked for.
+/// Distinct columns, numbered from 0 in order of appearance.
+#[derive(Default)]
+struct Distinct {
+    columns: Vec<Column>,
+    /// By hash; the next number stands in for a hash that another column has taken.
+    ids: FastMap<u64, u32>,
+    entries: usize,
+}
+
+impl Distinct {
+    fn intern(&mut self, column: &[(State, State)]) -> u32 {
+        let mut hash = BuildHasherDefault::<FastHasher>::default().hash_one(column);
+        while let Some(&id) = self.ids.get(&hash) {
+            if *self.columns[id as usize] == *column {
+                return id;
+            }
+            hash = hash.wrapping_add(1);
+        }
+        let id = self.columns.len() as u32;
+        self.ids.insert(hash, id);
+        self.entries += column.len();
+        self.columns.push(column.into());
+        id
+    }
+}
+
+/// The columns of byte strings, with the column after each further symbol class where it has been asked for.
 struct Columns<'a> {
     dfa: &'a Automaton<Bytes>,
-    columns: Vec<Column>,
-    ids: FastMap<Column, u32>,
+    /// The automaton's table, class by class: one class is asked of many states at a time.
+    by_class: Vec<Box<[State]>>,
+    distinct: Distinct,
     after: Vec<u32>,
-    entries: usize,
+    buffer: Vec<(State, State)>,
 }
 
 impl<'a> Columns<'a> {
     fn new(dfa: &'a Automaton<Bytes>) -> Self {
-        let mut new = Self { dfa, columns: Vec::new(), ids: FastMap::default(), after: Vec::new(), entries: 0 };
-        new.intern(Vec::new());
+        let states = 0..dfa.accept.len() as State;
+        let column = |class| states.clone().map(|state| dfa.step(state, class)).collect();
+        let by_class = (0..dfa.symbols.width()).map(column).collect();
+        let mut new = Self { dfa, by_class, distinct: Distinct::default(), after: Vec::new(), buffer: Vec::new() };
+        new.intern();
         new
     }
 
-    fn intern(&mut self, column: Vec<(State, State)>) -> u32 {
-        if let Some(&id) = self.ids.get(column.as_slice()) {
-            return id;
-        }
-        let id = self.columns.len() as u32;
-        let column: Column = column.into();
-        self.entries += column.len();
-        self.columns.push(column.clone());
-        self.ids.insert(column, id);
-        self.after.resize(self.after.len() + self.dfa.symbols.width(), UNKNOWN);
+    /// The column in the buffer.
+    fn intern(&mut self) -> u32 {
+        let id = self.distinct.intern(&self.buffer);
+        self.after.resize(self.distinct.columns.len() * self.dfa.symbols.width(), UNKNOWN);
         id
     }
 
     fn after(&mut self, column: u32, class: usize) -> Result<u32> {
         let cell = column as usize * self.dfa.symbols.width() + class;
         if self.after[cell] == UNKNOWN {
-            let entries = self.columns[column as usize].iter();
-            let next = entries.map(|&(from, to)| (from, self.dfa.step(to, class))).filter(|&(_, to)| to != DEAD);
-            let next = next.collect();
-            self.after[cell] = self.intern(next);
-            if self.entries > MOST_ENTRIES {
+            self.buffer.clear();
+            let next = &self.by_class[class];
+            for &(from, to) in &self.distinct.columns[column as usize] {
+                let to = next[to as usize];
+                if to != DEAD {
+                    self.buffer.push((from, to));
+                }
+            }
+            self.after[cell] = self.intern();
+            if self.distinct.entries > MOST_ENTRIES {
                 return Err(Error::too_large(format!(
                     "the constraint, with {} states, is too large for this vocabulary",
                     self.dfa.states()
@@ -81,7 +110,7 @@ impl TokenAutomaton {
         let dfa = &dfa.0;
         let mut columns = Columns::new(dfa);
         let token_columns = token_columns(&mut columns, vocab)?;
-        let columns: Vec<Column> = columns.columns;
+        let columns: Vec<Column> = columns.distinct.columns;
 
         let mut used: Vec<u32> = token_columns.iter().copied().filter(|&c| c != EMPTY).collect();
         used.sort_unstable();
@@ -89,25 +118,17 @@ impl TokenAutomaton {
         let number = trim(dfa, used.iter().map(|&c| &*columns[c as usize]));
 
         // Columns that differ only in states that were trimmed are equal now.
-        let mut ids: FastMap<Column, Class> = FastMap::default();
-        let mut classes: Vec<Column> = Vec::new();
+        let mut classes = Distinct::default();
+        let mut live = Vec::new();
         let mut class_of_column = vec![UNKNOWN; columns.len()];
         let mut class_of = vec![TokenAutomaton::NO_CLASS; vocab.len()];
         for (token, &column) in token_columns.iter().enumerate() {
             let class = &mut class_of_column[column as usize];
             if *class == UNKNOWN {
-                let live = columns[column as usize].iter();
-                let live = live.map(|&(from, to)| (number[from as usize], number[to as usize]));
-                let live: Column = live.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN).collect();
-                *class = match (live.is_empty(), ids.get(&live)) {
-                    (true, _) => TokenAutomaton::NO_CLASS,
-                    (false, Some(&known)) => known,
-                    (false, None) => {
-                        ids.insert(live.clone(), classes.len() as Class);
-                        classes.push(live);
-                        classes.len() as Class - 1
-                    }
-                };
+                live.clear();
+                let renamed = columns[column as usize].iter().map(|&(a, b)| (number[a as usize], number[b as usize]));
+                live.extend(renamed.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN));
+                *class = if live.is_empty() { TokenAutomaton::NO_CLASS } else { classes.intern(&live) };
             }
             class_of[token] = *class;
         }
@@ -117,8 +138,7 @@ impl TokenAutomaton {
             accept.resize(accept.len().max(name + 1), false);
             accept[name] = dfa.accept[state];
         }
-        let classes: Vec<&[(State, State)]> = classes.iter().map(|column| &**column).collect();
-        Ok(Self::assemble(accept, &classes, class_of, vocab))
+        Ok(Self::assemble(accept, &classes.columns, class_of, vocab))
     }
 }
 
@@ -128,9 +148,9 @@ fn token_columns(columns: &mut Columns, vocab: &Vocab) -> Result<Vec<u32>> {
     let mut boundary = vec![false; dfa.accept.len()];
     (0..dfa.accept.len() as State).for_each(|q| boundary[dfa.mark(q) as usize] = true);
     boundary[dfa.start as usize] = true;
-    let root = (1..dfa.accept.len() as State).filter(|&q| boundary[q as usize]).map(|q| (q, q)).collect();
+    columns.buffer.extend((1..dfa.accept.len() as State).filter(|&q| boundary[q as usize]).map(|q| (q, q)));
     // Columns of the prefixes of the current token.
-    let mut path = vec![columns.intern(root)];
+    let mut path = vec![columns.intern()];
     let mut result = vec![EMPTY; vocab.len()];
     for entry in &vocab.trie().entries {
         path.truncate(entry.shared + 1);
@@ -150,7 +170,7 @@ fn token_columns(columns: &mut Columns, vocab: &Vocab) -> Result<Vec<u32>> {
 /// `UNKNOWN` for the others.
 fn trim<'a>(dfa: &Automaton<Bytes>, columns: impl Iterator<Item = &'a [(State, State)]> + Clone) -> Vec<State> {
     let states = dfa.accept.len();
-    let mut successors = vec![Vec::new(); states];
+    let mut successors: Vec<Vec<State>> = vec![Vec::new(); states];
     for &(from, to) in columns.flatten() {
         successors[from as usize].push(to);
     }

@@ -13,6 +13,8 @@ mod product;
 mod regex;
 mod subset;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod token_automaton;
 mod trie;
 mod utf8;

@@ -49,7 +49,7 @@ fn syntax(e: &ast::Error) -> Error {
         ast::ErrorKind::UnsupportedBackreference => Error::unsupported("backreferences are not regular")
             .help("write the texts out as a choice, or use the same slot name twice in a template"),
         ast::ErrorKind::NestLimitExceeded(_) => {
-            Error::too_large(format!("the pattern nests groups deeper than {NESTING} levels"))
+            Error::too_large(format!("the pattern nests groups deeper than {NESTING} levels")).help("flatten it")
         }
         kind => Error::input(format!("bad regular expression: {kind}"))
             .help("escape characters that are meant literally: \\. \\( \\[ \\{ \\* \\+ \\? \\| \\^ \\$ \\\\"),

@@ -46,7 +46,7 @@ impl TokenAutomaton {
     /// `columns`: of each class the pairs (state, state after it), by ascending state.
     pub(super) fn assemble(
         mut accept: Vec<bool>,
-        columns: &[&[(State, State)]],
+        columns: &[Box<[(State, State)]>],
         mut class_of: Vec<Class>,
         vocab: &Vocab,
     ) -> Self {

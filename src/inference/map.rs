@@ -1,5 +1,6 @@
 //! The most probable text: max-product over class maxima.
 
+use super::parallel;
 use super::posterior::Posterior;
 use super::rows::{Row, Support};
 use crate::Token;
@@ -26,8 +27,9 @@ impl Posterior<'_> {
     /// first differing token is lowest.
     pub fn map(&self) -> Vec<Token> {
         let automaton = self.problem.automaton;
-        let best: Vec<Vec<Best>> =
-            self.rows.iter().zip(&self.supports).map(|(row, support)| label_maxima(automaton, row, support)).collect();
+        let items: Vec<(&Row, &Support)> = self.rows.iter().zip(&self.supports).collect();
+        let work = items.len() * automaton.vocab_len();
+        let best = parallel::map(items, work, |(row, support)| label_maxima(automaton, row, support));
 
         // value[gap][state]: log weight of the best completion, on fitting texts only.
         let mut value = vec![0.0; self.layers.len()];

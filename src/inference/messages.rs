@@ -20,51 +20,51 @@ impl<N: Number> Messages<N> {
     /// `mass` holds one row of class masses for each open position. `None` where these numbers cannot tell.
     pub(super) fn pass(automaton: &TokenAutomaton, layers: &Layers, choices: &[Choice], mass: Vec<N>) -> Option<Self> {
         let classes = automaton.classes();
-        let (forward, log_sum) = forward(automaton, layers, choices, &mass)?;
-
-        let mut backward = vec![N::ZERO; layers.len()];
-        backward[layers.range(choices.len())].fill(N::ONE);
+        // Holds a at first; each gap's a is replaced by its b when it has been used.
+        let (mut messages, log_sum) = forward(automaton, layers, choices, &mass)?;
+        messages[layers.range(choices.len())].fill(N::ONE);
         let mut class = vec![0.0; mass.len()];
         let mut row = mass.len();
         let mut after = vec![N::ZERO; automaton.states()];
         let mut label_mass = vec![N::ZERO; automaton.labels()];
         let mut label_ratio = vec![N::ZERO; automaton.labels()];
         let mut class_ratio = vec![N::ZERO; classes];
+        let mut backward = Vec::new();
         for (pos, &choice) in choices.iter().enumerate().rev() {
             let next = layers.layer(pos + 1);
-            next.iter().zip(&backward[layers.range(pos + 1)]).for_each(|(&q, &b)| after[q as usize] = b);
-            let (here, range) = (layers.layer(pos), layers.range(pos));
+            next.iter().zip(&messages[layers.range(pos + 1)]).for_each(|(&q, &b)| after[q as usize] = b);
+            let forward = &mut messages[layers.range(pos)];
+            let here = layers.layer(pos).iter().zip(&*forward);
+            backward.clear();
             if let Choice::One(decided) = choice {
-                for (&q, b) in here.iter().zip(&mut backward[range.clone()]) {
-                    *b = automaton.next(q, decided).map_or(N::ZERO, |to| after[to as usize]);
-                }
+                let beyond = |q| automaton.next(q, decided).map_or(N::ZERO, |to| after[to as usize]);
+                backward.extend(here.map(|(&q, _)| beyond(q)));
             } else {
                 row -= classes;
                 let mass = &mass[row..row + classes];
                 sum_labels(automaton, mass, &mut label_mass);
                 label_ratio.fill(N::ZERO);
-                for ((&q, b), &a) in here.iter().zip(&mut backward[range.clone()]).zip(&forward[range.clone()]) {
-                    let mut sum = N::ZERO;
-                    for edge in automaton.edges(q) {
+                backward.extend(here.map(|(&q, &a)| {
+                    automaton.edges(q).iter().fold(N::ZERO, |sum, edge| {
                         let (label, beyond) = (edge.label as usize, after[edge.target as usize]);
-                        sum = sum.plus(label_mass[label].times(beyond));
                         label_ratio[label] = label_ratio[label].plus(a.times(beyond));
-                    }
-                    *b = sum;
-                }
+                        sum.plus(label_mass[label].times(beyond))
+                    })
+                }));
                 spread_labels(automaton, &label_ratio, &mut class_ratio);
                 class_ratio.iter_mut().zip(mass).for_each(|(r, &m)| *r = r.times(m));
                 let total = class_ratio.iter().fold(N::ZERO, |sum, &r| sum.plus(r));
                 class[row..row + classes].iter_mut().zip(&class_ratio).for_each(|(p, r)| *p = r.over(total));
             }
-            N::rescale(&mut backward[range.clone()])?;
-            let products = forward[range.clone()].iter().zip(&backward[range]).map(|(a, &b)| a.times(b));
+            N::rescale(&mut backward)?;
+            let products = forward.iter().zip(&backward).map(|(a, &b)| a.times(b));
             if !products.fold(N::ZERO, N::plus).sound() {
                 return None;
             }
+            forward.copy_from_slice(&backward);
             next.iter().for_each(|&q| after[q as usize] = N::ZERO);
         }
-        Some(Self { mass, class, backward, log_sum })
+        Some(Self { mass, class, backward: messages, log_sum })
     }
 }
 

@@ -9,6 +9,8 @@ mod posterior;
 mod reach;
 mod rows;
 mod sample;
+#[cfg(test)]
+mod tests;
 mod truncate;
 
 pub use posterior::Posterior;
@@ -54,7 +56,7 @@ impl Default for Options<'_> {
 /// When the scores do not fit the canvas or the vocabulary, or an option is out of range.
 pub fn infer<'a>(reach: &Reach<'a>, scores: &'a Scores, options: &Options) -> Result<Posterior<'a>> {
     let problem = *reach.problem();
-    check(&problem, scores, options)?;
+    check(reach, scores, options)?;
     let mut rows = Vec::new();
     let mut open = Vec::with_capacity(problem.decided.len());
     for (pos, decided) in problem.decided.iter().enumerate() {
@@ -74,8 +76,11 @@ pub fn infer<'a>(reach: &Reach<'a>, scores: &'a Scores, options: &Options) -> Re
     truncate::truncate(full, options)
 }
 
-fn check(problem: &Problem, scores: &Scores, options: &Options) -> Result<()> {
-    let (len, vocab) = (problem.decided.len(), problem.automaton.vocab_len());
+/// States of all gaps together; each takes up to 20 bytes.
+const MOST_MESSAGES: usize = 32 << 20;
+
+fn check(reach: &Reach, scores: &Scores, options: &Options) -> Result<()> {
+    let (len, vocab) = (reach.len(), reach.problem.automaton.vocab_len());
     if scores.vocab() != vocab || scores.len() != len {
         let (rows, width) = (scores.len(), scores.vocab());
         return Err(Error::model(format!("{rows} rows of {width} scores for {len} positions and {vocab} tokens")));
@@ -83,11 +88,21 @@ fn check(problem: &Problem, scores: &Scores, options: &Options) -> Result<()> {
     if !(options.temperature > 0.0 && options.temperature.is_finite()) {
         return Err(Error::input(format!("temperature {} is not a positive number", options.temperature)));
     }
+    if reach.layers.len() > MOST_MESSAGES {
+        return Err(Error::too_large(format!(
+            "the constraints, with {} states, are too large for a canvas of {len} positions",
+            reach.problem.automaton.states()
+        ))
+        .help("use fewer positions, or narrow the ranges of repetitions and lengths"));
+    }
     if options.top_k == Some(0) {
         return Err(Error::input("top_k 0 leaves no token").help("use 1 or more"));
     }
     if options.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
         return Err(Error::input("top_p must be more than 0 and at most 1"));
+    }
+    if options.witness.is_some_and(|witness| !reach.contains(witness)) {
+        return Err(Error::model("the witness is not a text that fits the canvas"));
     }
     Ok(())
 }

@@ -64,8 +64,11 @@ pub(super) struct Wide {
 impl Wide {
     /// e^x, for any finite x.
     pub(super) fn exp(x: f64) -> Self {
+        // What the constant LN_2 lacks of ln 2; it matters for large exponents.
+        const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
         let exponent = (x * LOG2_E).floor();
-        Self { mantissa: (x - exponent * LN_2).exp(), exponent: exponent as i64 }.carried()
+        let rest = (-exponent).mul_add(LN_2, x) - exponent * LN_2_REST;
+        Self { mantissa: rest.exp(), exponent: exponent as i64 }.carried()
     }
 
     /// A positive normal float, or zero.

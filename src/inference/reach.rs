@@ -157,6 +157,19 @@ impl<'a> Reach<'a> {
         self.problem.decided.is_empty()
     }
 
+    /// Whether this is a text that fits: one token per position, tail included.
+    pub fn contains(&self, text: &[Token]) -> bool {
+        let automaton = self.problem.automaton;
+        let mut state = Some(automaton.start());
+        for (pos, &token) in text.iter().enumerate() {
+            let decided = self.problem.decided.get(pos);
+            let agrees = decided.is_some_and(|d| d.is_none_or(|d| d == token));
+            let next = state.filter(|_| agrees).and_then(|q| automaton.next(q, automaton.class_of(token)?));
+            state = next.filter(|q| self.layers.layer(pos + 1).binary_search(q).is_ok());
+        }
+        text.len() == self.len() && state.is_some()
+    }
+
     /// Whether some fitting text has `token` at `pos`.
     pub fn legal(&self, pos: Pos, token: Token) -> bool {
         match (self.problem.decided.get(pos), self.problem.automaton.class_of(token)) {

@@ -8,6 +8,8 @@ use crate::{Error, Pos, Result, Scores, Token};
 /// A score this far below its row's largest, at temperature 1, counts as no lower: −∞ is very unlikely, not illegal.
 /// Only the constraint forbids.
 const LOWEST: f64 = -1e9;
+/// No logarithm of a weight is below this, at any temperature: sums over all positions must stay exact enough.
+const LOWEST_LOG: f64 = -1e12;
 
 /// One row of scores, read as logarithms of weights relative to the largest.
 #[derive(Clone, Copy)]
@@ -25,8 +27,9 @@ impl<'a> Row<'a> {
         if largest == f32::INFINITY {
             return Err(Error::model(format!("the scores of position {pos} are infinite")));
         }
+        let lowest = LOWEST.max(LOWEST_LOG * temperature as f64);
         // A row of nothing but −∞ says nothing: all tokens are equally likely.
-        let (largest, lowest) = if largest.is_finite() { (largest as f64, LOWEST) } else { (0.0, 0.0) };
+        let (largest, lowest) = if largest.is_finite() { (largest as f64, lowest) } else { (0.0, 0.0) };
         Ok(Self { scores, largest, lowest, inverse_temperature: 1.0 / temperature as f64 })
     }
 

@@ -37,7 +37,6 @@ impl Posterior<'_> {
     fn draw_path<N: Number>(&self, messages: &Messages<N>, rng: &mut impl Rng) -> Vec<Drawn> {
         let automaton = self.problem.automaton;
         let classes = automaton.classes();
-        let mut after = vec![N::ZERO; automaton.states()];
         let mut state = automaton.start();
         let mut path = Vec::with_capacity(self.open.len());
         for (pos, open) in self.open.iter().enumerate() {
@@ -49,14 +48,13 @@ impl Posterior<'_> {
             };
             let next = self.layers.layer(pos + 1);
             let backward = &messages.backward[self.layers.range(pos + 1)];
-            next.iter().zip(backward).for_each(|(&q, &b)| after[q as usize] = b);
+            let after = |to: u32| next.binary_search(&to).map_or(N::ZERO, |i| backward[i]);
             let mass = |class: Class| messages.mass[open * classes + class as usize];
             let edges = automaton.edges(state);
             let edge = pick(rng.random(), edges, |edge| {
                 let sum = automaton.label(edge.label).iter().fold(N::ZERO, |sum, &class| sum.plus(mass(class)));
-                sum.times(after[edge.target as usize])
+                sum.times(after(edge.target))
             });
-            next.iter().for_each(|&q| after[q as usize] = N::ZERO);
             let label = automaton.label(edges[edge].label);
             let class = label[pick(rng.random(), label, |&class| mass(class))];
             path.push(Drawn::Class(open, class, rng.random()));

@@ -10,11 +10,7 @@ use std::{cmp::Ordering, sync::Arc};
 /// Restricts each position to the likeliest legal tokens and those of a witness, and solves again.
 pub(super) fn truncate<'a>(full: Posterior<'a>, options: &Options) -> Result<Posterior<'a>> {
     let automaton = full.problem.automaton;
-    let witness = match options.witness {
-        Some(witness) if witness.len() == full.open.len() => witness.to_vec(),
-        Some(_) => return Err(Error::model("the witness does not have one token for each position")),
-        None => full.map(),
-    };
+    let witness = options.witness.map_or_else(|| full.map(), <[Token]>::to_vec);
     let undecided: Vec<(usize, Token)> =
         full.open.iter().zip(witness).filter_map(|(open, token)| Some(((*open)?, token))).collect();
     let keep = |(open, token): (usize, Token)| {

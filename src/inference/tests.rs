@@ -1,0 +1,249 @@
+//! What enumeration (`tests/brute_force.rs`) does not reach: large problems, other numbers, threads, bad input.
+
+use super::messages::Messages;
+use super::number::{Number, Wide};
+use super::rows::{ClassMass, Row, Support};
+use super::*;
+use crate::automata::{Dfa, Language, Limits, TokenAutomaton};
+use crate::{Candidate, ErrorKind, Vocab};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn rng(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// All bytes, and random words up to `size` tokens; 0 ends a text, 1 pads.
+fn vocab(size: usize) -> Vocab {
+    let mut rng = rng(99);
+    let mut tokens: Vec<Option<Vec<u8>>> = vec![None, None];
+    tokens.extend((0..=255).map(|b| Some(vec![b])));
+    while tokens.len() < size {
+        let len = rng.random_range(2..8);
+        let mut word: Vec<u8> = (0..len).map(|_| rng.random_range(b'a'..=b'j')).collect();
+        if rng.random_bool(0.4) {
+            word[0] = b' ';
+        }
+        tokens.push(Some(word));
+    }
+    Vocab::from_bytes(tokens, Some(0), Some(1))
+}
+
+fn lift(pattern: &str, vocab: &Vocab) -> TokenAutomaton {
+    TokenAutomaton::lift(&Dfa::compile(&Language::regex(pattern), &Limits::default()).unwrap(), vocab).unwrap()
+}
+
+fn scores(len: usize, vocab: usize, spread: f32, seed: u64) -> Scores {
+    let mut rng = rng(seed);
+    Scores::new(vocab, (0..len * vocab).map(|_| rng.random_range(-spread..spread)).collect()).unwrap()
+}
+
+const PATTERN: &str = r"(?:[a-e]+(?: [a-j]+){2,6}|\w{3,30}é?|(?s:.){5,12}) end\.?";
+
+fn pass<N: ClassMass>(reach: &Reach, scores: &Scores) -> Option<Messages<N>> {
+    let automaton = reach.problem.automaton;
+    let open = (0..scores.len()).filter(|&pos| reach.problem.decided[pos].is_none());
+    let rows: Vec<Row> = open.map(|pos| Row::new(scores, pos, 1.0).unwrap()).collect();
+    let supports: Vec<Support> = rows.iter().map(|_| Support::Full(automaton)).collect();
+    let (mass, _) = masses(&reach.problem, &rows, &supports);
+    Messages::pass(automaton, &reach.layers, &reach::choices(&reach.problem).unwrap(), mass)
+}
+
+#[test]
+fn plain_and_wide_numbers_agree() {
+    let vocab = vocab(600);
+    let automaton = lift(PATTERN, &vocab);
+    let mut decided = [None; 24];
+    decided[3] = Some(2 + b'b' as u32);
+    decided[20] = Some(0);
+    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    for seed in 0..5 {
+        let scores = scores(24, vocab.len(), 8.0, seed);
+        let plain: Messages<f64> = pass(&reach, &scores).unwrap();
+        let wide: Messages<Wide> = pass(&reach, &scores).unwrap();
+        assert!((plain.log_sum - wide.log_sum).abs() < 1e-9, "{} {}", plain.log_sum, wide.log_sum);
+        for (a, b) in plain.class.iter().zip(&wide.class) {
+            assert!((a - b).abs() < 1e-11, "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn wide_numbers_calculate() {
+    let mut rng = rng(1);
+    let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-12 * b.abs().max(1e-300), "{a} {b}");
+    for _ in 0..20_000 {
+        let (a, b) = (rng.random_range(-300.0f64..300.0).exp(), rng.random_range(-300.0f64..300.0).exp());
+        let (x, y) = (Wide::from(a), Wide::from(b));
+        close(x.plus(y).over(Wide::ONE), a + b);
+        close(x.times(y).over(Wide::ONE), a * b);
+        close(x.over(y), a / b);
+        close(x.ln(), a.ln());
+        close(x.plus(Wide::ZERO).over(x), 1.0);
+        assert_eq!(x.times(Wide::ZERO), Wide::ZERO);
+    }
+    let tiny = Wide::exp(-1e6);
+    close(tiny.plus(tiny).ln(), -1e6 + 2f64.ln());
+    close(tiny.times(tiny).ln(), -2e6);
+    close(tiny.over(Wide::exp(-1e6 - 3.0)), 3f64.exp());
+    assert_eq!(tiny.over(Wide::ONE), 0.0);
+    assert_eq!(Wide::ONE.plus(tiny), Wide::ONE);
+}
+
+/// The guidance that log Z gives: its gradient is what the constraint adds to each probability.
+#[test]
+fn the_gradient_of_log_z_is_the_shift_of_the_marginals() {
+    let vocab = vocab(300);
+    let automaton = lift(PATTERN, &vocab);
+    let decided = [None; 12];
+    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let base = scores(12, vocab.len(), 3.0, 7);
+    let posterior = infer(&reach, &base, &Options::default()).unwrap();
+    let mut rng = rng(8);
+    for _ in 0..60 {
+        let (pos, token) = (rng.random_range(0..12), rng.random_range(0..vocab.len()));
+        let row = base.row(pos);
+        let free = (row[token] as f64).exp() / row.iter().map(|&s| (s as f64).exp()).sum::<f64>();
+        let log_z = |step: f32| {
+            let mut moved = base.clone();
+            moved.row_mut(pos)[token] += step;
+            (infer(&reach, &moved, &Options::default()).unwrap().log_z(), moved.row(pos)[token] as f64)
+        };
+        let ((up, at), (down, from)) = (log_z(0.01), log_z(-0.01));
+        let shift = posterior.prob(pos, token as Token) as f64 - free;
+        assert!(((up - down) / (at - from) - shift).abs() < 1e-4, "{pos} {token}: {shift}");
+    }
+}
+
+/// Everything a step asks for, as bits.
+fn everything(reach: &Reach, scores: &Scores, options: &Options) -> (Vec<Token>, Vec<Token>, Vec<Candidate>, Vec<u32>) {
+    let posterior = infer(reach, scores, options).unwrap();
+    let sample = posterior.sample(&mut rng(3));
+    let mut bits: Vec<u32> = (0..8).flat_map(|pos| posterior.marginal(pos)).map(f32::to_bits).collect();
+    bits.extend([posterior.log_z().to_bits() as u32, (posterior.log_z().to_bits() >> 32) as u32]);
+    let candidates = posterior.candidates(&sample);
+    (sample, posterior.map(), candidates, bits)
+}
+
+#[test]
+fn threads_change_nothing() {
+    let vocab = vocab(20_000);
+    let automaton = lift(PATTERN, &vocab);
+    let decided = [None; 40];
+    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let scores = scores(40, vocab.len(), 6.0, 2);
+    let cut = Options { top_k: Some(30), top_p: Some(0.8), ..Options::default() };
+    for options in [Options::default(), cut] {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| everything(&reach, &scores, &options))
+        };
+        let one = run(1);
+        assert!([2, 3, 7].into_iter().all(|threads| run(threads) == one));
+    }
+}
+
+#[test]
+fn long_canvases_stay_finite() {
+    let vocab = vocab(300);
+    let automaton = lift(r"\w+(?: \w+){0,40}", &vocab);
+    let decided = vec![None; 1500];
+    let problem = Problem::new(&automaton, &decided).with_tokens(200, 1200);
+    let reach = reach(&problem).unwrap();
+    let scores = scores(1500, vocab.len(), 20.0, 4);
+    let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+    assert!(posterior.log_z().is_finite() && posterior.log_z() < -1000.0);
+    for text in [posterior.sample(&mut rng(5)), posterior.map()] {
+        assert!(automaton.accepts(&text));
+        let length = text.iter().take_while(|&&t| t > 1).count();
+        assert!((200..=1200).contains(&length), "{length}");
+    }
+    for pos in [0, 700, 1499] {
+        let sum: f32 = posterior.marginal(pos).iter().sum();
+        assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+    }
+}
+
+#[test]
+fn truncation_keeps_what_it_says() {
+    let vocab = vocab(2000);
+    let automaton = lift(PATTERN, &vocab);
+    let decided = [None; 16];
+    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let scores = scores(16, vocab.len(), 3.0, 6);
+    let full = infer(&reach, &scores, &Options::default()).unwrap();
+    let witness = full.sample(&mut rng(7));
+    for (top_k, top_p) in
+        [(Some(1), None), (Some(5), None), (None, Some(0.3)), (None, Some(1.0)), (Some(200), Some(0.9))]
+    {
+        let options = Options { top_k, top_p, witness: Some(&witness), ..Options::default() };
+        let cut = infer(&reach, &scores, &options).unwrap();
+        assert_eq!(cut.log_z(), full.log_z());
+        let text = cut.sample(&mut rng(8));
+        assert!(automaton.accepts(&text));
+        for pos in 0..16 {
+            let mut order: Vec<(f32, Token)> = full.marginal(pos).into_iter().zip(0..).collect();
+            order.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let classes = 0..automaton.classes() as u32;
+            let kept: Vec<Token> = classes.flat_map(|class| cut.supports[pos].members(class)).copied().collect();
+            assert!(kept.contains(&witness[pos]) && kept.contains(&text[pos]));
+            let others = kept.iter().filter(|&&t| t != witness[pos]).count();
+            assert!(top_k.is_none_or(|k| others <= k), "{others} kept");
+            if let (Some(p), None) = (top_p, top_k) {
+                let held = |n: usize| order[..n].iter().map(|o| o.0).sum::<f32>();
+                let n = kept.len();
+                assert!(held(n) >= p - 1e-3 && (n < 2 || held(n - 2) <= p + 1e-3), "{n} tokens for {p}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bad_input_is_refused() {
+    let vocab = vocab(300);
+    let automaton = lift("a*", &vocab);
+    let decided = [None; 4];
+    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let good = Scores::zeros(4, vocab.len());
+    let error = |scores: &Scores, options: &Options| infer(&reach, scores, options).err().map(|e| e.kind());
+    let with = |change: fn(&mut Options)| {
+        let mut options = Options::default();
+        change(&mut options);
+        error(&good, &options)
+    };
+    assert_eq!(with(|_| {}), None);
+    assert_eq!(with(|o| o.temperature = 0.0), Some(ErrorKind::Input));
+    assert_eq!(with(|o| o.temperature = f32::NAN), Some(ErrorKind::Input));
+    assert_eq!(with(|o| o.top_k = Some(0)), Some(ErrorKind::Input));
+    assert_eq!(with(|o| o.top_p = Some(0.0)), Some(ErrorKind::Input));
+    assert_eq!(with(|o| o.top_p = Some(1.1)), Some(ErrorKind::Input));
+    let short = Options { top_k: Some(3), witness: Some(&[0, 0]), ..Options::default() };
+    assert_eq!(error(&good, &short), Some(ErrorKind::Model));
+    let stray = Options { top_k: Some(3), witness: Some(&[5, 5, 5, 5]), ..Options::default() };
+    assert_eq!(error(&good, &stray), Some(ErrorKind::Model));
+    assert_eq!(error(&Scores::zeros(3, vocab.len()), &Options::default()), Some(ErrorKind::Model));
+    assert_eq!(error(&Scores::zeros(4, 7), &Options::default()), Some(ErrorKind::Model));
+    let mut infinite = good.clone();
+    infinite.row_mut(2)[9] = f32::INFINITY;
+    assert_eq!(error(&infinite, &Options::default()), Some(ErrorKind::Model));
+}
+
+#[test]
+fn nothing_fits_where_nothing_can() {
+    let vocab = vocab(300);
+    let automaton = lift("a{3}", &vocab);
+    let a = Some(2 + b'a' as Token);
+    let fits = |decided: &[Option<Token>]| reach(&Problem::new(&automaton, decided)).is_some();
+    assert!(fits(&[a, a, a]) && fits(&[None, None, None, Some(0)]) && fits(&[a, None, None, None, Some(1)]));
+    assert!(!fits(&[Some(2 + b'b' as Token), None, None]) && !fits(&[None, Some(0), None]) && !fits(&[]));
+    assert!(!fits(&[None, None, None, Some(1)]), "padding without an end");
+    assert!(!fits(&[None, None, None, Some(Token::MAX)]), "no such token");
+    let none =
+        TokenAutomaton::lift(&Dfa::compile(&Language::Union(vec![]), &Limits::default()).unwrap(), &vocab).unwrap();
+    assert!(none.is_empty() && reach(&Problem::new(&none, &[None; 3])).is_none());
+    let empty = lift("", &vocab);
+    let reach = reach(&Problem::new(&empty, &[])).unwrap();
+    let scores = Scores::zeros(0, vocab.len());
+    let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+    assert_eq!((posterior.log_z(), posterior.map(), posterior.sample(&mut rng(9))), (0.0, vec![], vec![]));
+}
