@@ -36,7 +36,7 @@
 //!
 //! Read [`Sampler`] first; each stage is a module in the order of the picture. Plugins are traits: [`Constraint`],
 //! [`Guide`], [`Policy`], [`Observer`], [`Denoiser`], and [`spec::Kind`] for what constraint files may name.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod automata;
 mod canvas;
