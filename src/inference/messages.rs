@@ -1,8 +1,8 @@
 //! Sum-product forward–backward.
 
+use super::graph::Graph;
 use super::number::Number;
 use super::reach::{Choice, Layers};
-use crate::automata::TokenAutomaton;
 
 /// What the passes leave behind. Open positions are counted on their own: the k-th of them has row k.
 pub(super) struct Messages<N> {
@@ -18,16 +18,16 @@ pub(super) struct Messages<N> {
 
 impl<N: Number> Messages<N> {
     /// `mass` holds one row of class masses for each open position. `None` where these numbers cannot tell.
-    pub(super) fn pass(automaton: &TokenAutomaton, layers: &Layers, choices: &[Choice], mass: Vec<N>) -> Option<Self> {
-        let classes = automaton.classes();
+    pub(super) fn pass<G: Graph>(graph: &G, layers: &Layers, choices: &[Choice], mass: Vec<N>) -> Option<Self> {
+        let classes = graph.classes();
         // Holds a at first; each gap's a is replaced by its b when it has been used.
-        let (mut messages, log_sum) = forward(automaton, layers, choices, &mass)?;
+        let (mut messages, log_sum) = forward(graph, layers, choices, &mass)?;
         messages[layers.range(choices.len())].fill(N::ONE);
         let mut class = vec![0.0; mass.len()];
         let mut row = mass.len();
-        let mut after = vec![N::ZERO; automaton.states()];
-        let mut label_mass = vec![N::ZERO; automaton.labels()];
-        let mut label_ratio = vec![N::ZERO; automaton.labels()];
+        let mut after = vec![N::ZERO; graph.states()];
+        let mut label_mass = vec![N::ZERO; graph.labels()];
+        let mut label_ratio = vec![N::ZERO; graph.labels()];
         let mut class_ratio = vec![N::ZERO; classes];
         let mut backward = Vec::new();
         for (pos, &choice) in choices.iter().enumerate().rev() {
@@ -37,21 +37,21 @@ impl<N: Number> Messages<N> {
             let here = layers.layer(pos).iter().zip(&*forward);
             backward.clear();
             if let Choice::One(decided) = choice {
-                let beyond = |q| automaton.next(q, decided).map_or(N::ZERO, |to| after[to as usize]);
+                let beyond = |q| graph.next(q, decided).map_or(N::ZERO, |to| after[to as usize]);
                 backward.extend(here.map(|(&q, _)| beyond(q)));
             } else {
                 row -= classes;
                 let mass = &mass[row..row + classes];
-                sum_labels(automaton, mass, &mut label_mass);
+                sum_labels(graph, mass, &mut label_mass);
                 label_ratio.fill(N::ZERO);
                 backward.extend(here.map(|(&q, &a)| {
-                    automaton.edges(q).iter().fold(N::ZERO, |sum, edge| {
+                    graph.edges(q).iter().fold(N::ZERO, |sum, edge| {
                         let (label, beyond) = (edge.label as usize, after[edge.target as usize]);
                         label_ratio[label] = label_ratio[label].plus(a.times(beyond));
                         sum.plus(label_mass[label].times(beyond))
                     })
                 }));
-                spread_labels(automaton, &label_ratio, &mut class_ratio);
+                spread_labels(graph, &label_ratio, &mut class_ratio);
                 class_ratio.iter_mut().zip(mass).for_each(|(r, &m)| *r = r.times(m));
                 let total = class_ratio.iter().fold(N::ZERO, |sum, &r| sum.plus(r));
                 class[row..row + classes].iter_mut().zip(&class_ratio).for_each(|(p, r)| *p = r.over(total));
@@ -69,30 +69,25 @@ impl<N: Number> Messages<N> {
 }
 
 /// a, one for each state of each gap, and the logarithm of the weight of all fitting texts.
-fn forward<N: Number>(
-    automaton: &TokenAutomaton,
-    layers: &Layers,
-    choices: &[Choice],
-    mass: &[N],
-) -> Option<(Vec<N>, f64)> {
+fn forward<N: Number, G: Graph>(graph: &G, layers: &Layers, choices: &[Choice], mass: &[N]) -> Option<(Vec<N>, f64)> {
     let mut messages = Vec::with_capacity(layers.len());
     messages.push(N::ONE);
     let mut log_scale = 0.0;
-    let mut masses = mass.chunks_exact(automaton.classes().max(1));
-    let mut label_mass = vec![N::ZERO; automaton.labels()];
-    let mut after = vec![N::ZERO; automaton.states()];
+    let mut masses = mass.chunks_exact(graph.classes().max(1));
+    let mut label_mass = vec![N::ZERO; graph.labels()];
+    let mut after = vec![N::ZERO; graph.states()];
     for (pos, &choice) in choices.iter().enumerate() {
         let here = layers.layer(pos).iter().zip(&messages[layers.range(pos)]);
         if let Choice::One(decided) = choice {
             for (&q, &a) in here {
-                if let Some(to) = automaton.next(q, decided) {
+                if let Some(to) = graph.next(q, decided) {
                     after[to as usize] = after[to as usize].plus(a);
                 }
             }
         } else {
-            sum_labels(automaton, masses.next().unwrap_or_default(), &mut label_mass);
+            sum_labels(graph, masses.next().unwrap_or_default(), &mut label_mass);
             for (&q, &a) in here {
-                for edge in automaton.edges(q) {
+                for edge in graph.edges(q) {
                     let sum = &mut after[edge.target as usize];
                     *sum = sum.plus(a.times(label_mass[edge.label as usize]));
                 }
@@ -108,17 +103,17 @@ fn forward<N: Number>(
 }
 
 /// The mass of each label: that of its classes together.
-fn sum_labels<N: Number>(automaton: &TokenAutomaton, mass: &[N], label_mass: &mut [N]) {
+fn sum_labels<N: Number, G: Graph>(graph: &G, mass: &[N], label_mass: &mut [N]) {
     for (sum, label) in label_mass.iter_mut().zip(0..) {
-        *sum = automaton.label(label).iter().fold(N::ZERO, |sum, &class| sum.plus(mass[class as usize]));
+        *sum = graph.label(label).iter().fold(N::ZERO, |sum, &class| sum.plus(mass[class as usize]));
     }
 }
 
 /// The opposite way: what each class gets from all labels it is in.
-fn spread_labels<N: Number>(automaton: &TokenAutomaton, label_ratio: &[N], class_ratio: &mut [N]) {
+fn spread_labels<N: Number, G: Graph>(graph: &G, label_ratio: &[N], class_ratio: &mut [N]) {
     class_ratio.fill(N::ZERO);
     for (&ratio, label) in label_ratio.iter().zip(0..) {
-        for &class in automaton.label(label) {
+        for &class in graph.label(label) {
             class_ratio[class as usize] = class_ratio[class as usize].plus(ratio);
         }
     }

@@ -1,6 +1,7 @@
 //! Exact inference over a token automaton: feasibility, marginals, joint samples, MAP, log Z.
 
 mod exp;
+mod graph;
 mod map;
 mod messages;
 mod number;
@@ -13,6 +14,7 @@ mod sample;
 mod tests;
 mod truncate;
 
+pub use graph::Graph;
 pub use posterior::Posterior;
 pub use reach::{Problem, Reach, reach};
 
@@ -54,7 +56,7 @@ impl Default for Options<'_> {
 ///
 /// # Errors
 /// When the scores do not fit the canvas or the vocabulary, or an option is out of range.
-pub fn infer<'a>(reach: &Reach<'a>, scores: &'a Scores, options: &Options) -> Result<Posterior<'a>> {
+pub fn infer<'a, G: Graph>(reach: &Reach<'a, G>, scores: &'a Scores, options: &Options) -> Result<Posterior<'a, G>> {
     let problem = *reach.problem();
     check(reach, scores, options)?;
     let mut rows = Vec::new();
@@ -65,7 +67,7 @@ pub fn infer<'a>(reach: &Reach<'a>, scores: &'a Scores, options: &Options) -> Re
             rows.push(Row::new(scores, pos, options.temperature)?);
         }
     }
-    let supports: Vec<Support> = rows.iter().map(|_| Support::Full(problem.automaton)).collect();
+    let supports: Vec<Support> = rows.iter().map(|_| Support::Full).collect();
     let choices = reach::choices(&problem).unwrap_or_default();
     let (messages, log_total) = solve(&problem, &reach.layers, &choices, &rows, &supports)?;
     let log_z = (messages.log_sum() - log_total).min(0.0);
@@ -79,7 +81,7 @@ pub fn infer<'a>(reach: &Reach<'a>, scores: &'a Scores, options: &Options) -> Re
 /// States of all gaps together; each takes up to 20 bytes.
 const MOST_MESSAGES: usize = 32 << 20;
 
-fn check(reach: &Reach, scores: &Scores, options: &Options) -> Result<()> {
+fn check<G: Graph>(reach: &Reach<G>, scores: &Scores, options: &Options) -> Result<()> {
     let (len, vocab) = (reach.len(), reach.problem.automaton.vocab_len());
     if scores.vocab() != vocab || scores.len() != len {
         let (rows, width) = (scores.len(), scores.vocab());
@@ -108,8 +110,8 @@ fn check(reach: &Reach, scores: &Scores, options: &Options) -> Result<()> {
 }
 
 /// Messages, and the logarithm of the total weight of all texts, fitting or not.
-fn solve(
-    problem: &Problem,
+fn solve<G: Graph>(
+    problem: &Problem<G>,
     layers: &Layers,
     choices: &[Choice],
     rows: &[Row],
@@ -126,12 +128,12 @@ fn solve(
 }
 
 /// Class masses of all open positions, row-major, and the logarithm of the product of the rows' totals.
-fn masses<N: ClassMass>(problem: &Problem, rows: &[Row], supports: &[Support]) -> (Vec<N>, f64) {
+fn masses<N: ClassMass, G: Graph>(problem: &Problem<G>, rows: &[Row], supports: &[Support]) -> (Vec<N>, f64) {
     let classes = problem.automaton.classes();
     let items = rows.iter().zip(supports).collect();
     let each = |(row, support)| {
         let mut masses = vec![N::ZERO; classes];
-        let total = N::sum_classes(row, support, &mut masses);
+        let total = N::sum_classes(problem.automaton, row, support, &mut masses);
         (masses, total)
     };
     let (masses, totals): (Vec<Vec<N>>, Vec<f64>) =

@@ -1,12 +1,13 @@
 //! The model's distribution, conditioned on the constraint.
 
 use super::exp::{exp, exp_all};
+use super::graph::Graph;
 use super::messages::Messages;
 use super::number::{Number, Wide};
 use super::parallel;
 use super::reach::{Choice, Layers, Problem};
 use super::rows::{Row, Support};
-use crate::automata::Class;
+use crate::automata::{Class, TokenAutomaton};
 use crate::{Candidate, Pos, Token};
 use std::sync::Arc;
 
@@ -15,15 +16,15 @@ use std::sync::Arc;
 ///
 /// All answers are of the truncated distribution where [`Options`](super::Options) ask for truncation, except
 /// [`log_z`](Self::log_z).
-pub struct Posterior<'a> {
-    pub(super) problem: Problem<'a>,
+pub struct Posterior<'a, G = TokenAutomaton> {
+    pub(super) problem: Problem<'a, G>,
     pub(super) layers: Arc<Layers>,
     /// Row of each position among the open ones; `None` where decided.
     pub(super) open: Vec<Option<usize>>,
     /// One for each open position.
     pub(super) rows: Vec<Row<'a>>,
     /// One for each open position.
-    pub(super) supports: Vec<Support<'a>>,
+    pub(super) supports: Vec<Support>,
     pub(super) messages: Solved,
     pub(super) log_z: f64,
 }
@@ -57,7 +58,7 @@ struct Legal<'p> {
     members: &'p [Token],
 }
 
-impl Posterior<'_> {
+impl<G: Graph> Posterior<'_, G> {
     /// Logarithm, in nats, of the probability that a text drawn position by position from the scores fits the
     /// constraint: at most 0. Decided positions count with factor 1; truncation does not enter.
     pub fn log_z(&self) -> f64 {
@@ -163,7 +164,7 @@ impl Posterior<'_> {
             return None;
         }
         let shift = prob.ln() - self.log_mass(open, class);
-        Some(Legal { class, shift, members: self.supports[open].members(class) })
+        Some(Legal { class, shift, members: self.supports[open].members(self.problem.automaton, class) })
     }
 
     /// Logarithm of a class's mass before the constraint.
@@ -183,7 +184,7 @@ impl Posterior<'_> {
     pub(super) fn choices(&self) -> Vec<Choice<'_>> {
         let choice = |(open, decided): (&Option<usize>, &Option<Token>)| match (open, decided) {
             (Some(open), _) => match &self.supports[*open] {
-                Support::Full(_) => Choice::Any,
+                Support::Full => Choice::Any,
                 Support::Kept(kept) => Choice::Among(&kept.labels),
             },
             (None, decided) => {

@@ -1,22 +1,32 @@
 //! Feasibility, decided on booleans: which states can lie on a complete text.
 
+use super::graph::Graph;
 use crate::automata::{Class, Label, TokenAutomaton};
-use crate::{Pos, Token};
+use crate::{Error, Pos, Result, Token};
 use std::sync::Arc;
 
 /// A canvas and the constraint its text must satisfy.
-#[derive(Debug, Clone, Copy)]
-pub struct Problem<'a> {
-    pub automaton: &'a TokenAutomaton,
+#[derive(Debug)]
+pub struct Problem<'a, G = TokenAutomaton> {
+    /// The constraint's states; a [`TokenAutomaton`] where it is regular.
+    pub automaton: &'a G,
     /// The token of every decided position; `None` where any may stand.
     pub decided: &'a [Option<Token>],
     /// Fewest and most tokens of the text, the tail not counted.
     pub tokens: (usize, usize),
 }
 
-impl<'a> Problem<'a> {
+impl<G> Clone for Problem<'_, G> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<G> Copy for Problem<'_, G> {}
+
+impl<'a, G> Problem<'a, G> {
     /// A text of any length that fits.
-    pub fn new(automaton: &'a TokenAutomaton, decided: &'a [Option<Token>]) -> Self {
+    pub fn new(automaton: &'a G, decided: &'a [Option<Token>]) -> Self {
         Self { automaton, decided, tokens: (0, usize::MAX) }
     }
     /// Bounds on the number of tokens of the text, the tail not counted.
@@ -82,33 +92,56 @@ impl Layers {
         let last = choices.len();
         layers[last].retain(|&q| automaton.accepting(q) && (Some(q) == ended || last >= min));
 
-        let mut alive = vec![usize::MAX; automaton.states()];
-        for gap in (0..=last).rev() {
+        Self::alive(automaton, choices, layers)
+    }
+
+    /// What is left of the layers where only `choices` may stand; `None` if nothing is.
+    pub(super) fn restricted<G: Graph>(&self, graph: &G, choices: &[Choice]) -> Option<Self> {
+        let mut reached = vec![usize::MAX; graph.states()];
+        let mut layers = vec![self.layer(0).to_vec()];
+        for (pos, &choice) in choices.iter().enumerate() {
+            for &from in &layers[pos] {
+                each_successor(graph, choice, from, |to| {
+                    reached[to as usize] = pos;
+                    false
+                });
+            }
+            layers.push(self.layer(pos + 1).iter().copied().filter(|&q| reached[q as usize] == pos).collect());
+        }
+        Self::alive(graph, choices, layers)
+    }
+
+    /// Of layers that have been reached, the states from which the last can be.
+    fn alive<G: Graph>(graph: &G, choices: &[Choice], mut layers: Vec<Vec<u32>>) -> Option<Self> {
+        let mut alive = vec![usize::MAX; graph.states()];
+        for gap in (0..layers.len()).rev() {
             if let Some(&choice) = choices.get(gap) {
-                layers[gap].retain(|&q| each_successor(automaton, choice, q, |to| alive[to as usize] == gap + 1));
+                layers[gap].retain(|&q| each_successor(graph, choice, q, |to| alive[to as usize] == gap + 1));
             }
             if layers[gap].is_empty() {
                 return None;
             }
             layers[gap].iter().for_each(|&q| alive[q as usize] = gap);
         }
+        Some(Self::assemble(&layers))
+    }
+
+    fn assemble(layers: &[Vec<u32>]) -> Self {
         let mut first = vec![0];
         first.extend(layers.iter().scan(0, |total, layer| {
             *total += layer.len();
             Some(*total)
         }));
-        Some(Self { first, states: layers.concat() })
+        Self { first, states: layers.concat() }
     }
 }
 
 /// Calls `visit` with each state after `from`, until it returns true; whether it did.
-fn each_successor(automaton: &TokenAutomaton, choice: Choice, from: u32, mut visit: impl FnMut(u32) -> bool) -> bool {
+fn each_successor<G: Graph>(graph: &G, choice: Choice, from: u32, mut visit: impl FnMut(u32) -> bool) -> bool {
     match choice {
-        Choice::One(class) => automaton.next(from, class).is_some_and(visit),
-        Choice::Any => automaton.edges(from).iter().any(|edge| visit(edge.target)),
-        Choice::Among(labels) => {
-            automaton.edges(from).iter().any(|edge| labels[edge.label as usize] && visit(edge.target))
-        }
+        Choice::One(class) => graph.next(from, class).is_some_and(visit),
+        Choice::Any => graph.edges(from).iter().any(|edge| visit(edge.target)),
+        Choice::Among(labels) => graph.edges(from).iter().any(|edge| labels[edge.label as usize] && visit(edge.target)),
     }
 }
 
@@ -122,10 +155,16 @@ fn ascending(mut found: Vec<u32>, is_found: impl Fn(u32) -> bool, states: usize)
 }
 
 /// The texts that fit a canvas: proof that there is one, and what each position may hold.
-#[derive(Debug, Clone)]
-pub struct Reach<'a> {
-    pub(super) problem: Problem<'a>,
+#[derive(Debug)]
+pub struct Reach<'a, G = TokenAutomaton> {
+    pub(super) problem: Problem<'a, G>,
     pub(super) layers: Arc<Layers>,
+}
+
+impl<G> Clone for Reach<'_, G> {
+    fn clone(&self) -> Self {
+        Self { problem: self.problem, layers: self.layers.clone() }
+    }
 }
 
 /// The boolean forward–backward pass; `None` if no text fits the canvas.
@@ -136,7 +175,7 @@ pub fn reach<'a>(problem: &Problem<'a>) -> Option<Reach<'a>> {
 }
 
 /// `None` if a decided token is legal nowhere.
-pub(super) fn choices<'a>(problem: &Problem) -> Option<Vec<Choice<'a>>> {
+pub(super) fn choices<'a, G: Graph>(problem: &Problem<G>) -> Option<Vec<Choice<'a>>> {
     let choice = |decided: &Option<Token>| match decided {
         Some(token) => problem.automaton.class_of(*token).map(Choice::One),
         None => Some(Choice::Any),
@@ -144,9 +183,32 @@ pub(super) fn choices<'a>(problem: &Problem) -> Option<Vec<Choice<'a>>> {
     problem.decided.iter().map(choice).collect()
 }
 
-impl<'a> Reach<'a> {
+impl<'a, G: Graph> Reach<'a, G> {
+    /// The texts whose states are all in `layers`: for each of the gaps around the positions (one more than there are)
+    /// the states a text may have there. The first layer is the start alone; the last one holds states in which a text
+    /// may end. `Problem::tokens` is not looked at: layers say which lengths there are. States that lie on no complete
+    /// text are dropped. `None` if no text is left.
+    ///
+    /// # Errors
+    /// When the number of layers is not one more than that of positions, the first is not the start, or a state is
+    /// none of the graph's.
+    pub fn from_layers(problem: &Problem<'a, G>, mut layers: Vec<Vec<u32>>) -> Result<Option<Self>> {
+        let graph = problem.automaton;
+        layers.iter_mut().for_each(|layer| {
+            layer.sort_unstable();
+            layer.dedup();
+        });
+        let known = layers.iter().flatten().all(|&q| (q as usize) < graph.states());
+        if layers.len() != problem.decided.len() + 1 || layers[0].iter().any(|&q| q != graph.start()) || !known {
+            return Err(Error::model("the layers do not fit the canvas or its graph"));
+        }
+        let given = Layers::assemble(&layers);
+        let kept = choices(problem).and_then(|choices| given.restricted(graph, &choices));
+        Ok(kept.map(|layers| Self { problem: *problem, layers: Arc::new(layers) }))
+    }
+
     /// The problem this answers.
-    pub fn problem(&self) -> &Problem<'a> {
+    pub fn problem(&self) -> &Problem<'a, G> {
         &self.problem
     }
     /// Number of positions.

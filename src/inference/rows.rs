@@ -1,8 +1,9 @@
 //! Score rows as probabilities, read once and summed into classes.
 
 use super::exp::{LANES, exp, exp_all};
+use super::graph::Graph;
 use super::number::{Number, Wide};
-use crate::automata::{Class, TokenAutomaton};
+use crate::automata::Class;
 use crate::{Error, Pos, Result, Scores, Token};
 
 /// A score this far below its row's largest, at temperature 1, counts as no lower: −∞ is very unlikely, not illegal.
@@ -78,17 +79,17 @@ impl<'a> Row<'a> {
 }
 
 /// The tokens that may be drawn at a position, by class.
-pub(super) enum Support<'a> {
+pub(super) enum Support {
     /// All tokens of every class.
-    Full(&'a TokenAutomaton),
+    Full,
     /// What truncation has left.
     Kept(Kept),
 }
 
-impl Support<'_> {
-    pub(super) fn members(&self, class: Class) -> &[Token] {
+impl Support {
+    pub(super) fn members<'a, G: Graph>(&'a self, graph: &'a G, class: Class) -> &'a [Token] {
         match self {
-            Self::Full(automaton) => automaton.members(class),
+            Self::Full => graph.members(class),
             Self::Kept(kept) => kept.members(class),
         }
     }
@@ -105,7 +106,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(automaton: &TokenAutomaton, mut tokens: Vec<(Class, Token)>) -> Self {
+    pub(super) fn new<G: Graph>(graph: &G, mut tokens: Vec<(Class, Token)>) -> Self {
         tokens.sort_unstable();
         tokens.dedup();
         let (mut classes, mut first) = (Vec::new(), Vec::new());
@@ -116,10 +117,10 @@ impl Kept {
             }
         }
         first.push(tokens.len());
-        let mut kept = vec![false; automaton.classes()];
+        let mut kept = vec![false; graph.classes()];
         classes.iter().for_each(|&class| kept[class as usize] = true);
-        let bears = |label| automaton.label(label).iter().any(|&class| kept[class as usize]);
-        let labels = (0..automaton.labels() as u32).map(bears).collect();
+        let bears = |label| graph.label(label).iter().any(|&class| kept[class as usize]);
+        let labels = (0..graph.labels() as u32).map(bears).collect();
         Self { classes, first, tokens: tokens.into_iter().map(|(_, token)| token).collect(), labels }
     }
 
@@ -134,16 +135,16 @@ impl Kept {
 /// Sums a row into class masses.
 pub(super) trait ClassMass: Number {
     /// Returns the logarithm of the sum of all weights, legal or not, where the whole row is read; 0 otherwise.
-    fn sum_classes(row: &Row, support: &Support, masses: &mut [Self]) -> f64;
+    fn sum_classes<G: Graph>(graph: &G, row: &Row, support: &Support, masses: &mut [Self]) -> f64;
 }
 
 impl ClassMass for f64 {
-    fn sum_classes(row: &Row, support: &Support, masses: &mut [f64]) -> f64 {
+    fn sum_classes<G: Graph>(graph: &G, row: &Row, support: &Support, masses: &mut [f64]) -> f64 {
         match support {
-            Support::Full(automaton) => {
+            Support::Full => {
                 let (weights, total) = row.weights();
                 for (mass, class) in masses.iter_mut().zip(0..) {
-                    *mass = gather(&weights, automaton.members(class));
+                    *mass = gather(&weights, graph.members(class));
                 }
                 total.ln()
             }
@@ -169,16 +170,16 @@ fn gather(weights: &[f64], tokens: &[Token]) -> f64 {
 }
 
 impl ClassMass for Wide {
-    fn sum_classes(row: &Row, support: &Support, masses: &mut [Wide]) -> f64 {
+    fn sum_classes<G: Graph>(graph: &G, row: &Row, support: &Support, masses: &mut [Wide]) -> f64 {
         for (mass, class) in masses.iter_mut().zip(0..) {
-            let logs = || support.members(class).iter().map(|&t| row.log_weight(t));
+            let logs = || support.members(graph, class).iter().map(|&t| row.log_weight(t));
             let largest = logs().fold(f64::NEG_INFINITY, f64::max);
             if largest > f64::NEG_INFINITY {
                 *mass = Wide::exp(largest).times(Wide::from(logs().map(|x| exp(x - largest)).sum()));
             }
         }
         match support {
-            Support::Full(_) => row.weights().1.ln(),
+            Support::Full => row.weights().1.ln(),
             Support::Kept(_) => 0.0,
         }
     }

@@ -1,6 +1,7 @@
 //! Joint samples: the path of classes first, then a token inside each class.
 
 use super::exp::exp_all;
+use super::graph::Graph;
 use super::messages::Messages;
 use super::number::Number;
 use super::parallel;
@@ -16,7 +17,7 @@ enum Drawn {
     Class(usize, Class, f64),
 }
 
-impl Posterior<'_> {
+impl<G: Graph> Posterior<'_, G> {
     /// One text, drawn from the joint distribution of all positions: one token per position, tail included. Any
     /// subset of it can be completed by the rest of it.
     ///
@@ -64,7 +65,7 @@ impl Posterior<'_> {
     }
 
     fn draw_token(&self, open: usize, class: Class, uniform: f64) -> Token {
-        let members = self.supports[open].members(class);
+        let members = self.supports[open].members(self.problem.automaton, class);
         let row = &self.rows[open];
         // Relative to the mass of the class, so that the sum neither under- nor overflows.
         let shift = -self.log_mass(open, class);

@@ -44,7 +44,7 @@ fn pass<N: ClassMass>(reach: &Reach, scores: &Scores) -> Option<Messages<N>> {
     let automaton = reach.problem.automaton;
     let open = (0..scores.len()).filter(|&pos| reach.problem.decided[pos].is_none());
     let rows: Vec<Row> = open.map(|pos| Row::new(scores, pos, 1.0).unwrap()).collect();
-    let supports: Vec<Support> = rows.iter().map(|_| Support::Full(automaton)).collect();
+    let supports: Vec<Support> = rows.iter().map(|_| Support::Full).collect();
     let (mass, _) = masses(&reach.problem, &rows, &supports);
     Messages::pass(automaton, &reach.layers, &reach::choices(&reach.problem).unwrap(), mass)
 }
@@ -185,7 +185,8 @@ fn truncation_keeps_what_it_says() {
             let mut order: Vec<(f32, Token)> = full.marginal(pos).into_iter().zip(0..).collect();
             order.sort_by(|a, b| b.0.total_cmp(&a.0));
             let classes = 0..automaton.classes() as u32;
-            let kept: Vec<Token> = classes.flat_map(|class| cut.supports[pos].members(class)).copied().collect();
+            let kept: Vec<Token> =
+                classes.flat_map(|class| cut.supports[pos].members(&automaton, class)).copied().collect();
             assert!(kept.contains(&witness[pos]) && kept.contains(&text[pos]));
             let others = kept.iter().filter(|&&t| t != witness[pos]).count();
             assert!(top_k.is_none_or(|k| others <= k), "{others} kept");
@@ -246,4 +247,93 @@ fn nothing_fits_where_nothing_can() {
     let scores = Scores::zeros(0, vocab.len());
     let posterior = infer(&reach, &scores, &Options::default()).unwrap();
     assert_eq!((posterior.log_z(), posterior.map(), posterior.sample(&mut rng(9))), (0.0, vec![], vec![]));
+}
+
+/// An automaton unrolled along a canvas: states are made as they are found, as a grammar's would be.
+struct Unrolled<'a> {
+    automaton: &'a TokenAutomaton,
+    edges: Vec<Vec<crate::automata::Edge>>,
+    layers: Vec<Vec<u32>>,
+}
+
+impl<'a> Unrolled<'a> {
+    fn new(automaton: &'a TokenAutomaton, len: usize) -> Self {
+        let mut new = Self { automaton, edges: vec![Vec::new()], layers: vec![vec![0]] };
+        let mut before = vec![automaton.start()];
+        for _ in 0..len {
+            let found: std::collections::BTreeSet<u32> =
+                before.iter().flat_map(|&q| automaton.edges(q)).map(|e| e.target).collect();
+            let found: Vec<u32> = found.into_iter().collect();
+            let first = new.edges.len() as u32;
+            for (&q, &name) in before.iter().zip(&new.layers[new.layers.len() - 1]) {
+                let place = |to| first + found.binary_search(&to).unwrap() as u32;
+                new.edges[name as usize] = (automaton.edges(q).iter())
+                    .map(|e| crate::automata::Edge { label: e.label, target: place(e.target) })
+                    .collect();
+            }
+            new.layers.push((first..first + found.len() as u32).collect());
+            new.edges.resize(new.edges.len() + found.len(), Vec::new());
+            before = found;
+        }
+        let last = new.layers.last_mut().unwrap();
+        *last = last.iter().zip(&before).filter(|&(_, &q)| automaton.accepting(q)).map(|(&name, _)| name).collect();
+        new
+    }
+}
+
+impl Graph for Unrolled<'_> {
+    fn states(&self) -> usize {
+        self.edges.len()
+    }
+    fn start(&self) -> u32 {
+        0
+    }
+    fn edges(&self, state: u32) -> &[crate::automata::Edge] {
+        &self.edges[state as usize]
+    }
+    fn labels(&self) -> usize {
+        self.automaton.labels()
+    }
+    fn label(&self, label: u32) -> &[u32] {
+        self.automaton.label(label)
+    }
+    fn classes(&self) -> usize {
+        self.automaton.classes()
+    }
+    fn members(&self, class: u32) -> &[Token] {
+        self.automaton.members(class)
+    }
+    fn class_of(&self, token: Token) -> Option<u32> {
+        self.automaton.class_of(token)
+    }
+    fn vocab_len(&self) -> usize {
+        self.automaton.vocab_len()
+    }
+}
+
+#[test]
+fn graphs_of_your_own_answer_alike() {
+    let vocab = vocab(600);
+    let automaton = lift(PATTERN, &vocab);
+    let mut decided = [None; 14];
+    decided[3] = Some(2 + b'b' as u32);
+    let unrolled = Unrolled::new(&automaton, decided.len());
+    let problem = Problem::new(&unrolled, &decided);
+    let own = Reach::from_layers(&problem, unrolled.layers.clone()).unwrap().unwrap();
+    let built_in = reach(&Problem::new(&automaton, &decided)).unwrap();
+    assert!((0..14).all(|pos| own.legal_tokens(pos) == built_in.legal_tokens(pos)));
+    assert_eq!(own.forced(), built_in.forced());
+    let scores = scores(14, vocab.len(), 5.0, 11);
+    for top_k in [None, Some(4)] {
+        let options = Options { top_k, ..Options::default() };
+        let (a, b) = (infer(&own, &scores, &options).unwrap(), infer(&built_in, &scores, &options).unwrap());
+        assert!((a.log_z() - b.log_z()).abs() < 1e-9);
+        assert_eq!(a.map(), b.map());
+        assert_eq!(a.sample(&mut rng(1)), b.sample(&mut rng(1)));
+        for pos in 0..14 {
+            assert!(a.marginal(pos).iter().zip(b.marginal(pos)).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+    }
+    assert!(Reach::from_layers(&problem, vec![vec![0]; 3]).is_err());
+    assert!(Reach::from_layers(&problem, vec![vec![0]; 15]).unwrap().is_none(), "no way from the start to itself");
 }

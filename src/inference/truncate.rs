@@ -1,6 +1,6 @@
 //! Truncation: fewer tokens at each position, never none.
 
-use super::reach::Layers;
+use super::graph::Graph;
 use super::rows::{Kept, Support};
 use super::{Options, Posterior, parallel, solve};
 use crate::automata::Class;
@@ -8,7 +8,7 @@ use crate::{Error, Result, Token};
 use std::{cmp::Ordering, sync::Arc};
 
 /// Restricts each position to the likeliest legal tokens and those of a witness, and solves again.
-pub(super) fn truncate<'a>(full: Posterior<'a>, options: &Options) -> Result<Posterior<'a>> {
+pub(super) fn truncate<'a, G: Graph>(full: Posterior<'a, G>, options: &Options) -> Result<Posterior<'a, G>> {
     let automaton = full.problem.automaton;
     let witness = options.witness.map_or_else(|| full.map(), <[Token]>::to_vec);
     let undecided: Vec<(usize, Token)> =
@@ -22,7 +22,7 @@ pub(super) fn truncate<'a>(full: Posterior<'a>, options: &Options) -> Result<Pos
     let supports = parallel::map(undecided, work, keep);
     let mut cut = Posterior { supports, ..full };
     let choices = cut.choices();
-    let layers = Layers::new(automaton, &choices, cut.problem.tokens)
+    let layers = (cut.layers.restricted(automaton, &choices))
         .ok_or_else(|| Error::model("the witness is not a text that fits the canvas"))?;
     let (messages, _) = solve(&cut.problem, &layers, &choices, &cut.rows, &cut.supports)?;
     drop(choices);
