@@ -1,4 +1,9 @@
 //! Exact inference over a token automaton: feasibility, marginals, joint samples, MAP, log Z.
+//!
+//! [`reach`] finds the states of a regular constraint that lie on a text which fits the canvas, one layer for each gap
+//! between positions; [`infer`] conditions scores on those texts. Both stages run over any [`Graph`]: who has layers of
+//! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
+//! layers to [`Reach::from_layers`]. Everything after that is the same.
 
 mod exp;
 mod graph;
