@@ -1,8 +1,10 @@
 //! Denoisers: what predicts the open positions.
 
+mod causal;
 pub mod masked;
 mod model;
 mod oracle;
+pub use causal::{CausalModel, Prefix};
 pub use masked::MaskedModel;
 pub use model::{Model, TOPICS};
 pub use oracle::{Chain, Oracle};

@@ -110,6 +110,7 @@ impl Run {
                 .enumerate()
                 .map(|(i, l)| Condition { label: l.clone(), token: token(i) })
                 .collect(),
+            causal: false,
         };
         model.check().map_err(|e| e.context("[model]"))?;
 

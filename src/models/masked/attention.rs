@@ -46,6 +46,8 @@ impl Rope {
 pub struct Attention {
     /// Heads that share d evenly.
     pub heads: usize,
+    /// Whether a position sees only itself and what stands before it.
+    pub causal: bool,
     /// Positions of each sequence; they sum to n.
     pub lengths: Arc<[usize]>,
     /// For at least the longest of them.
@@ -85,12 +87,14 @@ impl Head {
     }
     /// Row `i` of the attention matrix.
     #[inline(always)]
-    fn weights(&self, i: usize, out: &mut [f32]) {
+    fn weights(&self, i: usize, causal: bool, out: &mut [f32]) {
         out.fill(0.0);
         for (&q, k) in self.q[i * self.size..][..self.size].iter().zip(self.kt.chunks_exact(self.len)) {
             add_scaled(out, q, k);
         }
-        softmax(out);
+        let seen = if causal { i + 1 } else { self.len };
+        softmax(&mut out[..seen]);
+        out[seen..].fill(0.0);
     }
 }
 
@@ -122,7 +126,7 @@ impl Attention {
         for h in 0..self.heads {
             let head = Head::gather(qkv, len, d, h, size, &self.rope);
             for (i, out) in out.chunks_exact_mut(d).enumerate() {
-                head.weights(i, &mut p);
+                head.weights(i, self.causal, &mut p);
                 let out = &mut out[h * size..][..size];
                 for (&p, v) in p.iter().zip(head.v.chunks_exact(size)) {
                     add_scaled(out, p, v);
@@ -144,7 +148,7 @@ impl Attention {
             let mut dv = vec![0.0; len * size];
             for i in 0..len {
                 let g = &grad[i * d + h * size..][..size];
-                head.weights(i, &mut p);
+                head.weights(i, self.causal, &mut p);
                 dp.fill(0.0);
                 for (&g, v) in g.iter().zip(vt.chunks_exact(len)) {
                     add_scaled(&mut dp, g, v);

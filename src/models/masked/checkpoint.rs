@@ -4,7 +4,7 @@ use super::{MaskedConfig, MaskedModel, Network};
 use crate::{Error, Result, Vocab};
 use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// File name of the configuration in a checkpoint directory.
 pub const CONFIG: &str = "config.json";
@@ -13,8 +13,18 @@ pub const TOKENIZER: &str = "tokenizer.json";
 /// File name of the weights in a checkpoint directory.
 pub const WEIGHTS: &str = "model.safetensors";
 
-impl MaskedModel {
-    /// A model from the bytes of its three files.
+/// What the three files of a checkpoint hold.
+pub struct Checkpoint {
+    /// Sizes and special tokens.
+    pub config: MaskedConfig,
+    /// What the tokens write.
+    pub vocab: Vocab,
+    /// The weights, ready to run.
+    pub network: Network,
+}
+
+impl Checkpoint {
+    /// Reads the bytes of the three files.
     ///
     /// # Errors
     /// Naming the file, and the tensor with its expected and found shape, where they do not fit each other.
@@ -33,6 +43,33 @@ impl MaskedModel {
         let vocab = Vocab::from_tokenizer(tokenizer, config.vocab_size, Some(config.eos_token), None)
             .map_err(|e| e.context(TOKENIZER))?;
         let network = network_from_bytes(&config, weights).map_err(|e| e.context(WEIGHTS))?;
+        Ok(Self { config, vocab, network })
+    }
+
+    /// Reads the three files in a directory.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes); a file that cannot be read.
+    pub fn load(directory: &Path) -> Result<Self> {
+        let place = directory.display();
+        let read = |name: &str| {
+            std::fs::read(directory.join(name)).map_err(|e| {
+                Error::model(format!("{place}: cannot read {name}"))
+                    .because(e)
+                    .help(format!("a model is a directory with {CONFIG}, {TOKENIZER} and {WEIGHTS}"))
+            })
+        };
+        Self::from_bytes(&read(CONFIG)?, &read(TOKENIZER)?, &read(WEIGHTS)?).map_err(|e| e.context(place))
+    }
+}
+
+impl MaskedModel {
+    /// A model from the bytes of its three files.
+    ///
+    /// # Errors
+    /// Naming the file, and the tensor with its expected and found shape, where they do not fit each other.
+    pub fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8]) -> Result<Self> {
+        let Checkpoint { config, vocab, network } = Checkpoint::from_bytes(config, tokenizer, weights)?;
         Self::new(config, vocab, network)
     }
 }

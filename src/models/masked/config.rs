@@ -39,6 +39,9 @@ pub struct MaskedConfig {
     pub null_token: Token,
     /// Labels the model was trained with, each with the token that stands in front.
     pub conditions: Vec<Condition>,
+    /// Each position sees only what stands before it, and predicts what follows: a language model from left to right.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub causal: bool,
 }
 
 /// A label and its token.

@@ -7,7 +7,7 @@ mod kernels;
 mod network;
 mod ops;
 
-pub use checkpoint::{CONFIG, TOKENIZER, WEIGHTS, weights_to_bytes};
+pub use checkpoint::{CONFIG, Checkpoint, TOKENIZER, WEIGHTS, weights_to_bytes};
 pub use config::{Condition, MODEL_TYPE, MaskedConfig};
 pub use network::{EMBEDDING, Init, Network, Packed};
 pub use ops::CrossEntropy;
@@ -15,7 +15,26 @@ pub use ops::CrossEntropy;
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
 
 /// Score of tokens that stand for no text (mask, conditions): finite, and beyond any guide's reach.
-const NEVER: f32 = -1e4;
+pub(super) const NEVER: f32 = -1e4;
+
+/// What a tokenizer must be to fit a configuration.
+pub(super) fn check_special_tokens(config: &MaskedConfig, vocab: &Vocab) -> Result<()> {
+    if vocab.len() != config.vocab_size {
+        return Err(Error::model(format!(
+            "the tokenizer has {} tokens, the model predicts {}",
+            vocab.len(),
+            config.vocab_size
+        )));
+    }
+    if let Some(token) = config.unpredictable().find(|&t| vocab.bytes(t).is_some()) {
+        return Err(Error::model(format!(
+            "token {token} is special in config.json, but writes {:?} in the tokenizer",
+            String::from_utf8_lossy(vocab.bytes(token).unwrap_or_default())
+        ))
+        .help("use the tokenizer.json that was trained with these weights"));
+    }
+    Ok(())
+}
 
 /// A masked denoiser without time conditioning (MDLM, arXiv 2406.07524; LLaDA, arXiv 2502.09992).
 pub struct MaskedModel {
@@ -30,20 +49,14 @@ impl MaskedModel {
     /// When the tokenizer does not fit the configuration.
     pub fn new(config: MaskedConfig, vocab: Vocab, network: Network) -> Result<Self> {
         config.check()?;
-        if vocab.len() != config.vocab_size {
+        if config.causal {
             return Err(Error::model(format!(
-                "the tokenizer has {} tokens, the model predicts {}",
-                vocab.len(),
-                config.vocab_size
-            )));
-        }
-        if let Some(token) = config.unpredictable().find(|&t| vocab.bytes(t).is_some()) {
-            return Err(Error::model(format!(
-                "token {token} is special in config.json, but writes {:?} in the tokenizer",
-                String::from_utf8_lossy(vocab.bytes(token).unwrap_or_default())
+                "{:?} writes from left to right and cannot fill what is open",
+                config.name
             ))
-            .help("use the tokenizer.json that was trained with these weights"));
+            .help("use a masked model here; `stencil eval` measures causal ones"));
         }
+        check_special_tokens(&config, &vocab)?;
         let labels = config.conditions.iter().map(|c| c.label.clone()).collect();
         Ok(Self { config, labels, vocab, network })
     }

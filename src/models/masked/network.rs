@@ -36,10 +36,11 @@ impl Packed {
     }
 }
 
-/// A bidirectional transformer: RMS norm before each block, rotary positions, SwiGLU, embeddings shared with the head.
+/// A transformer, bidirectional or causal: RMS norm before each block, rotary positions, SwiGLU, embeddings shared with the head.
 pub struct Network {
     eps: f32,
     heads: usize,
+    causal: bool,
     rope: Arc<Rope>,
     embedding: Tensor,
     blocks: Vec<Block>,
@@ -86,7 +87,15 @@ impl Network {
         let norm = weight("norm.weight", &[d], Init::Ones)?;
         // One position more than a text may have: the condition stands in front.
         let rope = Arc::new(Rope::new(config.max_len + 1, d / config.heads, config.rope_theta));
-        Ok(Self { eps: config.norm_eps as f32, heads: config.heads, rope, embedding, blocks, norm })
+        Ok(Self {
+            eps: config.norm_eps as f32,
+            heads: config.heads,
+            causal: config.causal,
+            rope,
+            embedding,
+            blocks,
+            norm,
+        })
     }
 
     /// Hidden states of the positions at `rows`: (rows, d).
@@ -96,7 +105,8 @@ impl Network {
         let norm = |x: &Tensor, w: &Tensor| x.apply_op2(w, RmsNorm { eps: self.eps });
         let mut x = self.embedding.index_select(&Tensor::new(packed.tokens.as_slice(), device)?, 0)?;
         for block in &self.blocks {
-            let attention = Attention { heads: self.heads, lengths: lengths.clone(), rope: self.rope.clone() };
+            let (heads, causal) = (self.heads, self.causal);
+            let attention = Attention { heads, causal, lengths: lengths.clone(), rope: self.rope.clone() };
             let mixed = norm(&x, &block.attention_norm)?.matmul(&block.qkv)?.apply_op1(attention)?;
             x = (x + mixed.matmul(&block.attention_out)?)?;
             let gated = norm(&x, &block.ff_norm)?.matmul(&block.gate_up)?.apply_op1(SwiGlu)?;

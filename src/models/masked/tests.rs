@@ -59,9 +59,12 @@ fn hand_written_gradients_agree_with_differences() {
     });
     let lengths: Arc<[usize]> = Arc::new([2, 5, 1]);
     let rope = Arc::new(Rope::new(5, 4, 100.0));
-    check_gradients(vec![random(&[8, 24], 1.0, &mut rng)], |x| {
-        mix(&x[0].apply_op1(Attention { heads: 2, lengths: lengths.clone(), rope: rope.clone() }).unwrap())
-    });
+    for causal in [false, true] {
+        check_gradients(vec![random(&[8, 24], 1.0, &mut rng)], |x| {
+            let attention = Attention { heads: 2, causal, lengths: lengths.clone(), rope: rope.clone() };
+            mix(&x[0].apply_op1(attention).unwrap())
+        });
+    }
 }
 
 fn tiny() -> MaskedConfig {
@@ -81,6 +84,7 @@ fn tiny() -> MaskedConfig {
         eos_token: 0,
         null_token: 2,
         conditions: vec![condition("animal", 3), condition("food", 4)],
+        causal: false,
     }
 }
 
