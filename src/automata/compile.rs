@@ -57,6 +57,7 @@ fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
         Language::Regex(pattern) => regex::compile(pattern, limits).map(Part::Chars),
         Language::Mark => Ok(Part::Bytes(Automaton::boundary())),
         Language::Named(name, language) => inner(language).map_err(|e| e.context(name)),
+        Language::Grammar(_) => Err(Error::unsupported("a grammar cannot be taken as regular here")),
         Language::Not(language) => match inner(language)? {
             Part::Chars(chars) => chars.complement(&Automaton::any(), limits).map(Part::Chars),
             Part::Bytes(bytes) => bytes.complement(&utf8::expand(&Automaton::any(), limits)?, limits).map(Part::Bytes),

@@ -1,6 +1,9 @@
 //! Sets of texts, as expressions: what constraints are made of before they become automata.
 
-/// A regular set of texts over bytes and token boundaries.
+use crate::grammar::Grammar;
+use std::sync::Arc;
+
+/// A set of texts over bytes and token boundaries: regular, unless a [`Grammar`](Language::Grammar) is part of it.
 ///
 /// Every text is valid UTF-8. Token boundaries are invisible unless [`Mark`](Language::Mark) or
 /// [`Tokens`](Language::Tokens) speaks of them.
@@ -28,6 +31,9 @@ pub enum Language {
     },
     /// A name for diagnostics: which constraint this part came from.
     Named(String, Box<Language>),
+    /// The texts of a context-free grammar. May be concatenated, united, and intersected with what is regular; at most
+    /// one recursive grammar may take part in an intersection, and none in a complement.
+    Grammar(Arc<Grammar>),
 }
 
 impl Language {
@@ -36,6 +42,9 @@ impl Language {
     }
     pub fn regex(pattern: impl Into<String>) -> Self {
         Self::Regex(pattern.into())
+    }
+    pub fn grammar(grammar: Grammar) -> Self {
+        Self::Grammar(Arc::new(grammar))
     }
     pub fn named(self, name: impl Into<String>) -> Self {
         Self::Named(name.into(), Box::new(self))

@@ -92,6 +92,7 @@ impl<'a> Oracle<'a> {
                     && self.member(inner, text, from, to)
             }
             Language::Named(_, inner) => self.member(inner, text, from, to),
+            Language::Grammar(_) => unreachable!("the expressions of this test are regular"),
         }
     }
 
