@@ -2,7 +2,7 @@
 
 use super::automaton::Automaton;
 use super::symbols::{Bytes, Chars, Symbols};
-use super::{Dfa, Language, Limits, regex, subset, utf8};
+use super::{Dfa, Language, Limits, Network, json_text, regex, subset, utf8};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -35,6 +35,12 @@ impl Part {
         match self {
             Self::Chars(chars) => chars.is_empty(),
             Self::Bytes(bytes) => bytes.is_empty(),
+        }
+    }
+    fn chars(self) -> Option<Automaton<Chars>> {
+        match self {
+            Self::Chars(chars) => Some(chars),
+            Self::Bytes(_) => None,
         }
     }
     fn bytes(self, limits: &Limits) -> Result<Automaton<Bytes>> {
@@ -81,6 +87,15 @@ fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
             flatten_union(parts, limits.depth, &mut flat);
             union(flat.into_iter().map(inner).collect::<Result<Vec<_>>>()?, limits)
         }
+        Language::Network(network) => {
+            let labels = network.labels.iter().map(inner).collect::<Result<Vec<_>>>()?;
+            paths(network, labels, limits)
+        }
+        Language::JsonEscaped(language) => match inner(language)? {
+            Part::Chars(chars) => json_text::escape(&chars, limits).map(Part::Chars),
+            Part::Bytes(_) => Err(Error::unsupported("token boundaries inside a JSON string cannot be told")
+                .help("keep sizes in tokens outside of the schema")),
+        },
         Language::Intersect(parts) if parts.is_empty() => Ok(Part::Chars(Automaton::any())),
         Language::Intersect(parts) => {
             let all = |parts| combine(parts, limits, intersect, intersect);
@@ -106,6 +121,44 @@ fn union(mut parts: Vec<Part>, limits: &Limits) -> Result<Part> {
     }
 }
 
+/// The paths of a network whose labels are built.
+fn paths(network: &Network, labels: Vec<Part>, limits: &Limits) -> Result<Part> {
+    let nodes = network.accepting.len() as u32;
+    let valid = |&&(from, label, to): &&(u32, u32, u32)| {
+        from < nodes && to < nodes && labels.get(label as usize).is_some_and(|label| !label.is_empty())
+    };
+    let mut arrows: Vec<(u32, u32, u32)> = network.arrows.iter().filter(valid).copied().collect();
+    let mut last = network.accepting.clone();
+    let mut labels = labels;
+    if last.first() == Some(&true) {
+        // A text may be empty: an empty arrow leads to a node of its own.
+        arrows.push((0, labels.len() as u32, nodes));
+        labels.push(literal("", limits)?);
+        last[0] = false;
+        last.push(true);
+        // Paths that come back to node 0 may end there too.
+        let back: Vec<(u32, u32, u32)> = arrows.iter().filter(|a| a.2 == 0).map(|a| (a.0, a.1, nodes)).collect();
+        arrows.extend(back);
+    }
+    if arrows.is_empty() {
+        return union(Vec::new(), limits);
+    }
+    let mut follow = vec![Vec::new(); last.len()];
+    for (part, &(from, ..)) in (0..).zip(&arrows) {
+        follow[from as usize].push(part);
+    }
+    let plan = subset::Plan { follow, to: arrows.iter().map(|a| a.2).collect(), last };
+    let used: Vec<usize> = arrows.iter().map(|a| a.1 as usize).collect();
+    if labels.iter().all(|p| matches!(p, Part::Chars(_))) && narrower_than_bytes(&labels) {
+        let chars: Vec<_> = labels.into_iter().filter_map(Part::chars).collect();
+        let parts = used.iter().filter_map(|&label| chars.get(label)).collect();
+        return subset::network(parts, plan, limits).map(Part::Chars);
+    }
+    let bytes = labels.into_iter().map(|p| p.bytes(limits)).collect::<Result<Vec<_>>>()?;
+    let parts = used.iter().filter_map(|&label| bytes.get(label)).collect();
+    subset::network(parts, plan, limits).map(Part::Bytes)
+}
+
 /// Over characters if all parts are, over bytes otherwise.
 fn combine(
     parts: Vec<Part>,
@@ -114,11 +167,7 @@ fn combine(
     over_bytes: impl Fn(Vec<Automaton<Bytes>>, &Limits) -> Result<Automaton<Bytes>>,
 ) -> Result<Part> {
     if parts.iter().all(|p| matches!(p, Part::Chars(_))) && narrower_than_bytes(&parts) {
-        let chars = parts.into_iter().filter_map(|p| match p {
-            Part::Chars(chars) => Some(chars),
-            Part::Bytes(_) => None,
-        });
-        return over_chars(chars.collect(), limits).map(Part::Chars);
+        return over_chars(parts.into_iter().filter_map(Part::chars).collect(), limits).map(Part::Chars);
     }
     let bytes = parts.into_iter().map(|p| p.bytes(limits)).collect::<Result<Vec<_>>>()?;
     over_bytes(bytes, limits).map(Part::Bytes)

@@ -29,6 +29,11 @@ pub enum Language {
         min: usize,
         max: usize,
     },
+    /// The paths of a graph whose arrows are labelled with languages.
+    Network(Box<Network>),
+    /// The texts of the language as they are written inside a JSON string: quotation marks, backslashes and control
+    /// characters escaped, each in its shortest way, all other characters as they are.
+    JsonEscaped(Box<Language>),
     /// A name for diagnostics: which constraint this part came from.
     Named(String, Box<Language>),
     /// The texts of a context-free grammar. May be concatenated, united, and intersected with what is regular; at most
@@ -36,7 +41,22 @@ pub enum Language {
     Grammar(Arc<Grammar>),
 }
 
+/// A graph whose arrows are labelled with languages: what is read on a path from node 0 to an accepting node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// Labels, each as often as it is distinct.
+    pub labels: Vec<Language>,
+    /// (from, index of the label, to)
+    pub arrows: Vec<(u32, u32, u32)>,
+    /// For each node whether a path may end there.
+    pub accepting: Vec<bool>,
+}
+
 impl Language {
+    /// No text at all.
+    pub fn none() -> Self {
+        Self::Union(Vec::new())
+    }
     pub fn literal(text: impl Into<String>) -> Self {
         Self::Literal(text.into())
     }

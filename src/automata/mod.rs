@@ -4,6 +4,7 @@ mod automaton;
 mod compile;
 mod dfa;
 mod hash;
+mod json_text;
 mod language;
 mod lift;
 mod limits;
@@ -20,7 +21,7 @@ mod trie;
 mod utf8;
 
 pub use dfa::Dfa;
-pub use language::Language;
+pub use language::{Language, Network};
 pub use limits::Limits;
 pub use token_automaton::{Class, Edge, Label, TokenAutomaton};
 
