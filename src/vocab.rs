@@ -16,7 +16,9 @@ pub type Token = u32;
 /// allows them inside a text, so they can never be predicted there. After the text only `eos` and `pad` are legal.
 #[derive(Clone)]
 pub struct Vocab {
-    bytes: Vec<Option<Box<[u8]>>>,
+    /// What the tokens write, one after the other; token `t` from `ends[t - 1]` to `ends[t]`, nothing if special.
+    written: Arc<[u8]>,
+    ends: Arc<[u32]>,
     eos: Option<Token>,
     pad: Option<Token>,
     longest: usize,
@@ -94,19 +96,29 @@ impl Vocab {
             bytes[special as usize] = None;
         }
         let longest = bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(0);
-        Self { bytes, eos, pad, longest, encoder, trie: OnceLock::new() }
+        let mut written = Vec::with_capacity(bytes.iter().flatten().map(|b| b.len()).sum());
+        let ends: Arc<[u32]> = bytes
+            .iter()
+            .map(|bytes| {
+                written.extend_from_slice(bytes.as_deref().unwrap_or_default());
+                written.len() as u32
+            })
+            .collect();
+        Self { written: written.into(), ends, eos, pad, longest, encoder, trie: OnceLock::new() }
     }
 
     /// Number of tokens, special ones included: the width of a score row.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.ends.len()
     }
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.ends.is_empty()
     }
     /// What the token writes; `None` for special tokens.
     pub fn bytes(&self, token: Token) -> Option<&[u8]> {
-        self.bytes.get(token as usize).and_then(|b| b.as_deref())
+        let end = *self.ends.get(token as usize)? as usize;
+        let begin = token.checked_sub(1).map_or(0, |before| self.ends[before as usize] as usize);
+        (begin < end).then(|| &self.written[begin..end])
     }
     pub fn eos(&self) -> Option<Token> {
         self.eos

@@ -10,7 +10,8 @@ use super::automaton::{Automaton, DEAD, State};
 use super::hash::{FastHasher, FastMap};
 use super::symbols::{Bytes, Symbols};
 use super::token_automaton::TokenAutomaton;
-use crate::{Error, Result, Vocab};
+use super::trie::TokenTrie;
+use crate::{Error, Result, Token, Vocab};
 use std::hash::{BuildHasher, BuildHasherDefault};
 
 /// Most entries that all distinct columns together may have (8 bytes each).
@@ -109,28 +110,32 @@ impl TokenAutomaton {
     pub fn lift(dfa: &Dfa, vocab: &Vocab) -> Result<Self> {
         let dfa = &dfa.0;
         let mut columns = Columns::new(dfa);
-        let token_columns = token_columns(&mut columns, vocab)?;
+        let written = token_columns(&mut columns, vocab.trie())?;
         let columns: Vec<Column> = columns.distinct.columns;
 
-        let mut used: Vec<u32> = token_columns.iter().copied().filter(|&c| c != EMPTY).collect();
-        used.sort_unstable();
-        used.dedup();
-        let number = trim(dfa, used.iter().map(|&c| &*columns[c as usize]));
+        let mut class_of = vec![TokenAutomaton::NO_CLASS; vocab.len()];
+        let mut is_used = vec![false; columns.len()];
+        for (token, column) in written {
+            class_of[token as usize] = column;
+            is_used[column as usize] = true;
+        }
+        let used = is_used.iter().zip(&columns).filter(|(used, _)| **used);
+        let number = trim(dfa, used.map(|(_, column)| &**column));
 
         // Columns that differ only in states that were trimmed are equal now.
         let mut classes = Distinct::default();
         let mut live = Vec::new();
         let mut class_of_column = vec![UNKNOWN; columns.len()];
-        let mut class_of = vec![TokenAutomaton::NO_CLASS; vocab.len()];
-        for (token, &column) in token_columns.iter().enumerate() {
-            let class = &mut class_of_column[column as usize];
-            if *class == UNKNOWN {
+        for class in class_of.iter_mut().filter(|class| **class != TokenAutomaton::NO_CLASS) {
+            let column = *class as usize;
+            if class_of_column[column] == UNKNOWN {
                 live.clear();
-                let renamed = columns[column as usize].iter().map(|&(a, b)| (number[a as usize], number[b as usize]));
+                let renamed = columns[column].iter().map(|&(a, b)| (number[a as usize], number[b as usize]));
                 live.extend(renamed.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN));
-                *class = if live.is_empty() { TokenAutomaton::NO_CLASS } else { classes.intern(&live) };
+                class_of_column[column] =
+                    if live.is_empty() { TokenAutomaton::NO_CLASS } else { classes.intern(&live) };
             }
-            class_of[token] = *class;
+            *class = class_of_column[column];
         }
         let mut accept = Vec::new();
         for state in (0..number.len()).filter(|&q| number[q] != UNKNOWN) {
@@ -142,28 +147,39 @@ impl TokenAutomaton {
     }
 }
 
-/// The column of every token, the mark at its end included.
-fn token_columns(columns: &mut Columns, vocab: &Vocab) -> Result<Vec<u32>> {
+/// The tokens whose column is not empty, each with its column, the mark at its end included.
+fn token_columns(columns: &mut Columns, trie: &TokenTrie) -> Result<Vec<(Token, u32)>> {
     let dfa = columns.dfa;
     let mut boundary = vec![false; dfa.accept.len()];
     (0..dfa.accept.len() as State).for_each(|q| boundary[dfa.mark(q) as usize] = true);
     boundary[dfa.start as usize] = true;
     columns.buffer.extend((1..dfa.accept.len() as State).filter(|&q| boundary[q as usize]).map(|q| (q, q)));
-    // Columns of the prefixes of the current token.
-    let mut path = vec![columns.intern()];
-    let mut result = vec![EMPTY; vocab.len()];
-    for entry in &vocab.trie().entries {
-        path.truncate(entry.shared + 1);
-        for &byte in vocab.bytes(entry.token).unwrap_or_default().iter().skip(path.len() - 1) {
-            let column = path[path.len() - 1];
-            if column == EMPTY {
-                break;
-            }
-            path.push(columns.after(column, dfa.symbols.class(byte))?);
+    let mark = dfa.symbols.width() - 1;
+    let mut written = Vec::new();
+    // The column of each prefix of the current node, and where its subtree ends.
+    let mut path = vec![(u32::MAX, columns.intern())];
+    let mut at = 0;
+    while let Some(node) = trie.nodes.get(at) {
+        while path.last().is_some_and(|&(end, _)| end as usize <= at) {
+            path.pop();
         }
-        result[entry.token as usize] = columns.after(path[path.len() - 1], dfa.symbols.width() - 1)?;
+        let before = path.last().map_or(EMPTY, |&(_, column)| column);
+        let column = columns.after(before, dfa.symbols.class(node.byte))?;
+        if column == EMPTY {
+            at = node.end as usize;
+            continue;
+        }
+        let tokens = trie.tokens(at);
+        if !tokens.is_empty() {
+            let column = columns.after(column, mark)?;
+            if column != EMPTY {
+                written.extend(tokens.iter().map(|&token| (token, column)));
+            }
+        }
+        path.push((node.end, column));
+        at += 1;
     }
-    Ok(result)
+    Ok(written)
 }
 
 /// New numbers of the states that lie on some path of tokens from the start to acceptance, in breadth-first order;

@@ -1,30 +1,74 @@
-//! The vocabulary in an order in which tokens with a common beginning are neighbours.
+//! The vocabulary as a prefix tree: tokens with a common beginning share its nodes.
 
 use crate::Token;
 
-/// A prefix tree, flattened: tokens sorted by their bytes, each with the number of leading bytes it shares with the
-/// one before it.
-#[derive(Debug, Default)]
+/// A prefix tree, flattened in depth-first order: the children of a node follow it, and a subtree that is dead is
+/// skipped by one jump. The root, which has no byte, is left out.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct TokenTrie {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) nodes: Vec<Node>,
+    /// Tokens by what they write; those of a node are neighbours, in order of their ids.
+    pub(crate) tokens: Vec<Token>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) token: Token,
-    pub(crate) shared: usize,
+/// One byte at the end of some prefix of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// Index of the first node behind the subtree.
+    pub(crate) end: u32,
+    /// End of the node's tokens in [`TokenTrie::tokens`]; they begin where those of the node before it end.
+    pub(crate) tokens: u32,
+    pub(crate) byte: u8,
 }
 
 impl TokenTrie {
+    /// Of the tokens with bytes.
     pub(crate) fn new<'a>(bytes: impl Fn(Token) -> Option<&'a [u8]>, size: usize) -> Self {
-        let mut tokens: Vec<(&[u8], Token)> = (0..size as Token).filter_map(|t| Some((bytes(t)?, t))).collect();
-        tokens.sort_unstable();
+        // The first bytes as a number decide almost every comparison.
+        let mut sorted: Vec<(u64, &[u8], Token)> =
+            (0..size as Token).filter_map(|t| bytes(t).map(|bytes| (head(bytes), bytes, t))).collect();
+        sorted.sort_unstable();
+        let mut trie = Self::default();
+        trie.tokens.reserve_exact(sorted.len());
+        // Nodes on the way to the token before.
+        let mut path: Vec<u32> = Vec::new();
         let mut before: &[u8] = &[];
-        let entries = tokens.iter().map(|&(bytes, token)| {
+        for (_, bytes, token) in sorted {
             let shared = bytes.iter().zip(before).take_while(|(a, b)| a == b).count();
+            trie.close(&mut path, shared);
+            for &byte in &bytes[shared..] {
+                path.push(trie.nodes.len() as u32);
+                let tokens = trie.tokens.len() as u32;
+                trie.nodes.push(Node { end: 0, tokens, byte });
+            }
+            trie.tokens.push(token);
+            if let Some(node) = path.last() {
+                trie.nodes[*node as usize].tokens += 1;
+            }
             before = bytes;
-            Entry { token, shared }
-        });
-        Self { entries: entries.collect() }
+        }
+        trie.close(&mut path, 0);
+        trie
     }
+
+    /// The tokens that end at a node.
+    pub(crate) fn tokens(&self, node: usize) -> &[Token] {
+        let first = if node == 0 { 0 } else { self.nodes[node - 1].tokens };
+        &self.tokens[first as usize..self.nodes[node].tokens as usize]
+    }
+
+    fn close(&mut self, path: &mut Vec<u32>, depth: usize) {
+        let end = self.nodes.len() as u32;
+        for node in path.drain(depth..) {
+            self.nodes[node as usize].end = end;
+        }
+    }
+}
+
+/// The first eight bytes, in an order that is the order of the bytes; shorter strings come first among equals.
+fn head(bytes: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    let len = bytes.len().min(8);
+    head[..len].copy_from_slice(&bytes[..len]);
+    u64::from_be_bytes(head)
 }
