@@ -45,6 +45,7 @@ mod error;
 pub mod grammar;
 pub mod guides;
 pub mod inference;
+pub mod kernels;
 mod layout;
 pub mod models;
 mod observe;

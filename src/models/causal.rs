@@ -3,7 +3,6 @@
 use super::masked::{Checkpoint, MaskedConfig, Network, Packed, check_special_tokens};
 use crate::{Error, Result, Scores, Token, Vocab};
 use rand::Rng;
-use rayon::prelude::*;
 use std::path::Path;
 
 /// A language model that predicts each token from those before it. It is no [`Denoiser`](super::Denoiser): it cannot
@@ -75,9 +74,8 @@ impl CausalModel {
         if rows.is_empty() {
             return Ok(texts.iter().map(|_| Vec::new()).collect());
         }
-        let logits = self.network.logits(&packed, &rows)?.flatten_all()?.to_vec1::<f32>()?;
         let targets: Vec<Token> = texts.iter().flat_map(|t| t.tokens.iter().copied()).collect();
-        let mut found = log_softmax_at(&logits, self.config.vocab_size, &targets).into_iter();
+        let mut found = self.network.losses(&packed, &rows, &targets).into_iter().map(|nats| -nats);
         Ok(texts.iter().map(|t| found.by_ref().take(t.tokens.len()).collect()).collect())
     }
 
@@ -96,7 +94,7 @@ impl CausalModel {
         if rows.is_empty() {
             return Ok(Scores::zeros(0, size));
         }
-        let mut logits = self.network.logits(&packed, &rows)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut logits = self.network.logits(&packed, &rows);
         for row in logits.chunks_exact_mut(size) {
             for token in self.config.unpredictable() {
                 row[token as usize] = super::masked::NEVER;
@@ -144,17 +142,6 @@ impl CausalModel {
     }
 }
 
-/// log softmax(row)\[target\] of each row.
-pub(crate) fn log_softmax_at(logits: &[f32], vocab: usize, targets: &[Token]) -> Vec<f32> {
-    let rows = logits.par_chunks_exact(vocab).zip(targets);
-    rows.map(|(row, &target)| {
-        let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = row.iter().map(|x| f64::from((x - top).exp())).sum();
-        row.get(target as usize).map_or(f32::NEG_INFINITY, |x| x - top - sum.ln() as f32)
-    })
-    .collect()
-}
-
 /// A token drawn at this temperature.
 fn draw(scores: &[f32], temperature: f32, rng: &mut impl Rng) -> Token {
     let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -170,8 +157,7 @@ fn draw(scores: &[f32], temperature: f32, rng: &mut impl Rng) -> Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::masked::{Init, MODEL_TYPE, MaskedModel};
-    use candle_core::{Device, Tensor};
+    use crate::models::masked::{MODEL_TYPE, MaskedModel};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -195,9 +181,8 @@ mod tests {
         };
         let bytes = (0..12u8).map(|t| (t > 2).then(|| vec![b'a' + t])).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let network = Network::build(&config, |_, shape, _: Init| {
-            let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random::<f32>() - 0.5).collect();
-            Tensor::from_vec(values, shape, &Device::Cpu)
+        let network = Network::build(&config, |parameter| {
+            Ok::<_, Error>(parameter.range.clone().map(|_| rng.random::<f32>() - 0.5).collect())
         });
         (config, Vocab::from_bytes(bytes, Some(0), None), network.unwrap())
     }

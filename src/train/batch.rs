@@ -1,7 +1,7 @@
 //! Batches of the masked objective.
 
 use super::{config::ObjectiveConfig, data::Example};
-use crate::models::masked::{MaskedConfig, Packed};
+use crate::models::masked::{MaskedConfig, Packed, Targets};
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -69,12 +69,8 @@ pub fn expected_length(tokens: usize, objective: &ObjectiveConfig) -> usize {
 pub struct Batch {
     /// The sequences, a condition in front of each.
     pub packed: Packed,
-    /// Positions with a loss.
-    pub rows: Vec<u32>,
-    /// What stands at `rows`.
-    pub targets: Vec<u32>,
-    /// Weights of the losses; divided by the number of positions, so that their sum is nats per token.
-    pub weights: Vec<f32>,
+    /// The losses; their weights are divided by the number of positions, so that the sum is nats per token.
+    pub targets: Targets,
 }
 
 /// Masks a batch: t is spread evenly over the texts (low discrepancy), one random offset for all.
@@ -101,15 +97,15 @@ pub fn masked(examples: &[&Example], model: &MaskedConfig, objective: &Objective
                 false => token,
             });
             if masked || revised {
-                batch.rows.push(row as u32);
-                batch.targets.push(token);
-                batch.weights.push(if masked { (1.0 / t) as f32 } else { 1.0 });
+                batch.targets.rows.push(row as u32);
+                batch.targets.tokens.push(token);
+                batch.targets.weights.push(if masked { (1.0 / t) as f32 } else { 1.0 });
             }
         }
         positions += seen.len() - 1;
         batch.packed.push(seen);
     }
-    batch.weights.iter_mut().for_each(|w| *w /= positions as f32);
+    batch.targets.weights.iter_mut().for_each(|w| *w /= positions as f32);
     batch
 }
 

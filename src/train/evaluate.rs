@@ -1,7 +1,7 @@
 //! Held-out likelihood and sample texts.
 
 use super::{batch::rng, data::Example};
-use crate::models::masked::{CrossEntropy, MaskedConfig, MaskedModel, Network, Packed};
+use crate::models::masked::{MaskedConfig, MaskedModel, Network, Packed};
 use crate::{CanvasView, Denoiser, Result};
 use rand::Rng;
 
@@ -34,17 +34,14 @@ pub fn nelbo(network: &Network, config: &MaskedConfig, examples: &[Example], see
                     if masked {
                         rows.push((packed.tokens.len() + seen.len()) as u32);
                         targets.push(token);
-                        weights.push((1.0 / t) as f32);
+                        weights.push(1.0 / t);
                     }
                     seen.push(if masked { config.mask_token } else { token });
                 }
                 packed.push(seen);
             }
-            if !rows.is_empty() {
-                let logits = network.logits(&packed, &rows)?;
-                let loss = logits.apply_op1(CrossEntropy { targets, weights })?.to_scalar::<f32>()?;
-                nats += f64::from(loss) / DRAWS as f64;
-            }
+            let losses = network.losses(&packed, &rows, &targets);
+            nats += losses.iter().zip(weights).map(|(&l, w)| f64::from(l) * w).sum::<f64>() / DRAWS as f64;
         }
         tokens += group.iter().map(|e| e.tokens.len() + 1).sum::<usize>();
         bytes += group.iter().map(|e| e.bytes).sum::<usize>();

@@ -15,13 +15,12 @@ pub use evaluate::Nelbo;
 pub use state::Progress;
 
 use crate::guides::Topics;
-use crate::models::masked::{Condition, CrossEntropy, Init, MaskedConfig, MaskedModel, Network};
+use crate::models::masked::{Condition, Init, MaskedConfig, MaskedModel, Network, Parameter};
 use crate::models::{TOPICS, masked};
 use crate::{Denoiser, Error, Result, Vocab};
 use batch::{Order, rng};
-use candle_core::{Device, Tensor};
 use data::Example;
-use optimizer::{Weight, Weights};
+use optimizer::Optimizer;
 use rand::Rng;
 use std::path::Path;
 use std::sync::{
@@ -57,8 +56,9 @@ struct Run {
     vocab: Vocab,
     training: Vec<Example>,
     held_out: Vec<Example>,
-    weights: Weights,
     network: Network,
+    optimizer: Optimizer,
+    gradient: Vec<f32>,
     progress: Progress,
 }
 
@@ -139,18 +139,14 @@ impl Run {
         ));
         tell(format!("model: {} parameters", model.parameters()));
 
-        let mut weights = Weights::new();
         let mut init = rng(config.seed, 0, 0);
-        let network = Network::build(&model, |name, shape, start| {
-            let weight = Weight::new(&initial(shape, start, &mut init)?)?;
-            let tensor = weight.var.as_tensor().clone();
-            weights.insert(name.to_string(), weight);
-            Ok::<_, Error>(tensor)
-        })?;
+        let network = Network::build(&model, |parameter| Ok::<_, Error>(initial(parameter, &mut init)))?;
+        let (optimizer, gradient) = (Optimizer::new(&network), vec![0.0; network.weights().len()]);
+        let progress = Progress::default();
         let mut run =
-            Self { config, options, model, vocab, training, held_out, weights, network, progress: Progress::default() };
+            Self { config, options, model, vocab, training, held_out, network, optimizer, gradient, progress };
         if run.options.resume {
-            run.progress = state::load(&run.state_path(), &mut run.weights)?;
+            run.progress = state::load(&run.state_path(), &mut run.network, &mut run.optimizer)?;
             run.tell(&format!("resuming at step {}", run.progress.step));
         }
         Ok(run)
@@ -218,26 +214,23 @@ impl Run {
         let positions = batch.packed.tokens.len() - batch.packed.lengths.len();
         self.progress =
             Progress { step: step + 1, epoch: order.epoch, next: order.next, tokens: self.progress.tokens + positions };
-        if batch.rows.is_empty() {
+        if batch.targets.rows.is_empty() {
             return Ok(0.0);
         }
-        let logits = self.network.logits(&batch.packed, &batch.rows)?;
-        let loss = logits.apply_op1(CrossEntropy { targets: batch.targets, weights: batch.weights })?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
+        self.gradient.fill(0.0);
+        let value = self.network.loss_and_gradient(&batch.packed, &batch.targets, &mut self.gradient);
         if !value.is_finite() {
             return Err(Error::model(format!("the loss is {value} at step {step}"))
                 .help("lower optimizer.lr or raise optimizer.warmup, then resume from the last checkpoint"));
         }
-        let grads = loss.backward()?;
-        optimizer::update(&mut self.weights, &grads, &config.optimizer, step)?;
+        self.optimizer.update(&mut self.network, &self.gradient, &config.optimizer, step)?;
         Ok(value)
     }
 
     /// The model as it would be shipped.
     fn averaged(&self) -> Result<MaskedModel> {
-        let means = state::means(&self.weights)?;
-        let missing = |name: &str| Error::model(format!("no weight {name}"));
-        let network = Network::build(&self.model, |name, _, _| means.get(name).cloned().ok_or_else(|| missing(name)))?;
+        let mean = |parameter: &Parameter| Ok::<_, Error>(self.optimizer.mean[parameter.range.clone()].to_vec());
+        let network = Network::build(&self.model, mean)?;
         MaskedModel::new(self.model.clone(), self.vocab.clone(), network)
     }
 
@@ -266,7 +259,10 @@ impl Run {
         let out = &self.config.out;
         let json = serde_json::to_string_pretty(&self.model).map_err(|e| Error::io(e.to_string()))?;
         state::write(&out.join(masked::CONFIG), (json + "\n").as_bytes())?;
-        state::write(&out.join(masked::WEIGHTS), &masked::weights_to_bytes(&state::means(&self.weights)?)?)?;
+        state::write(
+            &out.join(masked::WEIGHTS),
+            &masked::weights_to_bytes(self.network.parameters(), &self.optimizer.mean)?,
+        )?;
         if !self.model.conditions.is_empty() {
             let labels = self.training.iter().filter_map(|e| {
                 let label = e.label.and_then(|l| self.model.conditions.get(l))?;
@@ -274,16 +270,15 @@ impl Run {
             });
             state::write(&out.join(TOPICS), &Topics::fit(self.vocab.len(), labels)?.to_bytes()?)?;
         }
-        state::save(&self.state_path(), &self.weights, self.progress)
+        state::save(&self.state_path(), &self.network, &self.optimizer, self.progress)
     }
 }
 
-fn initial(shape: &[usize], start: Init, rng: &mut impl Rng) -> Result<Tensor> {
-    let values = match start {
-        Init::Ones => vec![1.0f32; shape.iter().product()],
-        Init::Normal(std) => (0..shape.iter().product()).map(|_| (normal(rng) * std) as f32).collect(),
-    };
-    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+fn initial(parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
+    match parameter.init {
+        Init::Ones => vec![1.0; parameter.range.len()],
+        Init::Normal(std) => parameter.range.clone().map(|_| (normal(rng) * std) as f32).collect(),
+    }
 }
 
 /// A standard normal number (Box–Muller).

@@ -1,16 +1,16 @@
 //! AdamW for vectors and embeddings, Muon for the matrices between them, and a running mean of all weights.
 
 use super::config::OptimizerConfig;
-use crate::models::masked::EMBEDDING;
+use crate::kernels::{Matrix, MatrixMut, gemm};
+use crate::models::masked::{EMBEDDING, Network, Parameter};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor, Var, backprop::GradStore, bail};
 use rayon::prelude::*;
-use std::{collections::BTreeMap, sync::Mutex};
 
-/// A weight with what the optimizer remembers of it.
-pub struct Weight {
-    /// The weight, shared with the network.
-    pub var: Var,
+/// Numbers that one thread updates at a time.
+const CHUNK: usize = 1 << 14;
+
+/// What is remembered of each weight, laid out as the network's weights.
+pub struct Optimizer {
     /// Running mean of the gradient.
     pub first: Vec<f32>,
     /// Running mean of its square; not used by Muon.
@@ -18,17 +18,6 @@ pub struct Weight {
     /// Running mean of the weight.
     pub mean: Vec<f32>,
 }
-
-impl Weight {
-    /// A weight that starts as `tensor`.
-    pub fn new(tensor: &Tensor) -> Result<Self> {
-        let mean = tensor.flatten_all()?.to_vec1::<f32>()?;
-        Ok(Self { var: Var::from_tensor(tensor)?, first: vec![0.0; mean.len()], second: vec![0.0; mean.len()], mean })
-    }
-}
-
-/// All weights by name.
-pub type Weights = BTreeMap<String, Weight>;
 
 /// The learning rate of a step: linear warm-up, then cosine decay to a tenth.
 pub fn learning_rate(config: &OptimizerConfig, step: usize) -> f64 {
@@ -40,74 +29,108 @@ pub fn learning_rate(config: &OptimizerConfig, step: usize) -> f64 {
     config.lr * (0.1 + 0.45 * (1.0 + (std::f64::consts::PI * done).cos()))
 }
 
-/// One update; returns the norm of the gradient before clipping.
-///
-/// # Errors
-/// When a weight has no gradient, or the gradient is not finite.
-pub fn update(weights: &mut Weights, grads: &GradStore, config: &OptimizerConfig, step: usize) -> Result<f64> {
-    let mut square = 0.0;
-    let mut found = Vec::with_capacity(weights.len());
-    for (name, weight) in weights.iter() {
-        let grad = grads.get(&weight.var).ok_or_else(|| Error::model(format!("{name} receives no gradient")))?;
-        let grad = grad.flatten_all()?;
-        square += f64::from(grad.sqr()?.sum_all()?.to_scalar::<f32>()?);
-        found.push(grad);
+impl Optimizer {
+    /// Remembers nothing but the weights as they are.
+    pub fn new(network: &Network) -> Self {
+        let size = network.weights().len();
+        Self { first: vec![0.0; size], second: vec![0.0; size], mean: network.weights().to_vec() }
     }
-    let norm = square.sqrt();
-    if !norm.is_finite() {
-        return Err(Error::model(format!("the gradient is {norm} at step {step}"))
-            .help("lower optimizer.lr or raise optimizer.warmup, then resume from the last checkpoint"));
-    }
-    let correction = |beta: f64| 1.0 - beta.powi(step as i32 + 1);
-    let decayed = learning_rate(config, step);
-    // Early on the running mean would remember the random start: it averages over the steps so far instead.
-    let ema = config.ema.min((1.0 + step as f64) / (10.0 + step as f64));
-    for ((name, weight), grad) in weights.iter_mut().zip(&found) {
-        let matrix = weight.var.rank() > 1;
-        let mut op = Update {
-            grad: grad.clone(),
-            beta: [config.beta1 as f32, config.beta2 as f32],
-            rate: (decayed / correction(config.beta1)) as f32,
-            second_scale: (1.0 / correction(config.beta2)) as f32,
-            decay: if matrix { (decayed * config.weight_decay) as f32 } else { 0.0 },
-            scale: (config.clip / norm.max(config.clip)) as f32,
-            ema: ema as f32,
-            muon: false,
-            state: Mutex::new([&mut weight.first, &mut weight.second, &mut weight.mean]),
-        };
-        if matrix && name != EMBEDDING && config.muon_lr > 0.0 {
-            let (fan_in, fan_out) = weight.var.dims2()?;
-            op.grad = op.momentum(config.momentum as f32, fan_in, fan_out)?;
-            op.muon = true;
-            let shape = (fan_out as f64 / fan_in as f64).max(1.0).sqrt();
-            op.rate = (config.muon_lr * decayed / config.lr * shape) as f32;
+
+    /// One update; returns the norm of the gradient before clipping.
+    ///
+    /// # Errors
+    /// When the gradient is not finite; nothing has changed then.
+    pub fn update(
+        &mut self,
+        network: &mut Network,
+        gradient: &[f32],
+        config: &OptimizerConfig,
+        step: usize,
+    ) -> Result<f64> {
+        let norm = norm(gradient);
+        if !norm.is_finite() {
+            return Err(Error::model(format!("the gradient is {norm} at step {step}"))
+                .help("lower optimizer.lr or raise optimizer.warmup, then resume from the last checkpoint"));
         }
-        weight.var.inplace_op1(&op)?;
+        let correction = |beta: f64| 1.0 - beta.powi(step as i32 + 1);
+        let decayed = learning_rate(config, step);
+        // Early on the running mean would remember the random start: it averages over the steps so far instead.
+        let ema = config.ema.min((1.0 + step as f64) / (10.0 + step as f64));
+        for parameter in network.parameters().to_vec() {
+            let range = parameter.range.clone();
+            let matrix = parameter.shape.len() > 1;
+            let adam = Update {
+                beta: [config.beta1 as f32, config.beta2 as f32],
+                rate: (decayed / correction(config.beta1)) as f32,
+                second_scale: (1.0 / correction(config.beta2)) as f32,
+                decay: if matrix { (decayed * config.weight_decay) as f32 } else { 0.0 },
+                scale: (config.clip / norm.max(config.clip)) as f32,
+                ema: ema as f32,
+            };
+            let weights = &mut network.weights_mut()[range.clone()];
+            let (gradient, mean) = (&gradient[range.clone()], &mut self.mean[range.clone()]);
+            let first = &mut self.first[range.clone()];
+            if matrix && parameter.name != EMBEDDING && config.muon_lr > 0.0 {
+                let (direction, stretch) = muon(&parameter, first, gradient, config.momentum as f32, adam.scale);
+                let rate = (config.muon_lr * decayed / config.lr * stretch) as f32;
+                Update { rate, ..adam }.follow(weights, &direction, mean);
+            } else {
+                adam.adam(weights, gradient, first, &mut self.second[range], mean);
+            }
+        }
+        Ok(norm)
     }
-    Ok(norm)
+}
+
+/// √Σx², summed in an order that the threads do not change.
+fn norm(numbers: &[f32]) -> f64 {
+    let square = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    numbers.par_chunks(CHUNK).map(square).collect::<Vec<_>>().iter().sum::<f64>().sqrt()
+}
+
+/// Adds the gradient to the momentum; the direction is the orthogonalised look-ahead (Nesterov) of it. Returned with a
+/// factor for the learning rate.
+fn muon(parameter: &Parameter, first: &mut [f32], gradient: &[f32], beta: f32, scale: f32) -> (Vec<f32>, f64) {
+    let ahead = first.par_iter_mut().zip(gradient).with_min_len(CHUNK).map(|(m, g)| {
+        let g = g * scale;
+        *m += (1.0 - beta) * (g - *m);
+        g + beta * (*m - g)
+    });
+    let (rows, columns) = (parameter.shape[0], parameter.shape[1]);
+    let direction = orthogonalised(ahead.collect(), rows, columns);
+    (direction, (columns as f64 / rows as f64).max(1.0).sqrt())
 }
 
 /// The nearest matrix with orthogonal rows or columns, about: five Newton–Schulz steps of degree five (Muon,
 /// Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>).
-fn orthogonalised(matrix: &Tensor) -> candle_core::Result<Tensor> {
+fn orthogonalised(mut x: Vec<f32>, rows: usize, columns: usize) -> Vec<f32> {
     const STEPS: usize = 5;
-    let (rows, columns) = matrix.dims2()?;
-    let norm = matrix.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?;
-    let mut x = matrix.affine(1.0 / (f64::from(norm) + 1e-7), 0.0)?;
-    if rows > columns {
-        x = x.t()?.contiguous()?;
-    }
+    const FACTORS: [f32; 3] = [3.4445, -4.7750, 2.0315];
+    let scale = 1.0 / (norm(&x) as f32 + 1e-7);
+    x.iter_mut().for_each(|x| *x *= scale);
+    // x·xᵀ on the smaller side.
+    let tall = rows > columns;
+    let small = rows.min(columns);
+    let (mut square, mut factor) = (vec![0.0; small * small], vec![0.0; small * small]);
+    let mut next = vec![0.0; x.len()];
     for _ in 0..STEPS {
-        let square = x.matmul(&x.t()?)?;
-        let factor = (square.affine(-4.7750, 0.0)? + square.matmul(&square)?.affine(2.0315, 0.0)?)?;
-        x = (x.affine(3.4445, 0.0)? + factor.matmul(&x)?)?;
+        let matrix = Matrix::new(&x, rows, columns);
+        let (a, b) = if tall { (matrix.t(), matrix) } else { (matrix, matrix.t()) };
+        gemm(MatrixMut::new(&mut square, small, small), a, b, 1.0, false);
+        let squared = Matrix::new(&square, small, small);
+        gemm(MatrixMut::new(&mut factor, small, small), squared, squared, FACTORS[2], false);
+        factor.iter_mut().zip(&square).for_each(|(f, s)| *f += FACTORS[1] * s);
+        (0..small).for_each(|i| factor[i * small + i] += FACTORS[0]);
+        let factor = Matrix::new(&factor, small, small);
+        let (a, b) = if tall { (matrix, factor) } else { (factor, matrix) };
+        gemm(MatrixMut::new(&mut next, rows, columns), a, b, 1.0, false);
+        std::mem::swap(&mut x, &mut next);
     }
-    if rows > columns { x.t()?.contiguous() } else { Ok(x) }
+    x
 }
 
-struct Update<'a> {
-    /// The gradient, or for Muon the direction to go.
-    grad: Tensor,
+#[derive(Clone, Copy)]
+struct Update {
     beta: [f32; 2],
     /// Learning rate over the bias correction of the first moment.
     rate: f32,
@@ -117,75 +140,39 @@ struct Update<'a> {
     /// Brings the gradient below the largest norm.
     scale: f32,
     ema: f32,
-    muon: bool,
-    /// First moment, second moment, running mean.
-    state: Mutex<[&'a mut Vec<f32>; 3]>,
 }
 
-impl InplaceOp1 for Update<'_> {
-    fn name(&self) -> &'static str {
-        "update"
-    }
-    fn cpu_fwd(&self, weight: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        const CHUNK: usize = 1 << 14;
-        let (CpuStorage::F32(weight), Some((start, end))) = (weight, layout.contiguous_offsets()) else {
-            bail!("update: expected contiguous f32 weights")
-        };
-        let weight = &mut weight[start..end];
-        let (storage, layout) = self.grad.storage_and_layout();
-        let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-            bail!("update: expected a contiguous gradient")
-        };
-        let grad = &storage.as_slice::<f32>()?[start..end];
-        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        let [first, second, mean] = &mut *state;
+impl Update {
+    /// Goes in this direction.
+    fn follow(self, weights: &mut [f32], direction: &[f32], mean: &mut [f32]) {
+        let chunks = weights.par_chunks_mut(CHUNK).zip(direction.par_chunks(CHUNK)).zip(mean.par_chunks_mut(CHUNK));
         let arch = pulp::Arch::new();
-        weight
-            .par_chunks_mut(CHUNK)
-            .zip(grad.par_chunks(CHUNK))
-            .zip(first.par_chunks_mut(CHUNK))
-            .zip(second.par_chunks_mut(CHUNK))
-            .zip(mean.par_chunks_mut(CHUNK))
-            .for_each(|((((w, g), m), v), mean)| arch.dispatch(|| self.chunk(w, g, m, v, mean)));
-        Ok(())
-    }
-}
-
-impl Update<'_> {
-    /// Adds the gradient to the momentum; the orthogonalised look-ahead (Nesterov) of it is the direction.
-    fn momentum(&self, beta: f32, rows: usize, columns: usize) -> Result<Tensor> {
-        let grad = self.grad.to_vec1::<f32>()?;
-        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        let [first, ..] = &mut *state;
-        let ahead: Vec<f32> = first
-            .iter_mut()
-            .zip(grad)
-            .map(|(m, g)| {
-                let g = g * self.scale;
-                *m += (1.0 - beta) * (g - *m);
-                g + beta * (*m - g)
-            })
-            .collect();
-        let ahead = Tensor::from_vec(ahead, (rows, columns), self.grad.device())?;
-        Ok(orthogonalised(&ahead)?.flatten_all()?)
+        chunks.for_each(|((weights, direction), mean)| {
+            arch.dispatch(|| {
+                for ((w, g), mean) in weights.iter_mut().zip(direction).zip(mean) {
+                    *w -= self.decay * *w + self.rate * g;
+                    *mean += (1.0 - self.ema) * (*w - *mean);
+                }
+            });
+        });
     }
 
-    #[inline(always)]
-    fn chunk(&self, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], mean: &mut [f32]) {
-        if self.muon {
-            for ((w, g), mean) in w.iter_mut().zip(g).zip(mean) {
-                *w -= self.decay * *w + self.rate * g;
-                *mean += (1.0 - self.ema) * (*w - *mean);
-            }
-            return;
-        }
+    fn adam(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], mean: &mut [f32]) {
         let [beta1, beta2] = self.beta;
-        for ((((w, g), m), v), mean) in w.iter_mut().zip(g).zip(m).zip(v).zip(mean) {
-            let g = g * self.scale;
-            *m += (1.0 - beta1) * (g - *m);
-            *v += (1.0 - beta2) * (g * g - *v);
-            *w -= self.decay * *w + self.rate * *m / ((*v * self.second_scale).sqrt() + 1e-8);
-            *mean += (1.0 - self.ema) * (*w - *mean);
-        }
+        let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
+        let chunks = weights.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
+        let arch = pulp::Arch::new();
+        chunks.zip(mean.par_chunks_mut(CHUNK)).for_each(|(((weights, gradient), (first, second)), mean)| {
+            arch.dispatch(|| {
+                let moments = first.iter_mut().zip(second);
+                for (((w, g), (m, v)), mean) in weights.iter_mut().zip(gradient).zip(moments).zip(mean) {
+                    let g = g * self.scale;
+                    *m += (1.0 - beta1) * (g - *m);
+                    *v += (1.0 - beta2) * (g * g - *v);
+                    *w -= self.decay * *w + self.rate * *m / ((*v * self.second_scale).sqrt() + 1e-8);
+                    *mean += (1.0 - self.ema) * (*w - *mean);
+                }
+            });
+        });
     }
 }

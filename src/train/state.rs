@@ -1,8 +1,8 @@
 //! What a run writes: the checkpoint for use, and the state to resume from. Every file appears whole or not at all.
 
-use super::optimizer::{Weight, Weights};
+use super::optimizer::Optimizer;
+use crate::models::masked::{Network, Parameter};
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{collections::HashMap, fs, io::Write, path::Path};
 
@@ -36,13 +36,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 const PARTS: [&str; 4] = ["weight", "first", "second", "mean"];
 
 /// Saves weights, moments, means and the place in the data, all in f32.
-pub fn save(path: &Path, weights: &Weights, progress: Progress) -> Result<()> {
+pub fn save(path: &Path, network: &Network, optimizer: &Optimizer, progress: Progress) -> Result<()> {
     let mut parts = Vec::new();
-    for (name, weight) in weights {
-        let values = weight.var.flatten_all()?.to_vec1::<f32>()?;
-        for (part, values) in PARTS.into_iter().zip([&values, &weight.first, &weight.second, &weight.mean]) {
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            parts.push((format!("{part}/{name}"), weight.var.dims().to_vec(), bytes));
+    for parameter in network.parameters() {
+        let numbers = [network.weights(), &optimizer.first, &optimizer.second, &optimizer.mean];
+        for (part, numbers) in PARTS.into_iter().zip(numbers) {
+            let bytes: Vec<u8> = numbers[parameter.range.clone()].iter().flat_map(|v| v.to_le_bytes()).collect();
+            parts.push((format!("{part}/{}", parameter.name), parameter.shape.clone(), bytes));
         }
     }
     let damaged = |e: safetensors::SafeTensorError| Error::model("the state cannot be written").because(e);
@@ -64,7 +64,7 @@ pub fn save(path: &Path, weights: &Weights, progress: Progress) -> Result<()> {
 ///
 /// # Errors
 /// When the file is damaged or belongs to a model of other sizes.
-pub fn load(path: &Path, weights: &mut Weights) -> Result<Progress> {
+pub fn load(path: &Path, network: &mut Network, optimizer: &mut Optimizer) -> Result<Progress> {
     let name = path.display();
     let damaged = |e: safetensors::SafeTensorError| Error::model(format!("{name} is damaged")).because(e);
     let bytes = fs::read(path).map_err(|e| {
@@ -76,24 +76,20 @@ pub fn load(path: &Path, weights: &mut Weights) -> Result<Progress> {
         value.ok_or_else(|| Error::model(format!("{name} says no {key:?}")))
     };
     let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-    for (weight_name, weight) in weights.iter_mut() {
-        let shape = weight.var.dims().to_vec();
-        let part = |part: &str| {
-            let view = file.tensor(&format!("{part}/{weight_name}")).map_err(damaged)?;
+    for parameter in network.parameters().to_vec() {
+        let Parameter { name: weight, shape, range, .. } = &parameter;
+        let targets = [network.weights_mut(), &mut optimizer.first, &mut optimizer.second, &mut optimizer.mean];
+        for (part, target) in PARTS.into_iter().zip(targets) {
+            let view = file.tensor(&format!("{part}/{weight}")).map_err(damaged)?;
             if view.shape() != shape || view.dtype() != Dtype::F32 {
                 return Err(Error::model(format!(
-                    "{name}: {weight_name} has shape {:?}, the configuration says {shape:?}",
+                    "{name}: {weight} has shape {:?}, the configuration says {shape:?}",
                     view.shape()
                 )));
             }
-            let numbers = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-            Ok(numbers.collect::<Vec<f32>>())
-        };
-        let tensor = Tensor::from_vec(part(PARTS[0])?, shape.as_slice(), &Device::Cpu)?;
-        weight.var.set(&tensor)?;
-        weight.first = part(PARTS[1])?;
-        weight.second = part(PARTS[2])?;
-        weight.mean = part(PARTS[3])?;
+            let (numbers, _) = view.data().as_chunks::<4>();
+            target[range.clone()].iter_mut().zip(numbers).for_each(|(x, bytes)| *x = f32::from_le_bytes(*bytes));
+        }
     }
     Ok(Progress {
         step: number("step")? as usize,
@@ -101,10 +97,4 @@ pub fn load(path: &Path, weights: &mut Weights) -> Result<Progress> {
         next: number("next")? as usize,
         tokens: number("tokens")? as usize,
     })
-}
-
-/// The running means as tensors: what is evaluated and shipped.
-pub fn means(weights: &Weights) -> Result<std::collections::BTreeMap<String, Tensor>> {
-    let tensor = |w: &Weight| Tensor::from_slice(&w.mean, w.var.dims(), &Device::Cpu);
-    weights.iter().map(|(name, weight)| Ok((name.clone(), tensor(weight)?))).collect()
 }

@@ -1,10 +1,10 @@
 //! Checkpoints: a configuration, a tokenizer and weights.
 
-use super::{MaskedConfig, MaskedModel, Network};
+use super::{MaskedConfig, MaskedModel, Network, Parameter};
 use crate::{Error, Result, Vocab};
-use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 /// File name of the configuration in a checkpoint directory.
 pub const CONFIG: &str = "config.json";
@@ -79,24 +79,18 @@ pub(super) fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<
     let file = SafeTensors::deserialize(bytes)
         .map_err(|e| Error::model(format!("truncated or damaged ({} bytes)", bytes.len())).because(e).help(again))?;
     let mut unused: std::collections::BTreeSet<String> = file.names().into_iter().map(str::to_string).collect();
-    let network = Network::build(config, |name, shape, _| {
+    let network = Network::build(config, |Parameter { name, shape, .. }| {
         let view = file.tensor(name).map_err(|_| {
             Error::model(format!("tensor {name:?} is missing, expected shape {shape:?}"))
                 .help(format!("use the {CONFIG} that belongs to these weights"))
         })?;
-        unused.remove(name);
+        unused.remove(name.as_str());
         if view.shape() != shape {
             return Err(Error::model(format!("tensor {name:?} has shape {:?}, expected {shape:?}", view.shape()))
                 .help(format!("use the {CONFIG} that belongs to these weights")));
         }
-        let dtype = match view.dtype() {
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            Dtype::F32 => DType::F32,
-            other => return Err(Error::model(format!("tensor {name:?} is {other:?}, expected F16, BF16 or F32"))),
-        };
-        let tensor = Tensor::from_raw_buffer(view.data(), dtype, shape, &Device::Cpu)?;
-        Ok(tensor.to_dtype(DType::F32)?)
+        numbers(&view)
+            .ok_or_else(|| Error::model(format!("tensor {name:?} is {:?}, expected F16, BF16 or F32", view.dtype())))
     })?;
     match unused.first() {
         None => Ok(network),
@@ -105,28 +99,40 @@ pub(super) fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<
     }
 }
 
+/// The numbers of a tensor, where they are floats.
+fn numbers(view: &TensorView) -> Option<Vec<f32>> {
+    let (halves, _) = view.data().as_chunks::<2>();
+    let (floats, _) = view.data().as_chunks::<4>();
+    match view.dtype() {
+        Dtype::F16 => Some(halves.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect()),
+        Dtype::BF16 => Some(halves.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect()),
+        Dtype::F32 => Some(floats.iter().map(|&b| f32::from_le_bytes(b)).collect()),
+        _ => None,
+    }
+}
+
 /// Weights as a safetensors file of half-precision numbers.
 ///
 /// # Errors
 /// When a weight does not fit f16 (beyond ±65504 or NaN).
-pub fn weights_to_bytes(weights: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
-    let mut halves = Vec::with_capacity(weights.len());
-    for (name, tensor) in weights {
-        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-        let mut bytes = Vec::with_capacity(2 * values.len());
-        for value in values {
-            let half = half::f16::from_f32(value);
+pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32]) -> Result<Vec<u8>> {
+    let mut halves = Vec::with_capacity(parameters.len());
+    for Parameter { name, range, .. } in parameters {
+        let mut bytes = Vec::with_capacity(2 * range.len());
+        for &value in &weights[range.clone()] {
+            let half = f16::from_f32(value);
             if !half.is_finite() {
                 return Err(Error::model(format!("{name} holds {value}, which half precision cannot")));
             }
             bytes.extend(half.to_le_bytes());
         }
-        halves.push((name, tensor.dims(), bytes));
+        halves.push(bytes);
     }
     let damaged = |e: safetensors::SafeTensorError| Error::model("the weights cannot be written").because(e);
     let mut views = Vec::with_capacity(halves.len());
-    for (name, shape, bytes) in &halves {
-        views.push((name.as_str(), TensorView::new(Dtype::F16, shape.to_vec(), bytes).map_err(damaged)?));
+    for (parameter, bytes) in parameters.iter().zip(&halves) {
+        let view = TensorView::new(Dtype::F16, parameter.shape.clone(), bytes).map_err(damaged)?;
+        views.push((parameter.name.as_str(), view));
     }
     safetensors::serialize(views, None).map_err(damaged)
 }

@@ -1,16 +1,15 @@
 //! A masked diffusion transformer: open positions are shown to the network as a mask token, and only here.
 
-mod attention;
 mod checkpoint;
 mod config;
-mod kernels;
+mod gradient;
 mod network;
-mod ops;
+mod workspace;
 
 pub use checkpoint::{CONFIG, Checkpoint, TOKENIZER, WEIGHTS, weights_to_bytes};
 pub use config::{Condition, MODEL_TYPE, MaskedConfig};
-pub use network::{EMBEDDING, Init, Network, Packed};
-pub use ops::CrossEntropy;
+pub use gradient::Targets;
+pub use network::{EMBEDDING, Init, Network, Packed, Parameter};
 
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
 
@@ -124,7 +123,7 @@ impl Denoiser for MaskedModel {
         if rows.is_empty() {
             return Ok(views.iter().map(|_| Scores::zeros(0, size)).collect());
         }
-        let mut logits = self.network.logits(&packed, &rows)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut logits = self.network.logits(&packed, &rows);
         for row in logits.chunks_exact_mut(size) {
             for token in self.config.unpredictable() {
                 row[token as usize] = NEVER;

@@ -1,71 +1,7 @@
-use super::attention::{Attention, Rope};
-use super::ops::{RmsNorm, SwiGlu};
 use super::*;
-use candle_core::{Device, Tensor, Var};
-use rand::{Rng, SeedableRng};
+use crate::kernels::tests::{check_gradient, random};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-fn random(shape: &[usize], scale: f32, rng: &mut impl Rng) -> Tensor {
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| (rng.random::<f32>() - 0.5) * 2.0 * scale).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
-/// Compares the gradient of `loss` with central differences at every number of every input.
-fn check_gradients(inputs: Vec<Tensor>, loss: impl Fn(&[Tensor]) -> Tensor) {
-    let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
-    let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
-    let grads = loss(&tensors).backward().unwrap();
-    let step = 1e-2f32;
-    for (i, input) in inputs.iter().enumerate() {
-        let grad = grads.get(&vars[i]).expect("a gradient").flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let values = input.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        for j in 0..values.len() {
-            let at = |delta: f32| {
-                let mut moved = values.clone();
-                moved[j] += delta;
-                let mut all = inputs.clone();
-                all[i] = Tensor::from_vec(moved, input.shape(), &Device::Cpu).unwrap();
-                f64::from(loss(&all).to_scalar::<f32>().unwrap())
-            };
-            // Fourth order, so that a large step may keep f32 noise small.
-            let h = f64::from(step);
-            let want = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * h);
-            let got = f64::from(grad[j]);
-            assert!((got - want).abs() < 2e-3 * (1.0 + want.abs()), "input {i}, number {j}: {got}, not {want}");
-        }
-    }
-}
-
-/// A scalar that depends on every number of `x` in its own way.
-fn mix(x: &Tensor) -> Tensor {
-    let n = x.elem_count();
-    let weights: Vec<f32> = (0..n).map(|i| ((i * 7 + 3) % 11) as f32 / 11.0 - 0.4).collect();
-    let weights = Tensor::from_vec(weights, x.shape(), &Device::Cpu).unwrap();
-    (x * weights).unwrap().sum_all().unwrap()
-}
-
-#[test]
-fn hand_written_gradients_agree_with_differences() {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    check_gradients(vec![random(&[3, 18], 1.0, &mut rng), random(&[18], 1.0, &mut rng)], |x| {
-        mix(&x[0].apply_op2(&x[1], RmsNorm { eps: 1e-5 }).unwrap())
-    });
-    check_gradients(vec![random(&[3, 14], 2.0, &mut rng)], |x| mix(&x[0].apply_op1(SwiGlu).unwrap()));
-    check_gradients(vec![random(&[3, 19], 2.0, &mut rng)], |x| {
-        let op = CrossEntropy { targets: vec![0, 18, 7], weights: vec![1.0, 0.5, 2.0] };
-        x[0].apply_op1(op).unwrap()
-    });
-    let lengths: Arc<[usize]> = Arc::new([2, 5, 1]);
-    let rope = Arc::new(Rope::new(5, 4, 100.0));
-    for causal in [false, true] {
-        check_gradients(vec![random(&[8, 24], 1.0, &mut rng)], |x| {
-            let attention = Attention { heads: 2, causal, lengths: lengths.clone(), rope: rope.clone() };
-            mix(&x[0].apply_op1(attention).unwrap())
-        });
-    }
-}
 
 fn tiny() -> MaskedConfig {
     let condition = |label: &str, token| Condition { label: label.into(), token };
@@ -88,16 +24,9 @@ fn tiny() -> MaskedConfig {
     }
 }
 
-fn tiny_weights(seed: u64) -> BTreeMap<String, Tensor> {
+fn tiny_network(config: &MaskedConfig, seed: u64) -> Network {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut weights = BTreeMap::new();
-    Network::build(&tiny(), |name, shape, _| {
-        let tensor = random(shape, 0.5, &mut rng);
-        weights.insert(name.to_string(), tensor.clone());
-        Ok::<_, candle_core::Error>(tensor)
-    })
-    .unwrap();
-    weights
+    Network::build(config, |parameter| Ok::<_, Error>(random(parameter.range.len(), 0.5, &mut rng))).unwrap()
 }
 
 fn tiny_vocab() -> Vocab {
@@ -105,37 +34,107 @@ fn tiny_vocab() -> Vocab {
 }
 
 fn tiny_model() -> MaskedModel {
-    let weights = tiny_weights(7);
-    let network = Network::build(&tiny(), |name, _, _| Ok::<_, Error>(weights[name].clone())).unwrap();
-    MaskedModel::new(tiny(), tiny_vocab(), network).unwrap()
+    MaskedModel::new(tiny(), tiny_vocab(), tiny_network(&tiny(), 7)).unwrap()
 }
 
 fn view(prompt: &[u32], condition: Option<usize>, tokens: &[Option<u32>]) -> CanvasView {
     CanvasView { prompt: prompt.to_vec(), condition, tokens: tokens.to_vec() }
 }
 
+/// Three sequences with losses.
+fn tiny_batch() -> (Packed, Targets) {
+    let mut packed = Packed::default();
+    packed.push([2, 1, 6, 1, 9]);
+    packed.push([3, 1]);
+    packed.push([2]);
+    (packed, Targets { rows: vec![1, 3, 6, 7], tokens: vec![5, 8, 0, 3], weights: vec![1.0, 0.5, 2.0, 0.25] })
+}
+
+#[test]
+fn gradients_of_the_whole_network_agree_with_differences() {
+    let (packed, targets) = tiny_batch();
+    for causal in [false, true] {
+        let mut network = tiny_network(&MaskedConfig { causal, ..tiny() }, 3);
+        let mut gradient = vec![0.0; network.weights().len()];
+        network.loss_and_gradient(&packed, &targets, &mut gradient);
+        for parameter in network.parameters().to_vec() {
+            // Three numbers of each weight, the largest gradient among them.
+            let own = &gradient[parameter.range.clone()];
+            let largest = (0..own.len()).max_by(|&a, &b| own[a].abs().total_cmp(&own[b].abs())).unwrap();
+            for at in [0, own.len() / 2, largest].map(|i| parameter.range.start + i) {
+                let kept = network.weights()[at];
+                let loss = |x: f32| {
+                    network.weights_mut()[at] = x;
+                    let losses = network.losses(&packed, &targets.rows, &targets.tokens);
+                    losses.iter().zip(&targets.weights).map(|(l, w)| f64::from(l * w)).sum()
+                };
+                check_gradient(&parameter.name, gradient[at], kept, loss);
+                network.weights_mut()[at] = kept;
+            }
+        }
+    }
+}
+
 #[test]
 fn every_weight_receives_a_gradient() {
-    let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let mut vars = BTreeMap::new();
-    let network = Network::build(&tiny(), |name, shape, _| {
-        let var = Var::from_tensor(&random(shape, 0.5, &mut rng)).unwrap();
-        let tensor = var.as_tensor().clone();
-        vars.insert(name.to_string(), var);
-        Ok::<_, candle_core::Error>(tensor)
-    })
-    .unwrap();
-    let mut packed = Packed::default();
-    packed.push([2, 1, 6, 1]);
-    packed.push([3, 1]);
-    let logits = network.logits(&packed, &[1, 3, 5]).unwrap();
-    let loss = logits.apply_op1(CrossEntropy { targets: vec![5, 8, 0], weights: vec![1.0; 3] }).unwrap();
-    let grads = loss.backward().unwrap();
-    assert_eq!(vars.len(), 2 + 2 * 6);
-    for (name, var) in &vars {
-        let size = grads.get(var).map(|g| g.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap());
-        assert!(size.is_some_and(|s| s > 0.0), "{name}: {size:?}");
+    let network = tiny_network(&tiny(), 3);
+    let (packed, targets) = tiny_batch();
+    let mut gradient = vec![0.0; network.weights().len()];
+    network.loss_and_gradient(&packed, &targets, &mut gradient);
+    assert_eq!(network.parameters().len(), 2 + 2 * 6);
+    for parameter in network.parameters() {
+        let own = &gradient[parameter.range.clone()];
+        assert!(own.iter().all(|g| g.is_finite()), "{}", parameter.name);
+        // Of the embedding, too: the head reaches every token.
+        assert!(own.iter().filter(|&&g| g != 0.0).count() > own.len() / 2, "{}", parameter.name);
     }
+}
+
+#[test]
+fn loss_and_gradient_are_the_same_for_any_number_of_threads_and_cut_of_the_batch() {
+    let network = tiny_network(&tiny(), 5);
+    let (mut packed, mut targets) = (Packed::default(), Targets::default());
+    // More than one part.
+    for i in 0..90u32 {
+        let start = packed.tokens.len() as u32;
+        packed.push((0..30 + i % 40).map(|j| 5 + (i + j) % 19));
+        targets.rows.extend([start + 3, start + 17]);
+        targets.tokens.extend([i % 24, 5]);
+        targets.weights.extend([0.01, 0.02]);
+    }
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut gradient = vec![0.0; network.weights().len()];
+        (pool.install(|| network.loss_and_gradient(&packed, &targets, &mut gradient)), gradient)
+    };
+    let (loss, gradient) = on(1);
+    assert_eq!(on(3), (loss, gradient.clone()));
+
+    let (mut sum, mut total, mut start) = (vec![0.0; gradient.len()], 0.0, 0);
+    for (i, &len) in packed.lengths.iter().enumerate() {
+        let mut one = Packed::default();
+        one.push(packed.tokens[start..start + len].iter().copied());
+        let own = 2 * i..2 * i + 2;
+        let rows = targets.rows[own.clone()].iter().map(|row| row - start as u32).collect();
+        let (tokens, weights) = (targets.tokens[own.clone()].to_vec(), targets.weights[own].to_vec());
+        total += network.loss_and_gradient(&one, &Targets { rows, tokens, weights }, &mut sum);
+        start += len;
+    }
+    assert!((loss - total).abs() < 1e-4 * loss, "{loss} {total}");
+    for (a, b) in gradient.iter().zip(&sum) {
+        assert!((a - b).abs() < 1e-3 * (1.0 + a.abs()), "{a} {b}");
+    }
+}
+
+#[test]
+fn a_causal_network_does_not_look_ahead() {
+    let logits = |causal, last| {
+        let mut packed = Packed::default();
+        packed.push([2, 7, 9, last]);
+        tiny_network(&MaskedConfig { causal, ..tiny() }, 3).logits(&packed, &[0, 1, 2])
+    };
+    assert_eq!(logits(true, 5), logits(true, 6));
+    assert_ne!(logits(false, 5), logits(false, 6));
 }
 
 #[test]
@@ -182,8 +181,8 @@ fn bad_views_are_refused() {
 #[test]
 fn weights_survive_the_file_and_wrong_files_are_named() {
     let config = serde_json::to_vec(&tiny()).unwrap();
-    let weights = tiny_weights(7);
-    let bytes = weights_to_bytes(&weights).unwrap();
+    let network = tiny_network(&tiny(), 7);
+    let bytes = weights_to_bytes(network.parameters(), network.weights()).unwrap();
     let read = checkpoint::network_from_bytes(&tiny(), &bytes).unwrap();
     let model = MaskedModel::new(tiny(), tiny_vocab(), read).unwrap();
     let views = [view(&[], None, &[None; 5])];

@@ -1,6 +1,8 @@
 //! Loops over slices, written so that the compiler vectorises them.
 
+use super::scratch::with_scratch;
 use rayon::prelude::*;
+use std::ops::Range;
 
 const LANES: usize = 16;
 
@@ -18,6 +20,22 @@ pub fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sy
     }
     let rows = (out.len() / width).div_ceil(4 * rayon::current_num_threads()).max(1);
     out.par_chunks_mut(rows * width).enumerate().for_each(|(i, chunk)| arch.dispatch(|| f(i * rows, chunk)));
+}
+
+/// Adds to `sum` what `f` adds up over ranges of `rows`: each range into zeros of its own, then all in order, so that the
+/// result does not depend on the threads.
+pub fn chunk_sums(sum: &mut [f32], rows: usize, f: impl Fn(Range<usize>, &mut [f32]) + Sync) {
+    const ROWS: usize = 128;
+    let (width, arch) = (sum.len(), pulp::Arch::new());
+    with_scratch(rows.div_ceil(ROWS) * width, |parts| {
+        parts.par_chunks_mut(width.max(1)).enumerate().for_each(|(i, part)| {
+            part.fill(0.0);
+            arch.dispatch(|| f(i * ROWS..rows.min((i + 1) * ROWS), part));
+        });
+        for part in parts.chunks(width.max(1)) {
+            sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        }
+    });
 }
 
 /// eˣ to about 2 ulp (the Cephes polynomial), without a call; below −87 it is as good as zero.
@@ -69,6 +87,18 @@ pub fn max(xs: &[f32]) -> f32 {
     lanes.iter().chain(tail).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+#[inline(always)]
+pub fn sum(xs: &[f32]) -> f32 {
+    let (chunks, tail) = xs.as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x;
+        }
+    }
+    lanes.iter().sum::<f32>() + tail.iter().sum::<f32>()
+}
+
 /// Σ exp(x − shift).
 #[inline(always)]
 pub fn sum_exp(xs: &[f32], shift: f32) -> f32 {
@@ -88,17 +118,9 @@ pub fn softmax(xs: &mut [f32]) {
     for x in xs.iter_mut() {
         *x = exp(*x - shift);
     }
-    let scale = 1.0 / xs.iter().sum::<f32>();
+    let scale = 1.0 / sum(xs);
     for x in xs {
         *x *= scale;
-    }
-}
-
-/// `y += a·x`
-#[inline(always)]
-pub fn add_scaled(y: &mut [f32], a: f32, x: &[f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += a * x;
     }
 }
 

@@ -1,0 +1,156 @@
+//! Attention, one block of queries at a time: scores, softmax and the weighted sum of values never leave the cache.
+
+use super::gemm::{Matrix, MatrixMut, gemm};
+use super::math::{dot, softmax};
+use super::scratch::with_scratch;
+use rayon::prelude::*;
+
+/// Queries that are computed together.
+const BLOCK: usize = 64;
+
+/// How a row splits into heads.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    /// Heads of the queries.
+    pub queries: usize,
+    /// Heads of keys and values; each serves `queries / keys` heads of the queries.
+    pub keys: usize,
+    /// Numbers of each head.
+    pub size: usize,
+}
+
+/// Which keys a query sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mask {
+    /// All.
+    Full,
+    /// Its own position and those before.
+    Causal,
+    /// All of its own block of this many positions and of those before.
+    Blocks(usize),
+}
+
+impl Mask {
+    /// How many of `keys` positions the query at `pos` sees: the first ones.
+    #[inline(always)]
+    fn visible(self, pos: usize, keys: usize) -> usize {
+        match self {
+            Mask::Full => keys,
+            Mask::Causal => keys.min(pos + 1),
+            Mask::Blocks(size) => keys.min((pos / size + 1) * size),
+        }
+    }
+}
+
+/// Queries, keys and values of one sequence, one row per position, heads side by side.
+#[derive(Clone, Copy)]
+pub struct Sequence<'a> {
+    /// One row per query.
+    pub q: Matrix<'a>,
+    /// One row per key.
+    pub k: Matrix<'a>,
+    /// One row per key.
+    pub v: Matrix<'a>,
+    /// Position of the first query among the keys.
+    pub offset: usize,
+}
+
+/// softmax(q·kᵀ/√size)·v within each sequence; `out` holds one row per query, sequence after sequence.
+pub fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, mask: Mask) {
+    let width = heads.queries * heads.size;
+    let mut rest = out;
+    let mut blocks = Vec::new();
+    for sequence in sequences {
+        let own = rest.split_off_mut(..sequence.q.rows() * width).unwrap_or_default();
+        blocks.extend(own.chunks_mut(BLOCK * width).enumerate().map(|(i, out)| (sequence, i * BLOCK, out)));
+    }
+    let arch = pulp::Arch::new();
+    blocks
+        .into_par_iter()
+        .for_each(|(sequence, first, out)| arch.dispatch(|| block(out, sequence, first, heads, mask)));
+}
+
+#[inline(always)]
+fn block(out: &mut [f32], sequence: &Sequence, first: usize, heads: Heads, mask: Mask) {
+    let Sequence { q, k, v, offset } = *sequence;
+    let (size, width) = (heads.size, heads.queries * heads.size);
+    let rows = first..first + out.len() / width;
+    let seen = mask.visible(offset + rows.end - 1, k.rows());
+    with_scratch(rows.len() * seen, |scores| {
+        for h in 0..heads.queries {
+            let own = h * size..(h + 1) * size;
+            let shared = h * heads.keys / heads.queries * size;
+            let shared = shared..shared + size;
+            let weights = MatrixMut::new(scores, rows.len(), seen);
+            gemm(weights, q.part(rows.clone(), own.clone()), k.part(0..seen, shared.clone()).t(), scale(size), false);
+            normalise(scores, seen, |i| mask.visible(offset + first + i, k.rows()));
+            let out = MatrixMut::strided(&mut out[own.start..], rows.len(), size, width);
+            gemm(out, Matrix::new(scores, rows.len(), seen), v.part(0..seen, shared), 1.0, false);
+        }
+    });
+}
+
+#[inline(always)]
+fn scale(size: usize) -> f32 {
+    1.0 / (size as f32).sqrt()
+}
+
+/// Softmax of the visible beginning of each row; zeros behind it.
+#[inline(always)]
+fn normalise(scores: &mut [f32], width: usize, visible: impl Fn(usize) -> usize) {
+    for (i, row) in scores.chunks_exact_mut(width).enumerate() {
+        let (seen, hidden) = row.split_at_mut(visible(i));
+        softmax(seen);
+        hidden.fill(0.0);
+    }
+}
+
+/// Replaces rows of `[q | k | v]` by their gradients; `grad` (n, d) is the gradient of [`attention`]'s output.
+///
+/// The sequences lie one after the other; each attends within itself, from offset 0 and with as many heads of keys as
+/// of queries.
+pub fn attention_backward(qkv: &mut [f32], grad: &[f32], lengths: &[usize], heads: Heads, mask: Mask) {
+    let width = heads.queries * heads.size;
+    let (mut qkv, mut grad) = (qkv, grad);
+    let mut work = Vec::with_capacity(lengths.len());
+    for len in lengths {
+        let own = qkv.split_off_mut(..len * 3 * width).unwrap_or_default();
+        work.push((own, grad.split_off(..len * width).unwrap_or_default()));
+    }
+    let arch = pulp::Arch::new();
+    work.into_par_iter().for_each(|(qkv, grad)| arch.dispatch(|| sequence_backward(qkv, grad, heads, mask)));
+}
+
+#[inline(always)]
+fn sequence_backward(qkv: &mut [f32], grad: &[f32], heads: Heads, mask: Mask) {
+    let (size, width) = (heads.size, heads.queries * heads.size);
+    let len = grad.len() / width;
+    let all = || 0..len;
+    with_scratch(2 * len * len + 3 * len * size, |scratch| {
+        let (p, rest) = scratch.split_at_mut(len * len);
+        let (ds, rest) = rest.split_at_mut(len * len);
+        let (dq, rest) = rest.split_at_mut(len * size);
+        let (dk, dv) = rest.split_at_mut(len * size);
+        for h in 0..heads.queries {
+            let whole = Matrix::new(qkv, len, 3 * width);
+            let part = |which: usize| whole.part(all(), which * width + h * size..which * width + (h + 1) * size);
+            let (q, k, v) = (part(0), part(1), part(2));
+            let g = Matrix::new(grad, len, width).part(all(), h * size..(h + 1) * size);
+            gemm(MatrixMut::new(p, len, len), q, k.t(), scale(size), false);
+            normalise(p, len, |i| mask.visible(i, len));
+            gemm(MatrixMut::new(ds, len, len), g, v.t(), 1.0, false);
+            for (p, ds) in p.chunks_exact(len).zip(ds.chunks_exact_mut(len)) {
+                let mean = dot(p, ds);
+                ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
+            }
+            gemm(MatrixMut::new(dv, len, size), Matrix::new(p, len, len).t(), g, 1.0, false);
+            gemm(MatrixMut::new(dk, len, size), Matrix::new(ds, len, len).t(), q, scale(size), false);
+            gemm(MatrixMut::new(dq, len, size), Matrix::new(ds, len, len), k, scale(size), false);
+            for (i, row) in qkv.chunks_exact_mut(3 * width).enumerate() {
+                for (which, gradient) in [&*dq, &*dk, &*dv].into_iter().enumerate() {
+                    row[which * width + h * size..][..size].copy_from_slice(&gradient[i * size..][..size]);
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,24 @@
+//! Dense f32 arithmetic on the CPU, on plain slices: what training and inference spend their time in.
+//!
+//! Every function gives the same bits for any number of threads: work is cut by its shape alone, and no sum is split
+//! between threads.
+
+mod activation;
+mod attention;
+mod cross_entropy;
+mod gemm;
+mod math;
+mod norm;
+mod rope;
+mod scratch;
+
+pub use activation::{swiglu, swiglu_backward};
+pub use attention::{Heads, Mask, Sequence, attention, attention_backward};
+pub use cross_entropy::{cross_entropy, cross_entropy_backward};
+pub use gemm::{Matrix, MatrixMut, gemm};
+pub use math::by_rows;
+pub use norm::RmsNorm;
+pub use rope::{Pairs, Rope};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,192 @@
+use super::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Numbers between −scale and scale.
+pub fn random(len: usize, scale: f32, rng: &mut impl Rng) -> Vec<f32> {
+    (0..len).map(|_| (rng.random::<f32>() - 0.5) * 2.0 * scale).collect()
+}
+
+/// Compares a derivative with central differences of fourth order, so that a large step may keep f32 noise small.
+pub fn check_gradient(name: &str, got: f32, x: f32, mut f: impl FnMut(f32) -> f64) {
+    let h = 1e-2f32;
+    let want = (8.0 * (f(x + h) - f(x - h)) - (f(x + 2.0 * h) - f(x - 2.0 * h))) / (12.0 * f64::from(h));
+    let got = f64::from(got);
+    assert!((got - want).abs() < 3e-3 * (1.0 + want.abs()), "{name}: {got}, not {want}");
+}
+
+/// A scalar that depends on every number in its own way, and its gradient.
+fn mix(x: &[f32]) -> f64 {
+    x.iter().zip(mix_gradient(x.len())).map(|(&x, w)| f64::from(x) * f64::from(w)).sum()
+}
+fn mix_gradient(len: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 7 + 3) % 11) as f32 / 11.0 - 0.4).collect()
+}
+
+/// Checks the gradient of `mix(f(x))` at every number of `x`.
+fn check_all(name: &str, x: &[f32], gradient: &[f32], f: impl Fn(&[f32]) -> Vec<f32>) {
+    assert_eq!(x.len(), gradient.len());
+    let mut moved = x.to_vec();
+    for i in 0..x.len() {
+        let at = |value: f32| {
+            moved[i] = value;
+            mix(&f(&moved))
+        };
+        check_gradient(&format!("{name} {i}"), gradient[i], x[i], at);
+        moved[i] = x[i];
+    }
+}
+
+#[test]
+fn rms_norm_has_its_gradient() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (x, w) = (random(3 * 18, 1.0, &mut rng), random(18, 1.0, &mut rng));
+    let norm = RmsNorm { eps: 1e-5 };
+    let forward = |x: &[f32], w: &[f32]| {
+        let mut out = vec![0.0; x.len()];
+        norm.forward(&mut out, x, w);
+        out
+    };
+    let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; w.len()]);
+    norm.backward(&mut dx, &mut dw, &x, &w, &mix_gradient(x.len()));
+    check_all("x", &x, &dx, |x| forward(x, &w));
+    check_all("w", &w, &dw, |w| forward(&x, w));
+}
+
+#[test]
+fn swiglu_has_its_gradient() {
+    let x = random(3 * 14, 2.0, &mut ChaCha8Rng::seed_from_u64(2));
+    let mut dx = x.clone();
+    swiglu_backward(&mut dx, &mix_gradient(3 * 7), 7);
+    check_all("x", &x, &dx, |x| {
+        let mut out = vec![0.0; x.len() / 2];
+        swiglu(&mut out, x, 7);
+        out
+    });
+}
+
+#[test]
+fn cross_entropy_has_its_gradient() {
+    let x = random(3 * 19, 2.0, &mut ChaCha8Rng::seed_from_u64(3));
+    let targets = [0, 18, 7];
+    let losses = |x: &[f32]| {
+        let mut losses = vec![0.0; 3];
+        cross_entropy(&mut losses, x, &targets);
+        losses
+    };
+    let (mut again, mut dx) = (vec![0.0; 3], x.clone());
+    cross_entropy_backward(&mut again, &mut dx, &targets, &mix_gradient(3));
+    losses(&x).iter().zip(&again).for_each(|(a, b)| assert!((a - b).abs() < 1e-6));
+    check_all("logits", &x, &dx, losses);
+}
+
+#[test]
+fn rope_has_its_gradient_and_turns_as_defined() {
+    let x = random(2 * 8, 1.0, &mut ChaCha8Rng::seed_from_u64(4));
+    for pairs in [Pairs::Halves, Pairs::Neighbours] {
+        // Six of the eight numbers of a head are turned.
+        let rope = Rope::new(10, 6, 100.0, pairs);
+        let turned = |x: &[f32]| {
+            let mut x = x.to_vec();
+            rope.turn(&mut x, 8, 9);
+            x
+        };
+        let mut dx = mix_gradient(x.len());
+        rope.turn_back(&mut dx, 8, 9);
+        check_all("x", &x, &dx, turned);
+
+        let y = turned(&x);
+        let (a, b) = if pairs == Pairs::Halves { (1, 4) } else { (2, 3) };
+        let angle = 9.0 * 100f32.powf(-2.0 / 6.0);
+        for head in [0, 8] {
+            let want = x[head + a] * angle.cos() - x[head + b] * angle.sin();
+            assert!((y[head + a] - want).abs() < 1e-5, "{pairs:?}");
+            assert_eq!(y[head + 6..head + 8], x[head + 6..head + 8]);
+        }
+    }
+}
+
+/// Sequences of these lengths in rows of `[q | k | v]`.
+fn packed(qkv: &[f32], lengths: &[usize], heads: Heads, mask: Mask) -> Vec<f32> {
+    let d = heads.queries * heads.size;
+    let mut out = vec![0.0; qkv.len() / 3];
+    let mut start = 0;
+    let sequences = lengths.iter().map(|&len| {
+        let own = Matrix::new(&qkv[start * 3 * d..], len, 3 * d);
+        start += len;
+        let part = |which: usize| own.part(0..len, which * d..(which + 1) * d);
+        Sequence { q: part(0), k: part(1), v: part(2), offset: 0 }
+    });
+    attention(&mut out, &sequences.collect::<Vec<_>>(), heads, mask);
+    out
+}
+
+#[test]
+fn attention_has_its_gradient() {
+    let lengths = [2, 5, 1];
+    let heads = Heads { queries: 2, keys: 2, size: 4 };
+    let qkv = random(8 * 24, 1.0, &mut ChaCha8Rng::seed_from_u64(5));
+    for mask in [Mask::Full, Mask::Causal, Mask::Blocks(2)] {
+        let mut gradient = qkv.clone();
+        attention_backward(&mut gradient, &mix_gradient(8 * 8), &lengths, heads, mask);
+        check_all(&format!("{mask:?}"), &qkv, &gradient, |qkv| packed(qkv, &lengths, heads, mask));
+    }
+}
+
+#[test]
+fn attention_is_what_it_is_defined_to_be() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let heads = Heads { queries: 4, keys: 2, size: 6 };
+    // Queries at positions 70 to 169 of 170 keys: more than one block.
+    let (queries, keys, offset) = (100, 170, 70);
+    let q = random(queries * 24, 1.0, &mut rng);
+    let (k, v) = (random(keys * 12, 1.0, &mut rng), random(keys * 12, 1.0, &mut rng));
+    for mask in [Mask::Full, Mask::Causal, Mask::Blocks(32)] {
+        let mut out = vec![0.0; q.len()];
+        let sequence = Sequence {
+            q: Matrix::new(&q, queries, 24),
+            k: Matrix::new(&k, keys, 12),
+            v: Matrix::new(&v, keys, 12),
+            offset,
+        };
+        attention(&mut out, &[sequence], heads, mask);
+        for (i, h) in [(0, 0), (3, 1), (63, 2), (64, 3), (99, 0)] {
+            let pos = i + offset;
+            let sees = |j: usize| match mask {
+                Mask::Full => true,
+                Mask::Causal => j <= pos,
+                Mask::Blocks(size) => j / size <= pos / size,
+            };
+            let dot =
+                |j: usize| (0..6).map(|c| f64::from(q[i * 24 + h * 6 + c] * k[j * 12 + h / 2 * 6 + c])).sum::<f64>();
+            let weights: Vec<f64> =
+                (0..keys).map(|j| if sees(j) { (dot(j) / 6f64.sqrt()).exp() } else { 0.0 }).collect();
+            let total: f64 = weights.iter().sum();
+            for c in 0..6 {
+                let want = (0..keys).map(|j| weights[j] / total * f64::from(v[j * 12 + h / 2 * 6 + c])).sum::<f64>();
+                assert!((f64::from(out[i * 24 + h * 6 + c]) - want).abs() < 1e-5, "{mask:?} {i} {h}");
+            }
+        }
+    }
+}
+
+#[test]
+fn products_of_any_shape_and_stride_are_right() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for (m, n, k) in [(1, 1, 1), (3, 5, 7), (300, 17, 33), (33, 700, 64), (520, 530, 40), (0, 4, 4), (4, 4, 0)] {
+        let (a, b) = (random(m * k, 1.0, &mut rng), random(k * n, 1.0, &mut rng));
+        let start = random(m * (n + 3), 1.0, &mut rng);
+        for (add, alpha) in [(false, 1.0), (true, 0.5)] {
+            let mut out = start.clone();
+            // b is stored (n, k).
+            let product = MatrixMut::strided(&mut out, m, n, n + 3);
+            gemm(product, Matrix::new(&a, m, k), Matrix::new(&b, n, k).t(), alpha, add);
+            for (at, (got, start)) in out.iter().zip(&start).enumerate() {
+                let (i, j) = (at / (n + 3), at % (n + 3));
+                let dot = || (0..k).map(|c| a[i * k + c] * b[j * k + c]).sum::<f32>();
+                let want = if j >= n { *start } else { alpha * dot() + if add { *start } else { 0.0 } };
+                assert!((got - want).abs() < 1e-4, "{m}×{n}×{k} at ({i}, {j}): {got}, not {want}");
+            }
+        }
+    }
+}
