@@ -42,6 +42,7 @@ pub mod automata;
 mod canvas;
 pub mod constraints;
 mod error;
+pub mod eval;
 pub mod grammar;
 pub mod guides;
 pub mod inference;

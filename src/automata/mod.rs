@@ -3,7 +3,7 @@
 mod automaton;
 mod compile;
 mod dfa;
-mod hash;
+pub(crate) mod hash;
 mod json_text;
 mod language;
 mod lift;

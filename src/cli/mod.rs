@@ -5,6 +5,7 @@ mod check;
 mod check_jsonl;
 mod completions;
 mod doctor;
+mod eval;
 mod fill;
 mod frame;
 mod generate;
@@ -59,6 +60,8 @@ enum Command {
     Check(check::Check),
     /// Train a model
     Train(train::Train),
+    /// Measure a model on texts
+    Eval(eval::Eval),
     /// Show what a model knows
     Models(models::Models),
     /// Print the JSON Schema of constraint files
@@ -109,6 +112,7 @@ impl Cli {
             Command::Run(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Train(command) => command.run(),
+            Command::Eval(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Doctor(command) => command.run(),

@@ -6,19 +6,22 @@ mod data;
 mod evaluate;
 mod optimizer;
 mod state;
+mod text;
 mod tokenizer;
 
+pub(crate) use batch::rng;
 pub use config::{
     DataConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ReportConfig, TokenizerConfig, TrainConfig,
 };
 pub use evaluate::Nelbo;
 pub use state::Progress;
+pub use text::{Reading, Text, Unit};
 
 use crate::guides::Topics;
 use crate::models::masked::{Condition, Init, MaskedConfig, MaskedModel, Network, Parameter};
 use crate::models::{TOPICS, masked};
 use crate::{Denoiser, Error, Result, Vocab};
-use batch::{Order, rng};
+use batch::Order;
 use data::Example;
 use optimizer::Optimizer;
 use rand::Rng;
