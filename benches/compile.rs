@@ -11,6 +11,9 @@ use stencil_lm::{
     spec::Inputs,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const EMAIL: &str = r"[a-z0-9._]+@[a-z0-9]+(\.[a-z]{2,})+";
 const BOUNDED_EMAIL: &str = r"[a-zA-Z0-9._%+-]{1,64}@(?:[a-zA-Z0-9-]{1,63}\.){1,4}[a-zA-Z]{2,24}";
 const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";

@@ -85,7 +85,15 @@ fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
         Language::Union(parts) => {
             let mut flat = Vec::new();
             flatten_union(parts, limits.depth, &mut flat);
-            union(flat.into_iter().map(inner).collect::<Result<Vec<_>>>()?, limits)
+            let texts: Vec<&str> = flat.iter().filter_map(|part| part.as_literal()).collect();
+            let mut parts = match texts.len() {
+                0 => Vec::new(),
+                _ => vec![words(&texts, limits)?],
+            };
+            for part in flat.into_iter().filter(|part| part.as_literal().is_none()) {
+                parts.push(inner(part)?);
+            }
+            union(parts, limits)
         }
         Language::Network(network) => {
             let labels = network.labels.iter().map(inner).collect::<Result<Vec<_>>>()?;
@@ -113,11 +121,19 @@ fn literal(text: &str, limits: &Limits) -> Result<Part> {
     }
 }
 
+fn words(texts: &[&str], limits: &Limits) -> Result<Part> {
+    match Automaton::<Chars>::words(texts, limits) {
+        Ok(chars) if chars.symbols.width() <= 257 => Ok(Part::Chars(chars)),
+        _ => Automaton::<Bytes>::words(texts, limits).map(Part::Bytes),
+    }
+}
+
 fn union(mut parts: Vec<Part>, limits: &Limits) -> Result<Part> {
     parts.retain(|p| !p.is_empty());
-    match parts.is_empty() {
-        true => Ok(Part::Chars(Automaton::none(&Chars::all()))),
-        false => combine(parts, limits, |p, l| subset::union(&p, l), |p, l| subset::union(&p, l)),
+    match parts.len() {
+        0 => Ok(Part::Chars(Automaton::none(&Chars::all()))),
+        1 => Ok(parts.remove(0)),
+        _ => combine(parts, limits, |p, l| subset::union(&p, l), |p, l| subset::union(&p, l)),
     }
 }
 

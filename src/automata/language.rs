@@ -69,6 +69,12 @@ impl Language {
     pub fn named(self, name: impl Into<String>) -> Self {
         Self::Named(name.into(), Box::new(self))
     }
+    pub(super) fn as_literal(&self) -> Option<&str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            _ => None,
+        }
+    }
     #[allow(clippy::should_implement_trait)]
     pub fn not(self) -> Self {
         Self::Not(Box::new(self))

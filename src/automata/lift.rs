@@ -9,7 +9,7 @@ use super::Dfa;
 use super::automaton::{Automaton, DEAD, State};
 use super::hash::{FastHasher, FastMap};
 use super::symbols::{Bytes, Symbols};
-use super::token_automaton::TokenAutomaton;
+use super::token_automaton::{Rows, TokenAutomaton};
 use super::trie::TokenTrie;
 use crate::{Error, Result, Token, Vocab};
 use std::hash::{BuildHasher, BuildHasherDefault};
@@ -186,20 +186,20 @@ fn token_columns(columns: &mut Columns, trie: &TokenTrie) -> Result<Vec<(Token, 
 /// `UNKNOWN` for the others.
 fn trim<'a>(dfa: &Automaton<Bytes>, columns: impl Iterator<Item = &'a [(State, State)]> + Clone) -> Vec<State> {
     let states = dfa.accept.len();
-    let mut successors: Vec<Vec<State>> = vec![Vec::new(); states];
-    for &(from, to) in columns.flatten() {
-        successors[from as usize].push(to);
+    let every = Rows::new(states, columns.flatten().copied());
+    let mut arrows: Vec<(State, State)> = Vec::new();
+    let mut latest = vec![UNKNOWN; states];
+    for from in 0..states as State {
+        let targets = every.get(from).iter().filter(|&&to| std::mem::replace(&mut latest[to as usize], from) != from);
+        arrows.extend(targets.map(|&to| (from, to)));
     }
-    let mut predecessors = vec![Vec::new(); states];
-    for (from, targets) in successors.iter_mut().enumerate() {
-        targets.sort_unstable();
-        targets.dedup();
-        targets.iter().for_each(|&to| predecessors[to as usize].push(from as State));
-    }
+    drop(every);
+    let successors = Rows::new(states, arrows.iter().copied());
+    let predecessors = Rows::new(states, arrows.iter().map(|&(from, to)| (to, from)));
     let mut useful = dfa.accept.clone();
     let mut stack: Vec<State> = (0..states as State).filter(|&q| useful[q as usize]).collect();
     while let Some(state) = stack.pop() {
-        for &before in &predecessors[state as usize] {
+        for &before in predecessors.get(state) {
             if !std::mem::replace(&mut useful[before as usize], true) {
                 stack.push(before);
             }
@@ -213,7 +213,7 @@ fn trim<'a>(dfa: &Automaton<Bytes>, columns: impl Iterator<Item = &'a [(State, S
     number[dfa.start as usize] = 0;
     let mut at = 0;
     while at < order.len() {
-        for &to in &successors[order[at] as usize] {
+        for &to in successors.get(order[at]) {
             if useful[to as usize] && number[to as usize] == UNKNOWN {
                 number[to as usize] = order.len() as State;
                 order.push(to);

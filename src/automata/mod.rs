@@ -19,6 +19,7 @@ mod tests;
 mod token_automaton;
 mod trie;
 mod utf8;
+mod words;
 
 pub use dfa::Dfa;
 pub use language::{Language, Network};

@@ -204,14 +204,14 @@ impl std::fmt::Debug for TokenAutomaton {
 }
 
 /// Lists of different lengths, stored one after the other.
-struct Rows<T> {
+pub(super) struct Rows<T> {
     first: Vec<u32>,
     items: Vec<T>,
 }
 
 impl<T: Copy + Default> Rows<T> {
     /// Items of a row keep their order.
-    fn new(rows: usize, items: impl Iterator<Item = (u32, T)> + Clone) -> Self {
+    pub(super) fn new(rows: usize, items: impl Iterator<Item = (u32, T)> + Clone) -> Self {
         let mut first = vec![0u32; rows + 1];
         items.clone().for_each(|(row, _)| first[row as usize] += 1);
         let total = first.iter_mut().fold(0, |before, slot| {
@@ -228,10 +228,10 @@ impl<T: Copy + Default> Rows<T> {
         first[0] = 0;
         Self { first, items: sorted }
     }
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.first.len() - 1
     }
-    fn get(&self, row: u32) -> &[T] {
+    pub(super) fn get(&self, row: u32) -> &[T] {
         let row = row as usize;
         &self.items[self.first[row] as usize..self.first[row + 1] as usize]
     }

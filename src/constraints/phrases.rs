@@ -7,10 +7,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
-use std::{collections::BTreeMap, fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range, sync::LazyLock};
 
-/// A word or phrase to look for. Where it starts or ends with a word character (`\w`), no word character may stand
-/// beside it there.
+/// A word or phrase to look for. Where it starts or ends with a word character, no word character may stand beside it
+/// there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Phrase {
     text: String,
@@ -76,8 +76,8 @@ impl Phrase {
 
 /// What stands around a phrase: anything, as long as no word is torn.
 fn around(starts_word: bool, ends_word: bool, core: &str) -> String {
-    let left = if starts_word { r"(?:(?s:.)*\W)?" } else { "(?s:.)*" };
-    let right = if ends_word { r"(?:\W(?s:.)*)?" } else { "(?s:.)*" };
+    let left = if starts_word { format!("(?:(?s:.)*{})?", &*NON_WORD) } else { "(?s:.)*".into() };
+    let right = if ends_word { format!("(?:{}(?s:.)*)?", &*NON_WORD) } else { "(?s:.)*".into() };
     format!("{left}(?:{core}){right}")
 }
 
@@ -91,10 +91,42 @@ pub(crate) fn any_of(phrases: &[Phrase]) -> Vec<String> {
     kinds.into_iter().map(|((starts, ends), cores)| around(starts, ends, &cores.join("|"))).collect()
 }
 
-/// A character of a word: a letter, mark, decimal digit or connector, as `\w` has it.
+/// Code points that share all bytes but the last.
+const BLOCK: u32 = 64;
+
+/// First code points of the blocks where letters and the punctuation of living scripts mix.
+const MIXED: [u32; 22] = [
+    0x0000, 0x0040, 0x0080, 0x00c0, 0x0340, 0x0380, 0x0540, 0x0580, 0x05c0, 0x0600, 0x0640, 0x06c0, 0x0940, 0x0f00,
+    0x1040, 0x1340, 0x17c0, 0x2000, 0x2040, 0x3000, 0xff00, 0xffc0,
+];
+
+/// Blocks of symbols: sub- and superscripts to arrows, supplemental punctuation, and emoji.
+const SYMBOLS: [Range<u32>; 3] = [0x2080..0x2c00, 0x2e00..0x2e80, 0x1_f000..0x2_0000];
+
+/// Whether this is a character of a word: a letter, mark, decimal digit or connector, as `\w` has it.
+///
+/// To ask that of every code point costs an automaton some three hundred states wherever it matters. So it is asked in
+/// the blocks where words and their punctuation meet; elsewhere all code points of a block are alike: symbols part
+/// words, and everything else, such as the punctuation of historic scripts, is part of one.
 fn is_word(c: char) -> bool {
-    regex_syntax::try_is_word_character(c).unwrap_or_else(|_| c.is_alphanumeric() || c == '_')
+    let point = c as u32;
+    match MIXED.contains(&(point / BLOCK * BLOCK)) {
+        true => regex_syntax::try_is_word_character(c).unwrap_or_else(|_| c.is_alphanumeric() || c == '_'),
+        false => !SYMBOLS.iter().any(|symbols| symbols.contains(&point)),
+    }
 }
+
+/// A class of the characters that are not of a word.
+static NON_WORD: LazyLock<String> = LazyLock::new(|| {
+    let points = MIXED.iter().flat_map(|&first| first..first + BLOCK).filter_map(char::from_u32);
+    let single = points.filter(|&c| !is_word(c)).map(|c| ClassUnicodeRange::new(c, c));
+    let whole = SYMBOLS.iter().filter_map(|symbols| {
+        Some(ClassUnicodeRange::new(char::from_u32(symbols.start)?, char::from_u32(symbols.end - 1)?))
+    });
+    let class = ClassUnicode::new(single.chain(whole));
+    let range = |r: &ClassUnicodeRange| format!(r"\x{{{:x}}}-\x{{{:x}}}", r.start() as u32, r.end() as u32);
+    format!("[{}]", class.iter().map(range).collect::<String>())
+});
 
 /// The characters that are the same under simple case folding.
 fn variants(c: char) -> Vec<char> {
