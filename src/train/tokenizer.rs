@@ -5,7 +5,7 @@ use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
     TokenizerBuilder,
     models::bpe::{BPE, BpeTrainerBuilder},
-    pre_tokenizers::byte_level::ByteLevel,
+    pre_tokenizers::{byte_level::ByteLevel, digits::Digits, sequence::Sequence},
 };
 
 /// Ends a text. Special tokens have the first ids, in the order they are given to the trainer.
@@ -39,10 +39,13 @@ pub fn train<'a>(texts: impl Iterator<Item = &'a str> + Send, labels: &[String],
         .special_tokens(special)
         .build();
     let bytes = ByteLevel::new(false, false, true);
+    // A digit is a token of its own: numbers are written digit by digit, and the vocabulary is left to words.
+    let pieces =
+        Sequence::new(vec![PreTokenizerWrapper::Digits(Digits::new(true)), PreTokenizerWrapper::ByteLevel(bytes)]);
     type Builder = TokenizerBuilder<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
     let mut tokenizer = Builder::new()
         .with_model(BPE::default())
-        .with_pre_tokenizer(Some(PreTokenizerWrapper::ByteLevel(bytes)))
+        .with_pre_tokenizer(Some(PreTokenizerWrapper::Sequence(pieces)))
         .with_decoder(Some(DecoderWrapper::ByteLevel(bytes)))
         .build()
         .map_err(failed)?;

@@ -1,0 +1,74 @@
+//! Makes the corpus of the bundled model, from WordNet, a generator of records and text by a small teacher model.
+//!
+//! ```text
+//! apt-get download wordnet-base && dpkg -x wordnet-base_*.deb wordnet
+//! cargo run --release --example corpus -- prompts wordnet/usr/share/wordnet > prompts.jsonl
+//! python3 scripts/teacher_text.py prompts.jsonl teacher.jsonl
+//! cargo run --release --example corpus -- build wordnet/usr/share/wordnet teacher.jsonl > corpus.jsonl
+//! cargo run --release --example corpus -- check corpus.jsonl
+//! ```
+//! Each line is `{"text", "label", "key", "topic", "format", "part"}`. The label is the condition of the model: a topic
+//! ("animal", "food", …) or a format ("json", "date", …). The key is the word, name or value a text is about: all its
+//! lines fall on the same side of the held-out split. `check` shows that nothing held out is trained on, and
+//! `check corpus.jsonl FOLDER` writes the held-out texts there, a file per part.
+
+mod check;
+mod line;
+mod lists;
+mod prompts;
+mod records;
+mod sentences;
+mod teacher;
+mod wordnet;
+
+use line::Line;
+use std::collections::HashSet;
+use std::io::Write;
+use std::{env, fs, io, process::ExitCode};
+use wordnet::WordNet;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["prompts", folder] => prompts(folder),
+        ["build", folder] => build(folder, None),
+        ["build", folder, teacher] => build(folder, Some(teacher)),
+        ["check", file] => check::check(file, None),
+        ["check", file, folder] => check::check(file, Some(folder)),
+        _ => {
+            eprintln!("usage: corpus prompts WORDNET | build WORDNET [TEACHER.jsonl] | check CORPUS.jsonl [FOLDER]");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn prompts(folder: &str) -> io::Result<bool> {
+    let wordnet = WordNet::read(folder)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    prompts::prompts(&wordnet).iter().try_for_each(|request| writeln!(out, "{request}"))?;
+    out.flush().map(|()| true)
+}
+
+fn build(folder: &str, teacher: Option<&str>) -> io::Result<bool> {
+    let mut lines = sentences::lines(&WordNet::read(folder)?);
+    if let Some(path) = teacher {
+        lines.extend(teacher::lines(&fs::read_to_string(path)?)?);
+    }
+    lines.extend(records::lines());
+    let mut seen = HashSet::new();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    // A text stands once, under the first word it was written for.
+    for line in lines.iter().filter(|line: &&Line| seen.insert(line.text.as_str())) {
+        writeln!(out, "{}", line.json())?;
+    }
+    out.flush().map(|()| true)
+}
