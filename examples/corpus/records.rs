@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 const SEED: u64 = 20_240_229;
 /// Records of each kind.
-const RECORDS: usize = 1_800;
+const RECORDS: usize = 1_000;
 /// Values of each kind, and sentences with one.
 const VALUES: usize = 450;
 

@@ -78,7 +78,7 @@ impl Usage {
     fn simple(&self, text: &str, headword: &str, topic: Option<&str>) -> bool {
         let plain = |c: char| c.is_ascii_alphabetic() || " ,.'-:".contains(c);
         let rare = if topic == Some("animal") { 5 } else { 12 };
-        let known = |w: &str| self.of(w) >= if headword.contains(w) { rare } else { 20 };
+        let known = |w: &str| self.of(w) >= if headword.contains(w) { rare } else { 35 };
         text.chars().all(plain)
             && words(text).all(|w| known(&w.to_lowercase()))
             && (3..=LONGEST + 6).contains(&words(text).count())

@@ -73,6 +73,9 @@ pub struct ModelConfig {
     pub ff_size: usize,
     /// Most positions of a text, its end included; longer texts are left out and counted.
     pub max_len: usize,
+    /// A checkpoint of the same sizes to start from; its vocabulary may differ. Random weights where it is missing.
+    #[serde(default)]
+    pub start: Option<PathBuf>,
     /// Base of the rotary positions.
     #[serde(default = "rope_theta")]
     pub rope_theta: f64,
@@ -217,6 +220,7 @@ impl TrainConfig {
         let folder = path.parent().unwrap_or(Path::new(""));
         config.out = folder.join(&config.out);
         config.data.file = folder.join(&config.data.file);
+        config.model.start = config.model.start.map(|start| folder.join(start));
         Ok(config)
     }
 

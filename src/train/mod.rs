@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod evaluate;
 mod optimizer;
+mod start;
 mod state;
 mod text;
 mod tokenizer;
@@ -25,6 +26,7 @@ use batch::Order;
 use data::Example;
 use optimizer::Optimizer;
 use rand::Rng;
+use start::Start;
 use std::path::Path;
 use std::sync::{
     Arc,
@@ -143,7 +145,12 @@ impl Run {
         tell(format!("model: {} parameters", model.parameters()));
 
         let mut init = rng(config.seed, 0, 0);
-        let network = Network::build(&model, |parameter| Ok::<_, Error>(initial(parameter, &mut init)))?;
+        let start = sizes.start.as_ref().filter(|_| !options.resume);
+        let start = start.map(|path| Start::load(path, &model, &vocab)).transpose()?;
+        let network = Network::build(&model, |parameter| match &start {
+            Some(start) => start.weight(parameter),
+            None => Ok(initial(parameter, &mut init)),
+        })?;
         let (optimizer, gradient) = (Optimizer::new(&network), vec![0.0; network.weights().len()]);
         let progress = Progress::default();
         let mut run =
