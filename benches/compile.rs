@@ -126,13 +126,15 @@ fn main() -> Result<()> {
         if wanted.as_ref().is_some_and(|w| w != name) {
             continue;
         }
-        let (dfa_ms, dfa) = best(|| Dfa::compile(&language, &limits));
+        let (dfa_ms, dfa) = best(|| Dfa::factors(&language, &limits));
         match dfa {
             Err(e) => println!("| {name} | {dfa_ms:.2} | — | {e} |"),
             Ok(dfa) => {
-                let (lift_ms, lifted) = best(|| TokenAutomaton::lift(&dfa, &vocab).map(|a| format!("{a:?}")));
+                let (lift_ms, lifted) =
+                    best(|| TokenAutomaton::lift_all(&dfa, &vocab, &limits).map(|a| format!("{a:?}")));
                 println!(
-                    "| {name} | {dfa_ms:.2} | {lift_ms:.2} | {dfa:?} {} |",
+                    "| {name} | {dfa_ms:.2} | {lift_ms:.2} | {} {} |",
+                    dfa.iter().map(|d| format!("{d:?} ")).collect::<String>(),
                     lifted.unwrap_or_else(|e| e.to_string())
                 );
             }

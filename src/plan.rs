@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// What a run must satisfy.
 pub(crate) struct Plan {
-    pub automaton: TokenAutomaton,
+    pub automaton: Arc<TokenAutomaton>,
     /// Bounds on the number of tokens of the text.
     pub tokens: (usize, usize),
     /// Fewest tokens that a text of the constraint needs.
@@ -35,8 +35,13 @@ impl Plan {
             ))
             .help("widen one of the token lengths"));
         }
-        let automaton = TokenAutomaton::lift(&intersection(constraints, vocab)?, vocab)?;
+        let limits = Limits::default();
+        let languages = languages(constraints, vocab)?;
+        let automaton = TokenAutomaton::compile(&Language::Intersect(languages.clone()), vocab, &limits)?;
         let Some(shortest) = automaton.min_tokens() else {
+            if Dfa::compile(&Language::Intersect(languages.clone()), &limits).is_ok_and(|dfa| dfa.is_empty()) {
+                return Err(contradiction(&languages, &limits));
+            }
             return Err(Error::unsatisfiable(
                 "the model's vocabulary cannot write any text that satisfies the constraints",
             )
@@ -48,7 +53,7 @@ impl Plan {
 
     /// The question that a canvas asks: what can stand where.
     pub fn problem<'a>(&'a self, decided: &'a [Option<Token>]) -> Problem<'a> {
-        Problem::new(&self.automaton, decided).with_tokens(self.tokens.0, self.tokens.1)
+        Problem::new(&*self.automaton, decided).with_tokens(self.tokens.0, self.tokens.1)
     }
 
     pub fn reach<'a>(&'a self, decided: &'a [Option<Token>]) -> Option<Reach<'a>> {
@@ -63,17 +68,16 @@ impl Spec {
     /// # Errors
     /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
     pub fn automaton(&self, vocab: &Vocab) -> Result<Dfa> {
-        intersection(&self.constraints, vocab)
+        let limits = Limits::default();
+        let languages = languages(&self.constraints, vocab)?;
+        let dfa = Dfa::compile(&Language::Intersect(languages.clone()), &limits)?;
+        if dfa.is_empty() { Err(contradiction(&languages, &limits)) } else { Ok(dfa) }
     }
 }
 
-fn intersection(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Dfa> {
-    let limits = Limits::default();
+fn languages(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Vec<Language>> {
     let cx = CompileCx::new(vocab);
-    let named = |c: &Arc<dyn Constraint>| Ok(c.language(&cx)?.named(c.name()));
-    let languages = constraints.iter().map(named).collect::<Result<Vec<Language>>>()?;
-    let dfa = Dfa::compile(&Language::Intersect(languages.clone()), &limits)?;
-    if dfa.is_empty() { Err(contradiction(&languages, &limits)) } else { Ok(dfa) }
+    constraints.iter().map(|c| Ok(c.language(&cx)?.named(c.name()))).collect()
 }
 
 /// Tokens on the longest path to the end of a text; `None` if there is a loop, so that texts have no longest.

@@ -3,6 +3,7 @@
 use crate::{Error, Result, automata::TokenTrie};
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     path::Path,
     sync::{Arc, OnceLock},
 };
@@ -24,6 +25,7 @@ pub struct Vocab {
     longest: usize,
     encoder: Encoder,
     trie: OnceLock<Arc<TokenTrie>>,
+    fingerprint: OnceLock<u64>,
 }
 
 #[derive(Clone)]
@@ -104,7 +106,16 @@ impl Vocab {
                 written.len() as u32
             })
             .collect();
-        Self { written: written.into(), ends, eos, pad, longest, encoder, trie: OnceLock::new() }
+        Self {
+            written: written.into(),
+            ends,
+            eos,
+            pad,
+            longest,
+            encoder,
+            trie: OnceLock::new(),
+            fingerprint: OnceLock::new(),
+        }
     }
 
     /// Number of tokens, special ones included: the width of a score row.
@@ -134,6 +145,14 @@ impl Vocab {
     /// The tokens sorted by what they write; made when first asked for.
     pub(crate) fn trie(&self) -> &TokenTrie {
         self.trie.get_or_init(|| Arc::new(TokenTrie::new(|token| self.bytes(token), self.len())))
+    }
+    /// A number for the content: what the tokens write, and which of them end a text.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| {
+            let mut hasher = DefaultHasher::new();
+            (&self.written, &self.ends, self.eos, self.pad).hash(&mut hasher);
+            hasher.finish()
+        })
     }
     /// Whether this token may only stand after the text.
     pub fn is_tail(&self, token: Token) -> bool {

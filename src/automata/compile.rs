@@ -5,6 +5,7 @@ use super::symbols::{Bytes, Chars, Symbols};
 use super::{Dfa, Language, Limits, Network, json_text, regex, subset, utf8};
 use crate::{Error, Result};
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 /// How many automata are made before they are intersected: a long list fails early where it must fail.
 const AT_ONCE: usize = 16;
@@ -16,11 +17,71 @@ impl Dfa {
     /// `Input` and `Unsupported` for patterns, with a byte range of the pattern as span; `TooLarge` beyond the
     /// limits. Messages start with the names of the [`Named`](Language::Named) parts around the culprit.
     pub fn compile(language: &Language, limits: &Limits) -> Result<Self> {
-        match part(language, limits, 0)? {
-            Part::Chars(chars) => utf8::expand(&chars, limits).map(Self),
-            Part::Bytes(bytes) => Ok(Self(bytes.framed())),
+        part(language, limits, 0)?.finished(limits)
+    }
+}
+
+/// Automata that together hold the language: each text of it is a text of all. A conjunction stays apart where its
+/// automaton might have more than so many states, over characters if it can be.
+const TOGETHER: usize = 4096;
+
+impl Dfa {
+    /// One minimal automaton, or several that must all accept, where one might be large.
+    ///
+    /// # Errors
+    /// Those of [`compile`](Self::compile).
+    pub fn factors(language: &Language, limits: &Limits) -> Result<Vec<Self>> {
+        let mut names = Vec::new();
+        let mut parts = Vec::new();
+        conjuncts(language, limits, &mut names, &mut parts, limits.depth)?;
+        parts.sort_by_key(|part| Reverse(part.states()));
+        let mut factors = Vec::new();
+        while let Some(smallest) = parts.pop() {
+            match parts.pop() {
+                Some(next) if smallest.states().saturating_mul(next.states()) <= TOGETHER => {
+                    let both = combine(vec![smallest, next], limits, intersect, intersect)?;
+                    let larger = parts.partition_point(|part| part.states() >= both.states());
+                    parts.insert(larger, both);
+                }
+                Some(next) => {
+                    factors.push(smallest);
+                    parts.push(next);
+                }
+                None => factors.push(smallest),
+            }
+        }
+        if factors.is_empty() {
+            factors.push(Part::Chars(Automaton::any()));
+        }
+        factors.into_iter().map(|part| part.finished(limits)).collect()
+    }
+}
+
+/// The parts of the intersections at the top of an expression.
+fn conjuncts<'a>(
+    language: &'a Language,
+    limits: &Limits,
+    names: &mut Vec<&'a str>,
+    parts: &mut Vec<Part>,
+    depth: usize,
+) -> Result<()> {
+    match language {
+        Language::Named(name, inner) if depth > 0 => {
+            names.push(name);
+            conjuncts(inner, limits, names, parts, depth - 1)?;
+            names.pop();
+        }
+        Language::Intersect(inner) if depth > 0 => {
+            for part in inner {
+                conjuncts(part, limits, names, parts, depth - 1)?;
+            }
+        }
+        _ => {
+            let part = part(language, limits, 0);
+            parts.push(part.map_err(|e| names.iter().rev().fold(e, |e, name| e.context(name)))?);
         }
     }
+    Ok(())
 }
 
 /// An automaton whose ends may be anywhere in a text. What does not speak of token boundaries is kept over characters
@@ -35,6 +96,19 @@ impl Part {
         match self {
             Self::Chars(chars) => chars.is_empty(),
             Self::Bytes(bytes) => bytes.is_empty(),
+        }
+    }
+    fn states(&self) -> usize {
+        match self {
+            Self::Chars(chars) => chars.states(),
+            Self::Bytes(bytes) => bytes.states(),
+        }
+    }
+    /// The automaton of a finished text.
+    fn finished(self, limits: &Limits) -> Result<Dfa> {
+        match self {
+            Self::Chars(chars) => utf8::expand(&chars, limits).map(Dfa),
+            Self::Bytes(bytes) => Ok(Dfa(bytes.framed())),
         }
     }
     fn chars(self) -> Option<Automaton<Chars>> {
@@ -200,7 +274,7 @@ fn narrower_than_bytes(parts: &[Part]) -> bool {
 
 /// Smallest first, so that the products stay small.
 fn intersect<S: Symbols>(mut parts: Vec<Automaton<S>>, limits: &Limits) -> Result<Automaton<S>> {
-    parts.sort_by_key(|p| std::cmp::Reverse(p.states()));
+    parts.sort_by_key(|p| Reverse(p.states()));
     let Some(mut all) = parts.pop() else { return Ok(Automaton::none(&S::join([].iter()).0)) };
     while let Some(next) = parts.pop() {
         all = all.intersect(&next, limits)?;

@@ -5,12 +5,12 @@
 //! vocabulary's prefix tree and each distinct one is kept once, so the work is (distinct columns × byte classes) maps
 //! over the states, however many tokens there are.
 
-use super::Dfa;
 use super::automaton::{Automaton, DEAD, State};
 use super::hash::{FastHasher, FastMap};
 use super::symbols::{Bytes, Symbols};
 use super::token_automaton::{Rows, TokenAutomaton};
 use super::trie::TokenTrie;
+use super::{Dfa, Limits};
 use crate::{Error, Result, Token, Vocab};
 use std::hash::{BuildHasher, BuildHasherDefault};
 
@@ -53,6 +53,7 @@ impl Distinct {
 /// The columns of byte strings, with the column after each further symbol class where it has been asked for.
 struct Columns<'a> {
     dfa: &'a Automaton<Bytes>,
+    limits: &'a Limits,
     /// The automaton's table, class by class: one class is asked of many states at a time.
     by_class: Vec<Box<[State]>>,
     distinct: Distinct,
@@ -61,11 +62,12 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn new(dfa: &'a Automaton<Bytes>) -> Self {
+    fn new(dfa: &'a Automaton<Bytes>, limits: &'a Limits) -> Self {
         let states = 0..dfa.accept.len() as State;
         let column = |class| states.clone().map(|state| dfa.step(state, class)).collect();
         let by_class = (0..dfa.symbols.width()).map(column).collect();
-        let mut new = Self { dfa, by_class, distinct: Distinct::default(), after: Vec::new(), buffer: Vec::new() };
+        let mut new =
+            Self { dfa, limits, by_class, distinct: Distinct::default(), after: Vec::new(), buffer: Vec::new() };
         new.intern();
         new
     }
@@ -88,7 +90,11 @@ impl<'a> Columns<'a> {
                     self.buffer.push((from, to));
                 }
             }
+            let known = self.distinct.columns.len();
             self.after[cell] = self.intern();
+            if known % 64 == 0 && self.distinct.columns.len() > known {
+                self.limits.check_time("the constraint over this vocabulary")?;
+            }
             if self.distinct.entries > MOST_ENTRIES {
                 return Err(Error::too_large(format!(
                     "the constraint, with {} states, is too large for this vocabulary",
@@ -108,8 +114,12 @@ impl TokenAutomaton {
     /// # Errors
     /// `TooLarge`.
     pub fn lift(dfa: &Dfa, vocab: &Vocab) -> Result<Self> {
+        Self::lift_within(dfa, vocab, &Limits::default())
+    }
+
+    pub(super) fn lift_within(dfa: &Dfa, vocab: &Vocab, limits: &Limits) -> Result<Self> {
         let dfa = &dfa.0;
-        let mut columns = Columns::new(dfa);
+        let mut columns = Columns::new(dfa, limits);
         let written = token_columns(&mut columns, vocab.trie())?;
         let columns: Vec<Column> = columns.distinct.columns;
 

@@ -1,6 +1,7 @@
 //! How large an automaton may become.
 
 use crate::{Error, Result};
+use std::time::Instant;
 
 /// Limits that keep a careless constraint from taking the machine down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,11 +14,13 @@ pub struct Limits {
     pub work: usize,
     /// How deep expressions may be nested.
     pub depth: usize,
+    /// When to give up.
+    pub deadline: Option<Instant>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { states: 200_000, bytes: 64 << 20, work: 200_000_000, depth: 200 }
+        Self { states: 200_000, bytes: 64 << 20, work: 200_000_000, depth: 200, deadline: None }
     }
 }
 
@@ -26,6 +29,7 @@ impl Limits {
     /// `TooLarge` if a table of `states` × `width` does not fit.
     pub(crate) fn check(&self, states: usize, width: usize, what: &str) -> Result<()> {
         let cells = states.saturating_mul(width);
+        self.check_time(what)?;
         if states <= self.states && cells.saturating_mul(4) <= self.bytes && cells < u32::MAX as usize {
             return Ok(());
         }
@@ -35,7 +39,20 @@ impl Limits {
     /// # Errors
     /// `TooLarge` beyond so many steps.
     pub(crate) fn check_work(&self, work: usize, what: &str) -> Result<()> {
+        self.check_time(what)?;
         if work <= self.work { Ok(()) } else { Err(self.exceeded(what)) }
+    }
+
+    /// # Errors
+    /// `TooLarge` after the deadline.
+    pub(crate) fn check_time(&self, what: &str) -> Result<()> {
+        match self.deadline {
+            Some(deadline) if Instant::now() > deadline => {
+                Err(Error::too_large(format!("{what} takes too long to compile"))
+                    .help("narrow the ranges of repetitions and lengths, or allow more time"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn exceeded(&self, what: &str) -> Error {

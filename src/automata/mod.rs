@@ -1,6 +1,7 @@
 //! Byte automata: from languages to minimal DFAs, and their lifting to token classes.
 
 mod automaton;
+mod cache;
 mod compile;
 mod dfa;
 pub(crate) mod hash;
@@ -17,6 +18,9 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 mod token_automaton;
+mod token_product;
+#[cfg(test)]
+mod token_tests;
 mod trie;
 mod utf8;
 mod words;

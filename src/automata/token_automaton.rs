@@ -34,7 +34,7 @@ pub struct TokenAutomaton {
     edges: Rows<Edge>,
     labels: Rows<Class>,
     members: Rows<Token>,
-    class_of: Vec<Class>,
+    pub(super) class_of: Vec<Class>,
     fewest: Option<usize>,
 }
 
@@ -66,13 +66,11 @@ impl TokenAutomaton {
         }
 
         let mut names: FastMap<Vec<Class>, Label> = FastMap::default();
-        let mut labels: Vec<(Label, Class)> = Vec::new();
         let mut label = |set: &[Class]| match names.get(set) {
             Some(&known) => known,
             None => {
                 let new = names.len() as Label;
                 names.insert(set.to_vec(), new);
-                labels.extend(set.iter().map(|&class| (new, class)));
                 new
             }
         };
@@ -97,11 +95,26 @@ impl TokenAutomaton {
             accept.push(true);
         }
 
-        let edges = Rows::new(accept.len(), edges.iter().copied());
-        let labels = Rows::new(names.len(), labels.iter().copied());
+        let mut sets = vec![Vec::new(); names.len()];
+        names.into_iter().for_each(|(set, label)| sets[label as usize] = set);
+        Self::from_edges(accept, (!tail.is_empty()).then_some(ended), &edges, &sets, class_of)
+    }
+
+    /// From edges in any order, and the classes of each label, ascending.
+    pub(super) fn from_edges(
+        accept: Vec<bool>,
+        ended: Option<State>,
+        edges: &[(State, Edge)],
+        labels: &[Vec<Class>],
+        class_of: Vec<Class>,
+    ) -> Self {
+        let mut edges = Rows::new(accept.len(), edges.iter().copied());
+        edges.rows_mut(|row| row.sort_unstable_by_key(|edge| edge.target));
+        let sets = labels.iter().zip(0..).flat_map(|(set, label)| set.iter().map(move |&class| (label, class)));
+        let labels = Rows::new(labels.len(), sets);
+        let classes = class_of.iter().filter(|&&class| class != Self::NO_CLASS).max().map_or(0, |&last| last + 1);
         let legal = (0..).zip(&class_of).filter(|&(_, &class)| class != Self::NO_CLASS);
         let members = Rows::new(classes as usize, legal.map(|(token, &class)| (class, token)));
-        let ended = (!tail.is_empty()).then_some(ended);
         let mut new = Self { accept, ended, edges, labels, members, class_of, fewest: None };
         new.fewest = new.shortest_path();
         new
@@ -168,6 +181,11 @@ impl TokenAutomaton {
     pub fn min_tokens(&self) -> Option<usize> {
         self.fewest
     }
+    /// Memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        let vectors = self.edges.bytes() + self.labels.bytes() + self.members.bytes();
+        self.accept.len() + vectors + size_of_val(&*self.class_of)
+    }
     /// Whether this sequence, tail included, fills a canvas of its length.
     pub fn accepts(&self, tokens: &[Token]) -> bool {
         let step = |state: u32, &token: &Token| self.next(state, self.class_of(token)?);
@@ -227,6 +245,14 @@ impl<T: Copy + Default> Rows<T> {
         first.rotate_right(1);
         first[0] = 0;
         Self { first, items: sorted }
+    }
+    fn rows_mut(&mut self, change: impl Fn(&mut [T])) {
+        for row in self.first.windows(2) {
+            change(&mut self.items[row[0] as usize..row[1] as usize]);
+        }
+    }
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.first) + size_of_val(&*self.items)
     }
     pub(super) fn len(&self) -> usize {
         self.first.len() - 1
