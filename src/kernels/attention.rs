@@ -3,6 +3,7 @@
 use super::gemm::{Matrix, MatrixMut, gemm};
 use super::math::{dot, softmax};
 use super::scratch::with_scratch;
+use super::simd::vectorised;
 use rayon::prelude::*;
 
 /// Queries that are computed together.
@@ -64,13 +65,9 @@ pub fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, mask: Ma
         let own = rest.split_off_mut(..sequence.q.rows() * width).unwrap_or_default();
         blocks.extend(own.chunks_mut(BLOCK * width).enumerate().map(|(i, out)| (sequence, i * BLOCK, out)));
     }
-    let arch = pulp::Arch::new();
-    blocks
-        .into_par_iter()
-        .for_each(|(sequence, first, out)| arch.dispatch(|| block(out, sequence, first, heads, mask)));
+    blocks.into_par_iter().for_each(|(sequence, first, out)| block(out, sequence, first, heads, mask));
 }
 
-#[inline(always)]
 fn block(out: &mut [f32], sequence: &Sequence, first: usize, heads: Heads, mask: Mask) {
     let Sequence { q, k, v, offset } = *sequence;
     let (size, width) = (heads.size, heads.queries * heads.size);
@@ -83,7 +80,7 @@ fn block(out: &mut [f32], sequence: &Sequence, first: usize, heads: Heads, mask:
             let shared = shared..shared + size;
             let weights = MatrixMut::new(scores, rows.len(), seen);
             gemm(weights, q.part(rows.clone(), own.clone()), k.part(0..seen, shared.clone()).t(), scale(size), false);
-            normalise(scores, seen, |i| mask.visible(offset + first + i, k.rows()));
+            normalise(scores, seen, mask, offset + first);
             let out = MatrixMut::strided(&mut out[own.start..], rows.len(), size, width);
             gemm(out, Matrix::new(scores, rows.len(), seen), v.part(0..seen, shared), 1.0, false);
         }
@@ -95,13 +92,24 @@ fn scale(size: usize) -> f32 {
     1.0 / (size as f32).sqrt()
 }
 
-/// Softmax of the visible beginning of each row; zeros behind it.
-#[inline(always)]
-fn normalise(scores: &mut [f32], width: usize, visible: impl Fn(usize) -> usize) {
-    for (i, row) in scores.chunks_exact_mut(width).enumerate() {
-        let (seen, hidden) = row.split_at_mut(visible(i));
-        softmax(seen);
-        hidden.fill(0.0);
+vectorised! {
+    /// Softmax of what the query of each row sees, zeros elsewhere; the first stands at `pos`.
+    fn normalise(scores: &mut [f32], width: usize, mask: Mask, pos: usize) {
+        for (i, row) in scores.chunks_exact_mut(width).enumerate() {
+            let (seen, hidden) = row.split_at_mut(mask.visible(pos + i, width));
+            softmax(seen);
+            hidden.fill(0.0);
+        }
+    }
+
+    /// Replaces the gradients of the weights `p` by those of the scores.
+    fn normalise_backward(ds: &mut [f32], p: &[f32], width: usize) {
+        for (p, ds) in p.chunks_exact(width).zip(ds.chunks_exact_mut(width)) {
+            let mean = dot(p, ds);
+            for (ds, p) in ds.iter_mut().zip(p) {
+                *ds = p * (*ds - mean);
+            }
+        }
     }
 }
 
@@ -117,11 +125,9 @@ pub fn attention_backward(qkv: &mut [f32], grad: &[f32], lengths: &[usize], head
         let own = qkv.split_off_mut(..len * 3 * width).unwrap_or_default();
         work.push((own, grad.split_off(..len * width).unwrap_or_default()));
     }
-    let arch = pulp::Arch::new();
-    work.into_par_iter().for_each(|(qkv, grad)| arch.dispatch(|| sequence_backward(qkv, grad, heads, mask)));
+    work.into_par_iter().for_each(|(qkv, grad)| sequence_backward(qkv, grad, heads, mask));
 }
 
-#[inline(always)]
 fn sequence_backward(qkv: &mut [f32], grad: &[f32], heads: Heads, mask: Mask) {
     let (size, width) = (heads.size, heads.queries * heads.size);
     let len = grad.len() / width;
@@ -137,12 +143,9 @@ fn sequence_backward(qkv: &mut [f32], grad: &[f32], heads: Heads, mask: Mask) {
             let (q, k, v) = (part(0), part(1), part(2));
             let g = Matrix::new(grad, len, width).part(all(), h * size..(h + 1) * size);
             gemm(MatrixMut::new(p, len, len), q, k.t(), scale(size), false);
-            normalise(p, len, |i| mask.visible(i, len));
+            normalise(p, len, mask, 0);
             gemm(MatrixMut::new(ds, len, len), g, v.t(), 1.0, false);
-            for (p, ds) in p.chunks_exact(len).zip(ds.chunks_exact_mut(len)) {
-                let mean = dot(p, ds);
-                ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
-            }
+            normalise_backward(ds, p, len);
             gemm(MatrixMut::new(dv, len, size), Matrix::new(p, len, len).t(), g, 1.0, false);
             gemm(MatrixMut::new(dk, len, size), Matrix::new(ds, len, len).t(), q, scale(size), false);
             gemm(MatrixMut::new(dq, len, size), Matrix::new(ds, len, len), k, scale(size), false);

@@ -6,33 +6,28 @@ use std::ops::Range;
 
 const LANES: usize = 16;
 
-/// Runs `f(first_row, rows)` over chunks of rows, in parallel where the work is worth it, compiled for the widest
-/// vectors this machine has.
+/// Runs `f(first_row, rows)` over chunks of rows, in parallel where the work is worth it.
 pub fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     const SMALL: usize = 1 << 14;
-    let arch = pulp::Arch::new();
-    if width == 0 {
-        return;
-    }
+    let rows = out.len() / width.max(1);
     if out.len() <= SMALL {
-        arch.dispatch(|| f(0, out));
-        return;
+        return f(0, out);
     }
-    let rows = (out.len() / width).div_ceil(4 * rayon::current_num_threads()).max(1);
-    out.par_chunks_mut(rows * width).enumerate().for_each(|(i, chunk)| arch.dispatch(|| f(i * rows, chunk)));
+    let height = rows.div_ceil(4 * rayon::current_num_threads());
+    out.par_chunks_mut(height * width).enumerate().for_each(|(i, chunk)| f(i * height, chunk));
 }
 
 /// Adds to `sum` what `f` adds up over ranges of `rows`: each range into zeros of its own, then all in order, so that the
 /// result does not depend on the threads.
 pub fn chunk_sums(sum: &mut [f32], rows: usize, f: impl Fn(Range<usize>, &mut [f32]) + Sync) {
     const ROWS: usize = 128;
-    let (width, arch) = (sum.len(), pulp::Arch::new());
+    let width = sum.len().max(1);
     with_scratch(rows.div_ceil(ROWS) * width, |parts| {
-        parts.par_chunks_mut(width.max(1)).enumerate().for_each(|(i, part)| {
+        parts.par_chunks_mut(width).enumerate().for_each(|(i, part)| {
             part.fill(0.0);
-            arch.dispatch(|| f(i * ROWS..rows.min((i + 1) * ROWS), part));
+            f(i * ROWS..rows.min((i + 1) * ROWS), part);
         });
-        for part in parts.chunks(width.max(1)) {
+        for part in parts.chunks(width) {
             sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
         }
     });
@@ -73,6 +68,21 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + a_tail.iter().zip(b_tail).map(|(a, b)| a * b).sum::<f32>()
+}
+
+/// Σ aᵢbᵢcᵢ.
+#[inline(always)]
+pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let (c, c_tail) = c.as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
+    for ((a, b), c) in a.iter().zip(b).zip(c) {
+        for (((lane, a), b), c) in lanes.iter_mut().zip(a).zip(b).zip(c) {
+            *lane += a * b * c;
+        }
+    }
+    let tail = a_tail.iter().zip(b_tail).zip(c_tail).map(|((a, b), c)| a * b * c).sum::<f32>();
+    lanes.iter().sum::<f32>() + tail
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ mod math;
 mod norm;
 mod rope;
 mod scratch;
+pub(crate) mod simd;
 
 pub use activation::{swiglu, swiglu_backward};
 pub use attention::{Heads, Mask, Sequence, attention, attention_backward};

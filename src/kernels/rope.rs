@@ -1,5 +1,8 @@
 //! Rotary positions (RoFormer, arXiv 2104.09864).
 
+use super::math::by_rows;
+use super::simd::vectorised;
+
 /// Which numbers of a head are turned together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairs {
@@ -34,37 +37,46 @@ impl Rope {
             sin: angles().map(|a| a.sin() as f32).collect(),
         }
     }
-    /// Turns each head of `row`, `size` numbers each, by the angles of `pos`.
-    #[inline(always)]
-    pub fn turn(&self, row: &mut [f32], size: usize, pos: usize) {
-        self.apply(row, size, pos, 1.0);
+    /// Turns the first `turned` numbers of each row of `rows`, heads of `size` numbers each; one position per row.
+    ///
+    /// # Panics
+    /// On a position beyond the longest.
+    pub fn turn(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
+        by_rows(rows, width, |first, rows| turn(self, rows, [width, turned, size], &positions[first..], 1.0));
     }
     /// The inverse of [`turn`](Self::turn), and its gradient.
-    #[inline(always)]
-    pub fn turn_back(&self, row: &mut [f32], size: usize, pos: usize) {
-        self.apply(row, size, pos, -1.0);
+    pub fn turn_back(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
+        by_rows(rows, width, |first, rows| turn(self, rows, [width, turned, size], &positions[first..], -1.0));
     }
-    #[inline(always)]
-    fn apply(&self, row: &mut [f32], size: usize, pos: usize, direction: f32) {
-        let cos = &self.cos[pos * self.half..][..self.half];
-        let sin = &self.sin[pos * self.half..][..self.half];
-        let turn = |a: &mut f32, b: &mut f32, cos: f32, sin: f32| {
-            let (x, y, sin) = (*a, *b, sin * direction);
-            *a = x * cos - y * sin;
-            *b = x * sin + y * cos;
-        };
-        for head in row.chunks_exact_mut(size) {
-            let turned = &mut head[..2 * self.half];
-            match self.pairs {
-                Pairs::Halves => {
-                    let (a, b) = turned.split_at_mut(self.half);
-                    a.iter_mut().zip(b).zip(cos).zip(sin).for_each(|(((a, b), &cos), &sin)| turn(a, b, cos, sin));
-                }
-                Pairs::Neighbours => {
-                    let (pairs, _) = turned.as_chunks_mut::<2>();
-                    pairs.iter_mut().zip(cos).zip(sin).for_each(|(([a, b], &cos), &sin)| turn(a, b, cos, sin));
+}
+
+vectorised! {
+    /// `sizes`: of a row, of what is turned of it, of a head.
+    fn turn(rope: &Rope, rows: &mut [f32], sizes: [usize; 3], positions: &[usize], direction: f32) {
+        let (half, [width, turned, size]) = (rope.half, sizes);
+        for (row, &pos) in rows.chunks_exact_mut(width).zip(positions) {
+            let (cos, sin) = (&rope.cos[pos * half..][..half], &rope.sin[pos * half..][..half]);
+            for head in row[..turned].chunks_exact_mut(size) {
+                match rope.pairs {
+                    Pairs::Halves => {
+                        let (a, b) = head[..2 * half].split_at_mut(half);
+                        for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                            (*a, *b) = turn_pair(*a, *b, *cos, sin * direction);
+                        }
+                    }
+                    Pairs::Neighbours => {
+                        let (pairs, _) = head[..2 * half].as_chunks_mut::<2>();
+                        for (([a, b], cos), sin) in pairs.iter_mut().zip(cos).zip(sin) {
+                            (*a, *b) = turn_pair(*a, *b, *cos, sin * direction);
+                        }
+                    }
                 }
             }
         }
     }
+}
+
+#[inline(always)]
+fn turn_pair(a: f32, b: f32, cos: f32, sin: f32) -> (f32, f32) {
+    (a * cos - b * sin, a * sin + b * cos)
 }

@@ -15,6 +15,7 @@ pub use config::{
     DataConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ReportConfig, TokenizerConfig, TrainConfig,
 };
 pub use evaluate::Nelbo;
+pub use optimizer::{Optimizer, learning_rate};
 pub use state::Progress;
 pub use text::{Reading, Text, Unit};
 
@@ -24,7 +25,6 @@ use crate::models::{TOPICS, masked};
 use crate::{Denoiser, Error, Result, Vocab};
 use batch::Order;
 use data::Example;
-use optimizer::Optimizer;
 use rand::Rng;
 use start::Start;
 use std::path::Path;

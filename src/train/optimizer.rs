@@ -1,7 +1,7 @@
 //! AdamW for vectors and embeddings, Muon for the matrices between them, and a running mean of all weights.
 
 use super::config::OptimizerConfig;
-use crate::kernels::{Matrix, MatrixMut, gemm};
+use crate::kernels::{Matrix, MatrixMut, gemm, simd::vectorised};
 use crate::models::masked::{EMBEDDING, Network, Parameter};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -146,33 +146,42 @@ impl Update {
     /// Goes in this direction.
     fn follow(self, weights: &mut [f32], direction: &[f32], mean: &mut [f32]) {
         let chunks = weights.par_chunks_mut(CHUNK).zip(direction.par_chunks(CHUNK)).zip(mean.par_chunks_mut(CHUNK));
-        let arch = pulp::Arch::new();
-        chunks.for_each(|((weights, direction), mean)| {
-            arch.dispatch(|| {
-                for ((w, g), mean) in weights.iter_mut().zip(direction).zip(mean) {
-                    *w -= self.decay * *w + self.rate * g;
-                    *mean += (1.0 - self.ema) * (*w - *mean);
-                }
-            });
-        });
+        chunks.for_each(|((weights, direction), mean)| follow(self, weights, direction, mean));
     }
 
     fn adam(self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], mean: &mut [f32]) {
-        let [beta1, beta2] = self.beta;
         let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
         let chunks = weights.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
-        let arch = pulp::Arch::new();
         chunks.zip(mean.par_chunks_mut(CHUNK)).for_each(|(((weights, gradient), (first, second)), mean)| {
-            arch.dispatch(|| {
-                let moments = first.iter_mut().zip(second);
-                for (((w, g), (m, v)), mean) in weights.iter_mut().zip(gradient).zip(moments).zip(mean) {
-                    let g = g * self.scale;
-                    *m += (1.0 - beta1) * (g - *m);
-                    *v += (1.0 - beta2) * (g * g - *v);
-                    *w -= self.decay * *w + self.rate * *m / ((*v * self.second_scale).sqrt() + 1e-8);
-                    *mean += (1.0 - self.ema) * (*w - *mean);
-                }
-            });
+            adam(self, weights, gradient, first, second, mean);
         });
+    }
+}
+
+vectorised! {
+    fn follow(update: Update, weights: &mut [f32], direction: &[f32], mean: &mut [f32]) {
+        for ((w, g), mean) in weights.iter_mut().zip(direction).zip(mean) {
+            *w -= update.decay * *w + update.rate * g;
+            *mean += (1.0 - update.ema) * (*w - *mean);
+        }
+    }
+
+    fn adam(
+        update: Update,
+        weights: &mut [f32],
+        gradient: &[f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        mean: &mut [f32],
+    ) {
+        let [beta1, beta2] = update.beta;
+        let moments = first.iter_mut().zip(second);
+        for (((w, g), (m, v)), mean) in weights.iter_mut().zip(gradient).zip(moments).zip(mean) {
+            let g = g * update.scale;
+            *m += (1.0 - beta1) * (g - *m);
+            *v += (1.0 - beta2) * (g * g - *v);
+            *w -= update.decay * *w + update.rate * *m / ((*v * update.second_scale).sqrt() + 1e-8);
+            *mean += (1.0 - update.ema) * (*w - *mean);
+        }
     }
 }

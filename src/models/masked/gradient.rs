@@ -2,7 +2,7 @@
 
 use super::network::{Network, Packed, Part};
 use super::workspace::{BlockBuffers, Workspace};
-use crate::kernels::{Matrix, MatrixMut, attention_backward, by_rows, cross_entropy_backward, gemm, swiglu_backward};
+use crate::kernels::{Matrix, MatrixMut, attention_backward, cross_entropy_backward, gemm, swiglu_backward};
 use std::ops::Range;
 
 /// What the network should say, and how much each word of it counts.
@@ -88,11 +88,7 @@ impl Network {
             let qkv = qkv.get(n * 3 * d);
             self.multiply_backward(n, dh, gradient, dx, mixed.get(n * d), &places.attention_out);
             attention_backward(qkv, dh, part.lengths, self.heads, self.mask);
-            by_rows(qkv, 3 * d, |first, qkv| {
-                for (row, &pos) in qkv.chunks_exact_mut(3 * d).zip(&part.positions[first..]) {
-                    self.rope.turn_back(&mut row[..2 * d], self.heads.size, pos);
-                }
-            });
+            self.rope.turn_back(qkv, 3 * d, 2 * d, self.heads.size, &part.positions);
             self.multiply_backward(n, dh, gradient, qkv, attention_in.get(n * d), &places.qkv);
             let norm = &places.attention_norm;
             self.norm.backward(dx, &mut gradient[norm.clone()], x.get(n * d), weight(norm), dh);

@@ -3,7 +3,7 @@
 use super::config::MaskedConfig;
 use super::workspace::{BlockBuffers, Workspace};
 use crate::kernels::{
-    Heads, Mask, Matrix, MatrixMut, Pairs, RmsNorm, Rope, Sequence, attention, by_rows, cross_entropy, gemm, swiglu,
+    Heads, Mask, Matrix, MatrixMut, Pairs, RmsNorm, Rope, Sequence, attention, cross_entropy, gemm, swiglu,
 };
 use std::ops::Range;
 use std::sync::Mutex;
@@ -286,11 +286,7 @@ impl Network {
             let (attention_in, qkv, mixed) = (attention_in.get(n * d), qkv.get(n * 3 * d), mixed.get(n * d));
             self.norm.forward(attention_in, x, weight(&places.attention_norm));
             multiply(qkv, attention_in, &places.qkv, d, 3 * d, false);
-            by_rows(qkv, 3 * d, |first, qkv| {
-                for (row, &pos) in qkv.chunks_exact_mut(3 * d).zip(&part.positions[first..]) {
-                    self.rope.turn(&mut row[..2 * d], self.heads.size, pos);
-                }
-            });
+            self.rope.turn(qkv, 3 * d, 2 * d, self.heads.size, &part.positions);
             self.attend(mixed, qkv, part.lengths);
             multiply(x, mixed, &places.attention_out, d, d, true);
             if keep {
