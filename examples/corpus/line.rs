@@ -15,10 +15,10 @@ pub struct Line {
 }
 
 impl Line {
-    /// The object written; its `label`, the condition of the model, is the format or else the topic.
+    /// The object written. Its condition is the format or else the topic; only one of both is named.
     pub fn json(&self) -> Value {
         let label = self.format.or(self.topic);
-        json!({"text": self.text, "label": label, "key": self.key, "topic": self.topic, "format": self.format,
-               "part": self.part})
+        let topic = self.topic.filter(|_| self.format.is_none());
+        json!({"text": self.text, "label": label, "topic": topic, "key": self.key, "part": self.part})
     }
 }

@@ -7,8 +7,8 @@
 //! cargo run --release --example corpus -- build wordnet/usr/share/wordnet teacher.jsonl > corpus.jsonl
 //! cargo run --release --example corpus -- check corpus.jsonl
 //! ```
-//! Each line is `{"text", "label", "key", "topic", "format", "part"}`. The label is the condition of the model: a topic
-//! ("animal", "food", …) or a format ("json", "date", …). The key is the word, name or value a text is about: all its
+//! Each line is `{"text", "label", "topic", "key", "part"}`. The label is the condition of the model: a topic ("animal", "food",
+//! …) or a format ("json", "date", …). The key is the word, name or value a text is about: all its
 //! lines fall on the same side of the held-out split. `check` shows that nothing held out is trained on, and
 //! `check corpus.jsonl FOLDER` writes the held-out texts there, a file per part.
 
