@@ -8,7 +8,8 @@ use std::io::{self, Write};
 /// Share of the keys held out, as in `models/stencil-base/train.toml`.
 const HELD_OUT: f64 = 0.02;
 
-/// Prints the size of each part; `false` if a held-out text is also trained on. Writes the held-out texts of each part.
+/// Prints the size of each part; `false` if a held-out text is also trained on. Into a
+/// folder it writes the held-out texts of each part and, as `training.jsonl`, all others.
 pub fn check(file: &str, folder: Option<&str>) -> io::Result<bool> {
     let content = fs::read_to_string(file)?;
     let lines = content.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
@@ -22,7 +23,7 @@ pub fn check(file: &str, folder: Option<&str>) -> io::Result<bool> {
             training.insert(text(line, "text").to_lowercase());
         }
     }
-    let mut leaks = 0;
+    let (mut leaks, mut trained) = (0, Vec::new());
     println!("{:<12} {:>9} {:>9} {:>9} {:>9}", "part", "training", "bytes", "held out", "leaked");
     for (part, [train, held]) in &parts {
         let bytes: usize = train.iter().map(|l| text(l, "text").len()).sum();
@@ -31,12 +32,20 @@ pub fn check(file: &str, folder: Option<&str>) -> io::Result<bool> {
         println!("{part:<12} {:>9} {bytes:>9} {:>9} {leaked:>9}", train.len(), held.len());
         if let Some(folder) = folder {
             fs::create_dir_all(folder)?;
-            let mut out = io::BufWriter::new(fs::File::create(format!("{folder}/{part}.jsonl"))?);
-            held.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-            out.flush()?;
+            write(&format!("{folder}/{part}.jsonl"), held)?;
+            trained.extend(train);
         }
     }
+    if let Some(folder) = folder {
+        write(&format!("{folder}/training.jsonl"), &trained)?;
+    }
     Ok(leaks == 0)
+}
+
+fn write(path: &str, lines: &[&Value]) -> io::Result<()> {
+    let mut out = io::BufWriter::new(fs::File::create(path)?);
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    out.flush()
 }
 
 /// As `stencil train` splits: a number in [0, 1) that depends on the key alone (FNV-1a, then the finaliser of

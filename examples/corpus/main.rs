@@ -10,7 +10,7 @@
 //! Each line is `{"text", "label", "topic", "key", "part"}`. The label is the condition of the model: a topic ("animal", "food",
 //! …) or a format ("json", "date", …). The key is the word, name or value a text is about: all its
 //! lines fall on the same side of the held-out split. `check` shows that nothing held out is trained on, and
-//! `check corpus.jsonl FOLDER` writes the held-out texts there, a file per part.
+//! `check corpus.jsonl FOLDER` writes the held-out texts there, a file per part, and those trained on.
 
 mod check;
 mod line;

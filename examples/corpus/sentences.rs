@@ -1,5 +1,5 @@
-//! Plain sentences about nouns, restated from their glosses. Nothing is invented: every sentence restates a gloss, a
-//! hypernym. Simple words win: rare words, proper names, Latin and long glosses are left out.
+//! Plain sentences about nouns, restated from their glosses. Nothing is invented: every sentence restates a gloss.
+//! Simple words win: rare words, proper names, Latin and long glosses are left out.
 
 use crate::line::Line;
 use crate::wordnet::{Part, Synset, TOPICS, WordNet, words};
@@ -170,11 +170,6 @@ fn sentences(synset: &Synset, hypernyms: &[&Synset], usage: &Usage) -> Vec<(Stri
                     format!("{} is {} that {fact}.", sentence_start(&with_article(word)), with_article(&noun)),
                 ));
             }
-        }
-        let parent = hypernyms.iter().flat_map(|h| h.words.first()).find(|w| lower(w) && !usage.plural(w));
-        let counts = |w: &String| countable && usage.countable(w.rsplit(' ').next().unwrap_or(w), label);
-        if let Some(parent) = parent.filter(|p| counts(p) && !word.ends_with(p.as_str())) {
-            out.push((key(), format!("{subject} is a kind of {parent}.")));
         }
     }
     out
