@@ -20,7 +20,7 @@ impl Topics {
 
     /// Counts in how many texts of each label a token is present, against how many were to be expected from its
     /// overall rate: W = log (present + 1) / (expected + 1). A token seen too rarely to tell weighs nothing.
-    pub fn fit<'a>(vocab: usize, texts: impl IntoIterator<Item = (&'a str, &'a [Token])>) -> Result<Self> {
+    pub fn fit<'a, T: AsRef<[Token]>>(vocab: usize, texts: impl IntoIterator<Item = (&'a str, T)>) -> Result<Self> {
         let mut counts: HashMap<&str, (f64, Vec<f64>)> = HashMap::new();
         let mut overall = vec![0.0f64; vocab];
         let mut total = 0.0;
@@ -28,7 +28,7 @@ impl Topics {
             let (n, present) = counts.entry(label).or_insert_with(|| (0.0, vec![0.0; vocab]));
             *n += 1.0;
             total += 1.0;
-            for &token in tokens.iter().collect::<BTreeSet<_>>() {
+            for &token in tokens.as_ref().iter().collect::<BTreeSet<_>>() {
                 let token = token as usize;
                 if token >= vocab {
                     return Err(Error::model(format!("token {token} lies outside the vocabulary of {vocab}")));

@@ -143,7 +143,7 @@ impl CausalModel {
 }
 
 /// A token drawn at this temperature.
-fn draw(scores: &[f32], temperature: f32, rng: &mut impl Rng) -> Token {
+pub(crate) fn draw(scores: &[f32], temperature: f32, rng: &mut impl Rng) -> Token {
     let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weight = |s: f32| ((s - top) / temperature.max(1e-6)).exp();
     let mut left = rng.random::<f32>() * scores.iter().copied().map(weight).sum::<f32>();

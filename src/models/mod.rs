@@ -1,10 +1,14 @@
 //! Denoisers: what predicts the open positions.
 
 mod causal;
+mod classifier;
 pub mod masked;
 mod model;
 mod oracle;
+pub(crate) use causal::draw;
 pub use causal::{CausalModel, Prefix};
+pub(crate) use classifier::states;
+pub use classifier::{CLASSIFIER, Classifier, Head};
 pub use masked::MaskedModel;
 pub use model::{Model, TOPICS};
 pub use oracle::{Chain, Oracle};

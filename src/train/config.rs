@@ -1,6 +1,8 @@
-//! The configuration file of a training run. Unknown keys are refused.
+//! The configuration file of a training run. Unknown keys are refused, wrong values named with their place.
 
-use crate::{Error, Result, Source};
+use super::text::Unit;
+use crate::models::masked::Precision;
+use crate::{Error, Result, Source, spec::Document};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,9 @@ pub struct TrainConfig {
     /// Same seed, same data, same build: same run.
     #[serde(default)]
     pub seed: u64,
+    /// Numbers of the weights in the checkpoint; the state keeps full precision.
+    #[serde(default)]
+    pub export: Precision,
     /// `[data]`
     pub data: DataConfig,
     /// `[tokenizer]`
@@ -27,14 +32,25 @@ pub struct TrainConfig {
     /// `[report]`
     #[serde(default)]
     pub report: ReportConfig,
+    /// `[classifier]`: trains one beside the model, where it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierConfig>,
 }
 
-/// JSON lines, one object with a text and perhaps a label each.
+/// Files of texts. JSON lines (`.jsonl`, `.ndjson`, `.json`) have an object with a text and perhaps a label each, other
+/// files plain text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// One JSON object per line.
-    pub file: PathBuf,
+    /// One file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Several; `*` and `?` in the file name stand for what is there.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
+    /// `[[data.source]]`: files with a weight or a label of their own.
+    #[serde(default)]
+    pub source: Vec<SourceConfig>,
     /// Name of the field with the text.
     #[serde(default = "text")]
     pub text_field: String,
@@ -47,14 +63,61 @@ pub struct DataConfig {
     /// Share of the keys held out.
     #[serde(default = "held_out")]
     pub held_out: f64,
+    /// Turn all texts into small letters.
+    #[serde(default)]
+    pub lowercase: bool,
+    /// What a text is in a plain file.
+    #[serde(default)]
+    pub unit: Unit,
+    /// What to do with texts longer than the model holds.
+    #[serde(default)]
+    pub long: Long,
 }
 
-/// Byte-level BPE, trained on the training texts.
+/// One `[[data.source]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// A file; `*` and `?` in its name stand for what is there.
+    pub path: PathBuf,
+    /// How often its texts are seen in one epoch, on average.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Label of its texts that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// As `data.unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+}
+
+/// What to do with texts longer than the model holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Long {
+    /// Leave them out, and say how many.
+    #[default]
+    Skip,
+    /// Cut them; only the last piece has an end.
+    Cut,
+}
+
+/// Byte-level BPE, trained on the training texts or given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerConfig {
-    /// Tokens, special ones included.
-    pub vocab_size: usize,
+    /// Most tokens, special ones included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+    /// A ready `tokenizer.json`, instead of training one; special tokens it lacks are added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Pairs that occur less often make no token.
+    #[serde(default = "min_frequency")]
+    pub min_frequency: u64,
+    /// Each digit is a token of its own: numbers are written digit by digit, and the vocabulary is left to words.
+    #[serde(default = "yes")]
+    pub split_digits: bool,
 }
 
 /// Sizes of the network.
@@ -81,10 +144,25 @@ pub struct ModelConfig {
     pub rope_theta: f64,
 }
 
-/// The masked objective: mask each position with probability t, weigh the loss 1/t.
+/// What the network learns to say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectiveKind {
+    /// Each position is masked with probability t and weighs 1/t: a masked denoiser.
+    #[default]
+    Masked,
+    /// Each token from those before it: the autoregressive twin.
+    Causal,
+}
+
+/// What the network learns to say, and from what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
+    /// Masked or causal.
+    pub kind: ObjectiveKind,
+    /// Show each text twice in a batch, the second time with the other positions masked.
+    pub complementary: bool,
     /// Smallest t: bounds the weight 1/t.
     pub min_t: f64,
     /// How often a text is shown without its condition.
@@ -97,7 +175,14 @@ pub struct ObjectiveConfig {
 
 impl Default for ObjectiveConfig {
     fn default() -> Self {
-        Self { min_t: 0.02, condition_dropout: 0.15, revise: 0.1, extra_eos: 40 }
+        Self {
+            kind: ObjectiveKind::Masked,
+            complementary: false,
+            min_t: 0.02,
+            condition_dropout: 0.15,
+            revise: 0.1,
+            extra_eos: 40,
+        }
     }
 }
 
@@ -107,8 +192,11 @@ impl Default for ObjectiveConfig {
 pub struct OptimizerConfig {
     /// Updates in all; the learning rate follows from it.
     pub steps: usize,
-    /// Positions per step, over all texts of the batch.
+    /// Positions per batch, over all texts of it.
     pub batch_tokens: usize,
+    /// Batches whose gradients are added up for one update.
+    #[serde(default = "accumulate")]
+    pub accumulate: usize,
     /// Highest learning rate of AdamW.
     pub lr: f64,
     /// Learning rate of Muon; 0 trains the matrices with AdamW too.
@@ -151,11 +239,31 @@ pub struct ReportConfig {
     pub evaluate_texts: usize,
     /// Texts written per evaluation; the first without a condition.
     pub samples: usize,
+    /// How long to try again at the end when nothing can be written (a full disk), in seconds.
+    pub patience: u64,
+}
+
+/// `[classifier]`: a head on the trained network that tells the label of partly masked text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClassifierConfig {
+    /// Updates.
+    pub steps: usize,
+    /// Texts per update.
+    pub batch_texts: usize,
+    /// Learning rate of Adam.
+    pub lr: f64,
+}
+
+impl Default for ClassifierConfig {
+    fn default() -> Self {
+        Self { steps: 600, batch_texts: 64, lr: 1e-2 }
+    }
 }
 
 impl Default for ReportConfig {
     fn default() -> Self {
-        Self { log_every: 50, evaluate_every: 500, save_every: 500, evaluate_texts: 500, samples: 4 }
+        Self { log_every: 50, evaluate_every: 500, save_every: 500, evaluate_texts: 500, samples: 4, patience: 600 }
     }
 }
 
@@ -167,6 +275,18 @@ fn label() -> String {
 }
 fn key() -> String {
     "key".into()
+}
+fn yes() -> bool {
+    true
+}
+fn one() -> f64 {
+    1.0
+}
+fn min_frequency() -> u64 {
+    2
+}
+fn accumulate() -> usize {
+    1
 }
 fn held_out() -> f64 {
     0.02
@@ -208,27 +328,39 @@ impl TrainConfig {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(format!("cannot read {name}")).because(e))?;
         let source = Source::new(name, text);
-        let mut config: Self = toml::from_str(&source.text).map_err(|e| {
-            let error = Error::input(e.message());
-            match e.span() {
-                Some(span) => error.at(span),
-                None => error,
+        let document = Document::from_toml(&source)?;
+        let mut config = Self::deserialize(&document.root).map_err(|e| e.in_source(&source))?;
+        if let Err((pointer, message)) = config.check() {
+            let value = document.root.resolve(&format!("/{}", pointer.replace('.', "/")));
+            return Err(Error::input(format!("{pointer} {message}")).at(value.span.clone()).in_source(&source));
+        }
+        if config.objective.kind == ObjectiveKind::Causal {
+            for key in ["complementary", "min_t", "revise", "extra_eos"] {
+                let [table, value] = ["/objective".to_string(), format!("/objective/{key}")]
+                    .map(|p| document.root.resolve(&p).span.clone());
+                if table != value {
+                    return Err(Error::input(format!("objective.{key} is for the masked objective"))
+                        .at(value)
+                        .in_source(&source)
+                        .help("leave it out, or set objective.kind = \"masked\""));
+                }
             }
-            .in_source(&source)
-        })?;
-        config.check().map_err(|e| e.in_source(&source))?;
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         config.out = folder.join(&config.out);
-        config.data.file = folder.join(&config.data.file);
-        config.model.start = config.model.start.map(|start| folder.join(start));
+        let data = &mut config.data;
+        let paths = data.file.iter_mut().chain(&mut data.files).chain(data.source.iter_mut().map(|s| &mut s.path));
+        let more = config.tokenizer.file.iter_mut().chain(&mut config.model.start);
+        paths.chain(more).for_each(|path| *path = folder.join(&*path));
         Ok(config)
     }
 
-    fn check(&self) -> Result<()> {
-        let objective = &self.objective;
-        let optimizer = &self.optimizer;
+    /// The key of a wrong value, and what is wrong with it.
+    fn check(&self) -> std::result::Result<(), (String, String)> {
+        let Self { objective, optimizer, report, data, .. } = self;
+        let wrong = |key: &str, message: String| Err((key.to_string(), message));
         let shares = [
-            ("data.held_out", self.data.held_out),
+            ("data.held_out", data.held_out),
             ("objective.condition_dropout", objective.condition_dropout),
             ("objective.revise", objective.revise),
             ("optimizer.momentum", optimizer.momentum),
@@ -236,29 +368,52 @@ impl TrainConfig {
             ("optimizer.beta2", optimizer.beta2),
             ("optimizer.ema", optimizer.ema),
         ];
-        if let Some((name, value)) = shares.into_iter().find(|(_, v)| !(0.0..1.0).contains(v)) {
-            return Err(Error::input(format!("{name} is {value}, expected at least 0 and below 1")));
+        if let Some((key, value)) = shares.into_iter().find(|(_, v)| !(0.0..1.0).contains(v)) {
+            return wrong(key, format!("is {value}, expected at least 0 and below 1"));
         }
+        let classifier = self.classifier.clone().unwrap_or_default();
         let positive = [
             ("objective.min_t", objective.min_t),
             ("optimizer.lr", optimizer.lr),
             ("optimizer.clip", optimizer.clip),
             ("optimizer.steps", optimizer.steps as f64),
             ("optimizer.batch_tokens", optimizer.batch_tokens as f64),
-            ("report.log_every", self.report.log_every as f64),
-            ("report.evaluate_every", self.report.evaluate_every as f64),
-            ("report.save_every", self.report.save_every as f64),
+            ("optimizer.accumulate", optimizer.accumulate as f64),
+            ("report.log_every", report.log_every as f64),
+            ("report.evaluate_every", report.evaluate_every as f64),
+            ("report.save_every", report.save_every as f64),
+            ("classifier.steps", classifier.steps as f64),
+            ("classifier.batch_texts", classifier.batch_texts as f64),
+            ("classifier.lr", classifier.lr),
         ];
-        if let Some((name, value)) = positive.into_iter().find(|&(_, v)| !v.is_finite() || v <= 0.0) {
-            return Err(Error::input(format!("{name} is {value}, expected more than 0")));
+        if let Some((key, value)) = positive.into_iter().find(|&(_, v)| !v.is_finite() || v <= 0.0) {
+            return wrong(key, format!("is {value}, expected more than 0"));
         }
         if objective.min_t > 1.0 {
-            return Err(Error::input(format!("objective.min_t is {}, expected at most 1", objective.min_t)));
+            return wrong("objective.min_t", format!("is {}, expected at most 1", objective.min_t));
         }
-        let not_negative = [("weight_decay", optimizer.weight_decay), ("muon_lr", optimizer.muon_lr)];
-        if let Some((name, value)) = not_negative.into_iter().find(|&(_, v)| !v.is_finite() || v < 0.0) {
-            return Err(Error::input(format!("optimizer.{name} is {value}, expected at least 0")));
+        let not_negative =
+            [("optimizer.weight_decay", optimizer.weight_decay), ("optimizer.muon_lr", optimizer.muon_lr)];
+        if let Some((key, value)) = not_negative.into_iter().find(|&(_, v)| !v.is_finite() || v < 0.0) {
+            return wrong(key, format!("is {value}, expected at least 0"));
         }
-        Ok(())
+        for (i, source) in data.source.iter().enumerate() {
+            if !(source.weight.is_finite() && source.weight > 0.0) {
+                return wrong(
+                    &format!("data.source.{i}.weight"),
+                    format!("is {}, expected more than 0", source.weight),
+                );
+            }
+        }
+        if data.file.is_none() && data.files.is_empty() && data.source.is_empty() {
+            return wrong("data", "names no file: set data.file, data.files or [[data.source]]".into());
+        }
+        match (&self.tokenizer.file, self.tokenizer.vocab_size) {
+            (None, None) => wrong("tokenizer", "needs a vocab_size to train one, or a file with a ready one".into()),
+            (Some(_), Some(_)) => {
+                wrong("tokenizer.vocab_size", "is that of tokenizer.file: leave one of them out".into())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -1,51 +1,79 @@
-//! Training a masked denoiser, readable top to bottom: read texts, train a tokenizer, mask, predict, learn, save.
+//! Training, readable top to bottom: read texts, train a tokenizer, mask, predict, learn, save.
 
 mod batch;
+mod chart;
+mod classifier;
 mod config;
 mod data;
 mod evaluate;
+mod journal;
 mod optimizer;
+mod order;
 mod start;
 mod state;
+mod store;
 mod text;
 mod tokenizer;
 
 pub(crate) use batch::rng;
 pub use config::{
-    DataConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ReportConfig, TokenizerConfig, TrainConfig,
+    ClassifierConfig, DataConfig, Long, ModelConfig, ObjectiveConfig, ObjectiveKind, OptimizerConfig, ReportConfig,
+    SourceConfig, TokenizerConfig, TrainConfig,
 };
-pub use evaluate::Nelbo;
+pub use journal::Record;
 pub use optimizer::{Optimizer, learning_rate};
 pub use state::Progress;
 pub use text::{Reading, Text, Unit};
 
+use crate::eval::{Coded, likelihood};
 use crate::guides::Topics;
-use crate::models::masked::{Condition, Init, MaskedConfig, MaskedModel, Network, Parameter};
+use crate::models::masked::{Init, MaskedConfig, Network, Parameter};
 use crate::models::{TOPICS, masked};
-use crate::{Denoiser, Error, Result, Vocab};
-use batch::Order;
-use data::Example;
+use crate::{Error, ErrorKind, Result};
+use batch::Batch;
+use data::{Corpus, Example};
+use evaluate::Trained;
+use journal::{Journal, duration, peak_memory_mib};
+use order::Order;
 use rand::Rng;
 use start::Start;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How to run, beside what the configuration file says.
 #[derive(Debug, Clone, Default)]
 pub struct TrainOptions {
-    /// Go on from `state/` in the output directory.
+    /// Go on from `state/` in the output directory; start at the beginning where nothing is saved yet.
     pub resume: bool,
+    /// Start at the beginning even where a run is saved, and replace it.
+    pub overwrite: bool,
     /// Say nothing on stderr.
     pub quiet: bool,
     /// Set it (from a Ctrl-C handler) to stop after the current step; the run is saved first.
     pub stop: Arc<AtomicBool>,
 }
 
-/// Trains as a configuration file says; writes a checkpoint that [`Model::load`](crate::Model::load) reads.
+impl TrainOptions {
+    fn tell(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+    /// Leaves what is not worth saving when the user asks to stop.
+    fn check(&self) -> Result<()> {
+        if self.stopped() { Err(Error::interrupted("stopped")) } else { Ok(()) }
+    }
+}
+
+/// Trains as a configuration file says; writes a checkpoint that [`Model::load`](crate::Model::load) reads, or
+/// [`CausalModel::load`](crate::models::CausalModel::load) for the causal objective.
 ///
 /// # Errors
 /// On bad configuration or data, a loss that is not a number, a full disk; `Interrupted` after a stop that saved.
@@ -58,9 +86,8 @@ struct Run {
     config: TrainConfig,
     options: TrainOptions,
     model: MaskedConfig,
-    vocab: Vocab,
-    training: Vec<Example>,
-    held_out: Vec<Example>,
+    corpus: Corpus,
+    order: Order,
     network: Network,
     optimizer: Optimizer,
     gradient: Vec<f32>,
@@ -69,219 +96,285 @@ struct Run {
 
 impl Run {
     fn prepare(config: TrainConfig, options: TrainOptions) -> Result<Self> {
-        let tell = |line: String| {
-            if !options.quiet {
-                eprintln!("{line}");
-            }
-        };
-        let texts = data::read(&config.data)?;
-        let mut labels: Vec<String> = texts.iter().filter_map(|t| t.label.clone()).collect();
-        labels.sort();
-        labels.dedup();
-        let tokenizer_path = config.out.join(masked::TOKENIZER);
-        let size = config.tokenizer.vocab_size;
-        let json = if options.resume {
-            std::fs::read(&tokenizer_path)
-                .map_err(|e| Error::io(format!("cannot read {}", tokenizer_path.display())).because(e))?
-        } else {
-            let training = texts.iter().filter(|t| !t.held_out).map(|t| t.text.as_str());
-            let tokenizer = tokenizer::train(training, &labels, size)?;
-            let json = tokenizer.to_string(false).map_err(|e| Error::model(format!("tokenizer: {e}")))?;
-            state::write(&tokenizer_path, json.as_bytes())?;
-            json.into_bytes()
-        };
-        let tokenizer = tokenizers::Tokenizer::from_bytes(&json)
-            .map_err(|e| Error::model(format!("{}: {e}", tokenizer_path.display())))?;
-        let vocab = Vocab::from_tokenizer(tokenizer, size, Some(tokenizer::EOS), None)?;
-
-        let sizes = &config.model;
-        let token = |i: usize| tokenizer::FIRST_CONDITION + i as u32;
-        let model = MaskedConfig {
-            model_type: masked::MODEL_TYPE.into(),
-            name: sizes.name.clone(),
-            vocab_size: size,
-            hidden_size: sizes.hidden_size,
-            layers: sizes.layers,
-            heads: sizes.heads,
-            ff_size: sizes.ff_size,
-            max_len: sizes.max_len,
-            rope_theta: sizes.rope_theta,
-            norm_eps: 1e-5,
-            mask_token: tokenizer::MASK,
-            eos_token: tokenizer::EOS,
-            null_token: tokenizer::NULL,
-            conditions: labels
-                .iter()
-                .enumerate()
-                .map(|(i, l)| Condition { label: l.clone(), token: token(i) })
-                .collect(),
-            causal: false,
-        };
-        model.check().map_err(|e| e.context("[model]"))?;
-
-        let (mut training, mut held_out, mut left_out) = (Vec::new(), Vec::new(), 0);
-        for text in &texts {
-            let tokens = vocab.encode(&text.text)?;
-            if tokens.len() >= model.max_len {
-                left_out += 1;
-                continue;
-            }
-            let label = text.label.as_ref().and_then(|l| labels.binary_search(l).ok());
-            let side = if text.held_out { &mut held_out } else { &mut training };
-            side.push(Example { tokens, label, bytes: text.text.len() });
+        let state = state_path(&config);
+        let resume = options.resume && state.exists();
+        if options.resume && !resume {
+            options.tell("nothing is saved yet: starting at the beginning");
         }
-        if training.is_empty() {
-            return Err(Error::input("no text is left to train on"));
+        if !options.resume && !options.overwrite && state.exists() {
+            return Err(Error::input(format!("{} holds a run already", config.out.display()))
+                .help("go on with it (--resume), replace it (--overwrite) or set another `out`"));
         }
-        let count = |e: &[Example]| e.iter().map(|e| e.tokens.len()).sum::<usize>();
-        tell(format!(
-            "data: {} texts, {} tokens; held out {} texts, {} tokens; {left_out} too long; {} labels",
-            training.len(),
-            count(&training),
-            held_out.len(),
-            count(&held_out),
-            labels.len()
+        let corpus = data::prepare(&config, &options, resume)?;
+        let facts = &corpus.facts;
+        options.tell(&format!(
+            "data: {} texts, {} tokens; held out {} texts, {} tokens; {} too long; {} labels",
+            corpus.training.len(),
+            facts.tokens,
+            corpus.held_out.len(),
+            facts.held_out_tokens,
+            facts.too_long,
+            corpus.special.labels.len()
         ));
-        tell(format!("model: {} parameters", model.parameters()));
+        let model = model_config(&config, &corpus);
+        model.check().map_err(|e| e.context("[model]"))?;
+        options.tell(&format!("model: {} parameters, {} tokens", model.parameters(), model.vocab_size));
 
         let mut init = rng(config.seed, 0, 0);
-        let start = sizes.start.as_ref().filter(|_| !options.resume);
-        let start = start.map(|path| Start::load(path, &model, &vocab)).transpose()?;
-        let network = Network::build(&model, |parameter| match &start {
+        let start = config.model.start.as_ref().filter(|_| !resume);
+        let start = start.map(|path| Start::load(path, &model, &corpus.vocab)).transpose()?;
+        let mut network = Network::build(&model, |parameter| match &start {
             Some(start) => start.weight(parameter),
             None => Ok(initial(parameter, &mut init)),
         })?;
-        let (optimizer, gradient) = (Optimizer::new(&network), vec![0.0; network.weights().len()]);
-        let progress = Progress::default();
-        let mut run =
-            Self { config, options, model, vocab, training, held_out, network, optimizer, gradient, progress };
-        if run.options.resume {
-            run.progress = state::load(&run.state_path(), &mut run.network, &mut run.optimizer)?;
-            run.tell(&format!("resuming at step {}", run.progress.step));
-        }
-        Ok(run)
-    }
-
-    fn tell(&self, line: &str) {
-        if !self.options.quiet {
-            eprintln!("{line}");
-        }
-    }
-    fn state_path(&self) -> std::path::PathBuf {
-        self.config.out.join("state").join("state.safetensors")
+        let mut optimizer = Optimizer::new(&network);
+        let settings = serde_json::to_value(&config).map_err(|e| Error::io(e.to_string()))?;
+        let progress = match resume {
+            true => {
+                let (progress, before) = state::load(&state, &mut network, &mut optimizer)?;
+                options.tell(&format!("resuming at step {}", progress.step));
+                for change in before.iter().flat_map(|before| state::changes("", before, &settings)) {
+                    options.tell(&format!("changed since it was saved: {change}"));
+                }
+                progress
+            }
+            false => Progress::default(),
+        };
+        let order = Order::new(config.seed, corpus.facts.parts.iter().copied(), progress.epoch, progress.next);
+        let gradient = vec![0.0; network.weights().len()];
+        Ok(Self { config, options, model, corpus, order, network, optimizer, gradient, progress })
     }
 
     fn train(mut self) -> Result<()> {
         let report = self.config.report.clone();
         let steps = self.config.optimizer.steps;
-        let mut order = Order::new(self.config.seed, self.training.len(), self.progress.epoch, self.progress.next);
+        let mut journal = Journal::open(&self.config.out, self.progress.step)?;
+        self.write_topics()?;
         let started = Instant::now();
         let first = self.progress;
         let (mut loss, mut logged, mut idle) = (0.0, 0, 0.0);
         while self.progress.step < steps {
-            loss += self.step(&mut order)?;
+            loss += self.step()?;
             logged += 1;
             let step = self.progress.step;
-            if step.is_multiple_of(report.log_every) || step == steps {
+            let last = step == steps;
+            if step.is_multiple_of(report.log_every) || last {
                 let busy = started.elapsed().as_secs_f64() - idle;
-                let rate = (self.progress.tokens - first.tokens) as f64 / busy;
+                let record = Record {
+                    step,
+                    epoch: self.order.epochs(),
+                    loss: Some(loss / f64::from(logged)),
+                    learning_rate: Some(learning_rate(&self.config.optimizer, step)),
+                    tokens_per_second: Some((self.progress.tokens - first.tokens) as f64 / busy),
+                    peak_memory_mib: peak_memory_mib(),
+                    ..Record::default()
+                };
                 let left = busy / (step - first.step) as f64 * (steps - step) as f64;
-                self.tell(&format!(
-                    "step {step}/{steps}  epoch {:.2}  loss {:.3}  lr {:.1e}  {rate:.0} tokens/s  {} left",
-                    order.epoch as f64 + order.next as f64 / self.training.len() as f64,
-                    loss / f64::from(logged),
-                    optimizer::learning_rate(&self.config.optimizer, step),
-                    duration(left),
-                ));
+                self.options.tell(&progress_line(&record, steps, left));
+                self.record(&mut journal, record, false);
                 (loss, logged) = (0.0, 0);
             }
             let pause = Instant::now();
-            let stop = self.options.stop.load(Ordering::Relaxed);
-            if step.is_multiple_of(report.save_every) || stop || step == steps {
-                self.save()?;
+            let stop = self.options.stopped();
+            if step.is_multiple_of(report.save_every) || stop || last {
+                self.save(stop || last)?;
             }
             if stop {
                 return Err(Error::interrupted(format!("stopped and saved at step {step}"))
                     .help("run the same command with --resume to go on"));
             }
-            if step.is_multiple_of(report.evaluate_every) || step == steps {
-                self.evaluate(step == steps)?;
+            if step.is_multiple_of(report.evaluate_every) && !last {
+                self.evaluate(&mut journal, false)?;
             }
             idle += pause.elapsed().as_secs_f64();
         }
-        self.tell(&format!("wrote {}", self.config.out.display()));
+        // A run that was stopped here does this part again.
+        self.evaluate(&mut journal, true)?;
+        if let Some(settings) = &self.config.classifier {
+            let network = self.averaged()?;
+            classifier::train(settings, &self.config, &self.options, &self.model, &network, &self.corpus)?;
+        }
+        let peak = peak_memory_mib().map_or(String::new(), |mib| format!(", peak memory {mib} MiB"));
+        self.options.tell(&format!("wrote {}{peak}", self.config.out.display()));
         Ok(())
     }
 
-    /// One batch, one update; returns the loss in nats per position.
-    fn step(&mut self, order: &mut Order) -> Result<f64> {
-        let config = &self.config;
+    /// The gradient of one or several batches, one update; returns the loss in nats per position.
+    fn step(&mut self) -> Result<f64> {
+        let Self { config, corpus, model, order, .. } = self;
         let step = self.progress.step;
-        let length = |i: usize| batch::expected_length(self.training[i].tokens.len(), &config.objective);
-        let chosen = order.take(config.optimizer.batch_tokens, length);
-        let examples: Vec<&Example> = chosen.iter().map(|&i| &self.training[i]).collect();
-        let batch = batch::masked(&examples, &self.model, &config.objective, &mut rng(config.seed, 3, step as u64));
-        let positions = batch.packed.tokens.len() - batch.packed.lengths.len();
-        self.progress =
-            Progress { step: step + 1, epoch: order.epoch, next: order.next, tokens: self.progress.tokens + positions };
-        if batch.targets.rows.is_empty() {
-            return Ok(0.0);
+        let batches = config.optimizer.accumulate;
+        let mut parts = Vec::with_capacity(batches);
+        for part in 0..batches {
+            let examples = take(order, corpus, config)?;
+            let mut random = rng(config.seed, 3, (step * batches + part) as u64);
+            parts.push(batch::batch(&examples, model, &config.objective, &mut random));
         }
+        let positions: usize = parts.iter().map(|batch| batch.positions).sum();
+        let tokens = self.progress.tokens + positions;
+        self.progress = Progress { step: step + 1, epoch: order.epoch, next: order.next, tokens };
         self.gradient.fill(0.0);
-        let value = self.network.loss_and_gradient(&batch.packed, &batch.targets, &mut self.gradient);
-        if !value.is_finite() {
-            return Err(Error::model(format!("the loss is {value} at step {step}"))
+        let mut loss = 0.0;
+        for Batch { packed, mut targets, .. } in parts {
+            targets.weights.iter_mut().for_each(|w| *w /= positions as f32);
+            loss += self.network.loss_and_gradient(&packed, &targets, &mut self.gradient);
+        }
+        if !loss.is_finite() {
+            return Err(Error::model(format!("the loss is {loss} at step {step}"))
                 .help("lower optimizer.lr or raise optimizer.warmup, then resume from the last checkpoint"));
         }
         self.optimizer.update(&mut self.network, &self.gradient, &config.optimizer, step)?;
-        Ok(value)
+        Ok(loss)
     }
 
-    /// The model as it would be shipped.
-    fn averaged(&self) -> Result<MaskedModel> {
+    /// The network as it would be shipped.
+    fn averaged(&self) -> Result<Network> {
         let mean = |parameter: &Parameter| Ok::<_, Error>(self.optimizer.mean[parameter.range.clone()].to_vec());
-        let network = Network::build(&self.model, mean)?;
-        MaskedModel::new(self.model.clone(), self.vocab.clone(), network)
+        Network::build(&self.model, mean)
     }
 
-    fn evaluate(&self, all: bool) -> Result<()> {
-        let model = self.averaged()?;
-        let texts = if all { self.held_out.len() } else { self.config.report.evaluate_texts.min(self.held_out.len()) };
+    /// Held-out likelihood and sample texts; the last evaluation takes all held-out texts.
+    fn evaluate(&self, journal: &mut Journal, last: bool) -> Result<()> {
+        let trained = Trained::new(self.model.clone(), self.corpus.vocab.clone(), self.averaged()?)?;
+        let (seed, step) = (self.config.seed, self.progress.step);
+        let all = self.corpus.held_out.len();
+        let texts = if last { all } else { all.min(self.config.report.evaluate_texts as u64) };
+        let mut record = Record { step, epoch: self.order.epochs(), ..Record::default() };
         if texts > 0 {
-            let nelbo = evaluate::nelbo(model.network(), &self.model, &self.held_out[..texts], self.config.seed)?;
-            self.tell(&format!(
+            let text = |i: u64| self.corpus.held_out.get(i * all / texts).map(|example| self.coded(example));
+            let coded = (0..texts).map(text).collect::<Result<Vec<Coded>>>()?;
+            let found = likelihood(trained.language_model(), &coded, seed, if last { 4 } else { 2 })?;
+            self.options.tell(&format!(
                 "held out: {:.3} nats/token  {:.3} bits/byte  ({} texts)",
-                nelbo.nats_per_token, nelbo.bits_per_byte, nelbo.texts
+                found.nats_per_token(),
+                found.bits_per_byte(),
+                found.texts
             ));
+            record.held_out_nats_per_token = Some(found.nats_per_token());
+            record.held_out_bits_per_byte = Some(found.bits_per_byte());
         }
-        let mut random = rng(self.config.seed, 4, self.progress.step as u64);
+        self.record(journal, record, true);
+        let labels = &self.model.conditions;
         for i in 0..self.config.report.samples {
-            let labels = model.conditions().len();
-            let condition = (labels > 0 && i > 0).then(|| random.random_range(0..labels));
-            let text = evaluate::sample(&model, 24.min(self.model.max_len), condition, &mut random)?;
-            let label = condition.and_then(|c| model.conditions().get(c));
-            self.tell(&format!("  [{}] {text}", label.map_or("-", |l| l)));
+            let counter = (step * self.config.report.samples + i) as u64;
+            let label = (!labels.is_empty() && i > 0).then(|| rng(seed, 5, counter).random_range(0..labels.len()));
+            let text = trained.sample(24.min(self.model.max_len), label, seed, counter)?;
+            let label = label.and_then(|c| labels.get(c));
+            self.options.tell(&format!("  [{}] {text}", label.map_or("-", |c| &c.label)));
         }
         Ok(())
     }
 
-    fn save(&self) -> Result<()> {
+    fn coded(&self, example: Example) -> Coded {
+        let mut tokens = example.tokens;
+        tokens.extend(example.ends.then_some(self.model.eos_token));
+        Coded { tokens, condition: example.label, bytes: example.bytes }
+    }
+
+    fn record(&self, journal: &mut Journal, record: Record, draw: bool) {
+        if let Some(error) = journal.add(record, draw) {
+            self.options.tell(&format!("the loss curve is not complete: {error}"));
+        }
+    }
+
+    /// Saves the checkpoint, then the state. Where nothing can be written (a full disk) training goes on and the next
+    /// save may do better; what `must` be saved is tried again until the user's patience ends.
+    fn save(&self, must: bool) -> Result<()> {
+        let started = Instant::now();
+        let patience = Duration::from_secs(self.config.report.patience);
+        let mut told = false;
+        loop {
+            let error = match self.write_checkpoint() {
+                Err(error) if error.kind() == ErrorKind::Io => error,
+                other => return other,
+            };
+            if must && started.elapsed() >= patience {
+                return Err(error.help("free some space, then go on from the last save with --resume"));
+            }
+            if !std::mem::replace(&mut told, true) {
+                let then = if must { "trying again" } else { "training goes on" };
+                self.options.tell(&format!("not saved at step {}, {then}: {error}", self.progress.step));
+            }
+            if !must {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(500).min(patience));
+        }
+    }
+
+    fn write_checkpoint(&self) -> Result<()> {
         let out = &self.config.out;
         let json = serde_json::to_string_pretty(&self.model).map_err(|e| Error::io(e.to_string()))?;
         state::write(&out.join(masked::CONFIG), (json + "\n").as_bytes())?;
-        state::write(
-            &out.join(masked::WEIGHTS),
-            &masked::weights_to_bytes(self.network.parameters(), &self.optimizer.mean)?,
-        )?;
-        if !self.model.conditions.is_empty() {
-            let labels = self.training.iter().filter_map(|e| {
-                let label = e.label.and_then(|l| self.model.conditions.get(l))?;
-                Some((label.label.as_str(), e.tokens.as_slice()))
-            });
-            state::write(&out.join(TOPICS), &Topics::fit(self.vocab.len(), labels)?.to_bytes()?)?;
-        }
-        state::save(&self.state_path(), &self.network, &self.optimizer, self.progress)
+        let (parameters, mean) = (self.network.parameters(), &self.optimizer.mean);
+        let weights = masked::weights_to_bytes(parameters, mean, self.config.export)?;
+        state::write(&out.join(masked::WEIGHTS), &weights)?;
+        let settings = serde_json::to_value(&self.config).map_err(|e| Error::io(e.to_string()))?;
+        state::save(&state_path(&self.config), &self.network, &self.optimizer, self.progress, &settings)
     }
+
+    /// The statistics of the labels: they depend on the data alone.
+    fn write_topics(&self) -> Result<()> {
+        let mut failure = None;
+        let labels = &self.model.conditions;
+        let labelled = |example: Result<Example>| match example {
+            Ok(example) => Some((labels.get(example.label?)?.label.as_str(), example.tokens)),
+            Err(error) => {
+                failure.get_or_insert(error);
+                None
+            }
+        };
+        let mut texts = self.corpus.training.iter().filter_map(labelled).peekable();
+        if texts.peek().is_none() {
+            return failure.map_or(Ok(()), Err);
+        }
+        let topics = Topics::fit(self.model.vocab_size, texts)?;
+        match failure {
+            Some(error) => Err(error),
+            None => state::write(&self.config.out.join(TOPICS), &topics.to_bytes()?),
+        }
+    }
+}
+
+fn state_path(config: &TrainConfig) -> PathBuf {
+    config.out.join("state").join("state.safetensors")
+}
+
+fn model_config(config: &TrainConfig, corpus: &Corpus) -> MaskedConfig {
+    let sizes = &config.model;
+    MaskedConfig {
+        model_type: masked::MODEL_TYPE.into(),
+        name: sizes.name.clone(),
+        vocab_size: corpus.vocab.len(),
+        hidden_size: sizes.hidden_size,
+        layers: sizes.layers,
+        heads: sizes.heads,
+        ff_size: sizes.ff_size,
+        max_len: sizes.max_len,
+        rope_theta: sizes.rope_theta,
+        norm_eps: 1e-5,
+        mask_token: corpus.special.mask,
+        eos_token: corpus.special.eos,
+        null_token: corpus.special.null,
+        conditions: corpus.special.labels.clone(),
+        causal: config.objective.kind == ObjectiveKind::Causal,
+    }
+}
+
+/// The next texts, with about as many positions as a batch should have, and at least one text.
+fn take(order: &mut Order, corpus: &Corpus, config: &TrainConfig) -> Result<Vec<Example>> {
+    let mut taken = Vec::new();
+    let mut total = 0;
+    while let Some(index) = order.peek() {
+        let example = corpus.training.get(index)?;
+        total += batch::expected_length(example.tokens.len(), &config.objective);
+        if total > config.optimizer.batch_tokens && !taken.is_empty() {
+            break;
+        }
+        taken.push(example);
+        order.advance();
+    }
+    Ok(taken)
 }
 
 fn initial(parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
@@ -297,12 +390,17 @@ fn normal(rng: &mut impl Rng) -> f64 {
     (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
 }
 
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 90.0 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
+fn progress_line(record: &Record, steps: usize, left: f64) -> String {
+    format!(
+        "step {}/{steps}  epoch {:.2}  loss {:.3}  lr {:.1e}  {:.0} tokens/s{}  {} left",
+        record.step,
+        record.epoch,
+        record.loss.unwrap_or_default(),
+        record.learning_rate.unwrap_or_default(),
+        record.tokens_per_second.unwrap_or_default(),
+        record.peak_memory_mib.map_or(String::new(), |mib| format!("  peak {mib} MiB")),
+        duration(left),
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use super::optimizer::Optimizer;
 use crate::models::masked::{Network, Parameter};
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::{collections::HashMap, fs, io::Write, path::Path};
+use serde_json::Value;
+use std::{collections::BTreeSet, collections::HashMap, fs, io::Write, path::Path};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,29 +15,44 @@ pub struct Progress {
     /// Times all examples have been seen.
     pub epoch: u64,
     /// Examples seen in this epoch.
-    pub next: usize,
+    pub next: u64,
     /// Positions seen so far.
     pub tokens: usize,
 }
 
 /// Writes beside the file, then renames: a crash leaves the old file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |e: std::io::Error| Error::io(format!("cannot write {}", path.display())).because(e);
+    let failed = |e: std::io::Error| {
+        Error::io(format!("cannot write {}", path.display())).because(e).help("is the disk full, or the folder locked?")
+    };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let temporary = Path::new(&name);
-    let mut file = fs::File::create(temporary).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(temporary, path).map_err(failed)
+    let written = fs::File::create(temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(error) = written.and_then(|()| fs::rename(temporary, path)) {
+        // Half a file only takes the space that is missing.
+        let _ = fs::remove_file(temporary);
+        return Err(failed(error));
+    }
+    // The new name is safe from a power cut only with its folder; where a folder cannot be synced, nothing is lost.
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    Ok(())
 }
 
 const PARTS: [&str; 4] = ["weight", "first", "second", "mean"];
 
-/// Saves weights, moments, means and the place in the data, all in f32.
-pub fn save(path: &Path, network: &Network, optimizer: &Optimizer, progress: Progress) -> Result<()> {
+/// Saves weights, moments, means (all in f32), the place in the data and the settings of the run. Random numbers follow
+/// from the seed and the step, so they need no place of their own.
+pub fn save(path: &Path, network: &Network, optimizer: &Optimizer, progress: Progress, settings: &Value) -> Result<()> {
     let mut parts = Vec::new();
     for parameter in network.parameters() {
         let numbers = [network.weights(), &optimizer.first, &optimizer.second, &optimizer.mean];
@@ -53,18 +69,19 @@ pub fn save(path: &Path, network: &Network, optimizer: &Optimizer, progress: Pro
     let numbers = [
         ("step", progress.step as u64),
         ("epoch", progress.epoch),
-        ("next", progress.next as u64),
+        ("next", progress.next),
         ("tokens", progress.tokens as u64),
     ];
-    let numbers: HashMap<String, String> = numbers.map(|(k, v)| (k.to_string(), v.to_string())).into();
-    write(path, &safetensors::serialize(views, Some(numbers)).map_err(damaged)?)
+    let mut header: HashMap<String, String> = numbers.map(|(k, v)| (k.to_string(), v.to_string())).into();
+    header.insert("settings".into(), settings.to_string());
+    write(path, &safetensors::serialize(views, Some(header)).map_err(damaged)?)
 }
 
-/// Reads a state into weights of the same shapes.
+/// Reads a state into weights of the same shapes; returns the settings it was saved with, where it knows them.
 ///
 /// # Errors
 /// When the file is damaged or belongs to a model of other sizes.
-pub fn load(path: &Path, network: &mut Network, optimizer: &mut Optimizer) -> Result<Progress> {
+pub fn load(path: &Path, network: &mut Network, optimizer: &mut Optimizer) -> Result<(Progress, Option<Value>)> {
     let name = path.display();
     let damaged = |e: safetensors::SafeTensorError| Error::model(format!("{name} is damaged")).because(e);
     let bytes = fs::read(path).map_err(|e| {
@@ -91,10 +108,26 @@ pub fn load(path: &Path, network: &mut Network, optimizer: &mut Optimizer) -> Re
             target[range.clone()].iter_mut().zip(numbers).for_each(|(x, bytes)| *x = f32::from_le_bytes(*bytes));
         }
     }
-    Ok(Progress {
+    let progress = Progress {
         step: number("step")? as usize,
         epoch: number("epoch")?,
-        next: number("next")? as usize,
+        next: number("next")?,
         tokens: number("tokens")? as usize,
-    })
+    };
+    let settings = header.metadata().as_ref().and_then(|m| serde_json::from_str(m.get("settings")?).ok());
+    Ok((progress, settings))
+}
+
+/// What differs between two settings, one line per key.
+pub fn changes(key: &str, before: &Value, now: &Value) -> Vec<String> {
+    let (Some(old), Some(new)) = (before.as_object(), now.as_object()) else {
+        return if before == now { Vec::new() } else { vec![format!("{key}: {before} → {now}")] };
+    };
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let under = |name: &str| if key.is_empty() { name.to_string() } else { format!("{key}.{name}") };
+    let one = |name: &String| {
+        let [before, now] = [old, new].map(|values| values.get(name).unwrap_or(&Value::Null));
+        changes(&under(name), before, now)
+    };
+    keys.into_iter().flat_map(one).collect()
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::models::{CausalModel, Classifier};
 use crate::{CanvasView, ErrorKind, Model};
 use std::path::PathBuf;
 use std::{fs, process};
@@ -78,21 +79,17 @@ fn a_short_run_learns_and_its_checkpoint_loads() {
     let folder = Folder::new("learns");
     let config = folder.config(|c| c.replace("steps = 60", "steps = 200"));
     let mut run = Run::prepare(TrainConfig::read(&config).unwrap(), options()).unwrap();
-    let mut order = Order::new(3, run.training.len(), 0, 0);
-    let nelbo = |run: &Run| {
-        let model = run.averaged().unwrap();
-        evaluate::nelbo(model.network(), &run.model, &run.held_out, 1).unwrap()
-    };
-    let start = nelbo(&run);
-    assert!((start.nats_per_token - 300f64.ln()).abs() < 0.5, "{start:?}");
-    let mean = |run: &mut Run, order: &mut Order| (0..5).map(|_| run.step(order).unwrap()).sum::<f64>() / 5.0;
-    let before = mean(&mut run, &mut order);
-    (0..190).for_each(|_| _ = run.step(&mut order).unwrap());
-    let after = mean(&mut run, &mut order);
+    let start = held_out(&run);
+    assert!((start - 300f64.ln()).abs() < 0.5, "{start:?}");
+    let mean = |run: &mut Run| (0..5).map(|_| run.step().unwrap()).sum::<f64>() / 5.0;
+    let before = mean(&mut run);
+    (0..190).for_each(|_| _ = run.step().unwrap());
+    let after = mean(&mut run);
     assert!(after < 0.6 * before, "{before} → {after}");
-    let end = nelbo(&run);
-    assert!(end.nats_per_token < 0.6 * start.nats_per_token, "{end:?}");
-    run.save().unwrap();
+    let end = held_out(&run);
+    assert!(end < 0.6 * start, "{end:?}");
+    run.save(true).unwrap();
+    run.write_topics().unwrap();
 
     let model = Model::load(&folder.0.join("out")).unwrap();
     let denoiser = model.denoiser();
@@ -100,6 +97,56 @@ fn a_short_run_learns_and_its_checkpoint_loads() {
     assert_eq!(model.topics().unwrap().labels(), ["animal", "food"]);
     let view = CanvasView { prompt: vec![], condition: Some(0), tokens: vec![None; 12] };
     assert_eq!(denoiser.predict(&[view]).unwrap()[0].len(), 12);
+}
+
+/// Nats per token of the averaged weights.
+fn held_out(run: &Run) -> f64 {
+    let trained = Trained::new(run.model.clone(), run.corpus.vocab.clone(), run.averaged().unwrap()).unwrap();
+    let texts: Vec<Coded> = run.corpus.held_out.iter().map(|e| run.coded(e.unwrap())).collect();
+    likelihood(trained.language_model(), &texts, 1, 8).unwrap().nats_per_token()
+}
+
+#[test]
+fn the_causal_twin_learns_and_is_no_denoiser() {
+    let folder = Folder::new("causal");
+    let config = folder.config(|c| c.replace("[optimizer]", "[objective]\nkind = \"causal\"\n[optimizer]"));
+    let mut run = Run::prepare(TrainConfig::read(&config).unwrap(), options()).unwrap();
+    let start = held_out(&run);
+    (0..100).for_each(|_| _ = run.step().unwrap());
+    assert!(held_out(&run) < 0.5 * start);
+    run.save(true).unwrap();
+    let error = Model::load(&folder.0.join("out")).err().unwrap();
+    assert!(error.report().contains("from left to right"), "{}", error.report());
+    let model = CausalModel::load(&folder.0.join("out")).unwrap();
+    assert!(model.sample(12, Some(0), 0.5, &mut rng(0, 0, 0)).unwrap().len() > 4);
+}
+
+#[test]
+fn adding_up_gradients_is_a_larger_batch() {
+    let folder = Folder::new("accumulate");
+    let change = |c: String| c.replace("batch_tokens = 400", "batch_tokens = 200\naccumulate = 2");
+    let mut halves = Run::prepare(TrainConfig::read(&folder.config(change)).unwrap(), options()).unwrap();
+    halves.step().unwrap();
+    let gradient = halves.gradient.clone();
+    assert!(halves.progress.tokens > 300 && halves.order.next > 10, "{:?}", halves.progress);
+    // The same batches by hand, one after the other.
+    let mut order = Order::new(3, halves.corpus.facts.parts.iter().copied(), 0, 0);
+    let mut run = Run::prepare(halves.config.clone(), TrainOptions { overwrite: true, ..options() }).unwrap();
+    let batches: Vec<Batch> = (0..2)
+        .map(|i| {
+            let examples = take(&mut order, &run.corpus, &run.config).unwrap();
+            batch::batch(&examples, &run.model, &run.config.objective, &mut rng(3, 3, i))
+        })
+        .collect();
+    let positions: usize = batches.iter().map(|b| b.positions).sum();
+    run.gradient.fill(0.0);
+    for batch in &batches {
+        run.network.loss_and_gradient(&batch.packed, &batch.targets, &mut run.gradient);
+    }
+    assert_eq!(order.next, halves.order.next);
+    for (a, b) in run.gradient.iter().zip(&gradient) {
+        assert!((a / positions as f32 - b).abs() < 1e-5, "{a} {b}");
+    }
 }
 
 #[test]
@@ -116,6 +163,126 @@ fn a_resumed_run_ends_where_an_unbroken_one_does() {
     }
     run(&config, TrainOptions { resume: true, ..options() }).unwrap();
     assert_eq!(whole.weights(), broken.weights());
+    let state = |folder: &Folder| fs::read(folder.0.join("out/state/state.safetensors")).unwrap();
+    let tensors = |bytes: Vec<u8>| {
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert!(tensors(state(&whole)) == tensors(state(&broken)), "moments and means differ");
+    let steps = |folder: &Folder| {
+        let text = fs::read_to_string(folder.0.join("out/loss.jsonl")).unwrap();
+        let record = |line: &str| serde_json::from_str::<Record>(line).unwrap().step;
+        text.lines().map(record).collect::<Vec<usize>>()
+    };
+    assert_eq!(steps(&whole), [10, 20, 30, 30, 40, 50, 60, 60]);
+    assert!(steps(&broken).is_sorted());
+    assert!(fs::read_to_string(whole.0.join("out/loss.svg")).unwrap().contains("held out"));
+
+    let again = run(&broken.config(|c| c), options()).unwrap_err();
+    assert!(again.report().contains("--overwrite"), "{}", again.report());
+    run(&broken.config(|c| c), TrainOptions { overwrite: true, ..options() }).unwrap();
+    assert_eq!(whole.weights(), broken.weights());
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_saved() {
+    let folder = Folder::new("nan");
+    run(&folder.config(|c| c.replace("steps = 60", "steps = 20")), options()).unwrap();
+    let state = folder.0.join("out/state/state.safetensors");
+    let before = fs::read(&state).unwrap();
+    let wild = folder.config(|c| c.replace("lr = 1e-2", "lr = 1e30").replace("warmup = 5", "muon_lr = 1e30"));
+    let error = run(&wild, TrainOptions { resume: true, ..options() }).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.report().contains("optimizer.lr") && error.message().contains("at step"), "{}", error.report());
+    assert_eq!(fs::read(&state).unwrap(), before);
+}
+
+#[test]
+fn the_classifier_tells_the_labels_of_masked_text() {
+    let folder = Folder::new("classifier");
+    let change = |c: String| c.replace("steps = 60", "steps = 120") + "[classifier]\nsteps = 200\n";
+    run(&folder.config(change), options()).unwrap();
+    let out = folder.0.join("out");
+    let classifier = Classifier::load(&out).unwrap().unwrap();
+    assert_eq!(classifier.labels(), ["animal", "food"]);
+    let model = Model::load(&out).unwrap();
+    let text = |text: &str| -> Vec<Option<u32>> {
+        model.denoiser().vocab().encode(text).unwrap().into_iter().map(Some).collect()
+    };
+    let mut animal = text("The lion is a quick animal that runs.");
+    let food = text("The soup is a small meal to eat.");
+    let hidden = vec![None; 12];
+    let found = classifier.log_probs(&[animal.clone(), food, hidden]).unwrap();
+    assert!(found[0][0].exp() > 0.9 && found[1][1].exp() > 0.9, "{found:?}");
+    assert!(found[2][0].exp() > 0.2 && found[2][0].exp() < 0.8, "nothing is visible: {found:?}");
+    let half = animal.len() / 3;
+    animal[..half].fill(None);
+    assert!(classifier.log_probs(&[animal]).unwrap()[0][0].exp() > 0.5);
+    let few = folder.config(|c| {
+        c.replace("\"out\"", "\"few\"").replace("[data]", "[data]\nlabel_field = \"none\"") + "[classifier]\n"
+    });
+    assert!(run(&few, options()).unwrap_err().report().contains("two labels"));
+}
+
+#[test]
+fn many_files_with_weights_and_labels_make_a_corpus() {
+    let folder = Folder::new("files");
+    let write = |name: &str, text: &str| fs::write(folder.0.join(name), text).unwrap();
+    let line = |i: usize| format!("plain line number {i}\n");
+    write("a1.txt", &(0..30).map(line).collect::<String>());
+    write("a2.txt", &(30..40).map(line).collect::<String>());
+    write("b.txt", "A first\nparagraph.\n\nA second one.\n\nThird.\n\nFourth.\n");
+    let sources = "files = [\"a?.txt\"]\n[[data.source]]\npath = \"b.txt\"\nweight = 3\nlabel = \"prose\"\n\
+                   unit = \"paragraph\"\n[tokenizer]";
+    let change = |c: String| {
+        c.replace("file = \"corpus.jsonl\"\n", "")
+            .replace("[tokenizer]", sources)
+            .replace("held_out = 0.2", "held_out = 0")
+    };
+    let run = Run::prepare(TrainConfig::read(&folder.config(change)).unwrap(), options()).unwrap();
+    assert_eq!(run.corpus.facts.parts, [(30, 1.0), (10, 1.0), (4, 3.0)]);
+    assert_eq!(run.corpus.special.labels[0].label, "prose");
+    assert_eq!(run.corpus.training.get(40).unwrap().label, Some(0));
+    let mut seen = [0; 44];
+    let mut order = run.order.clone();
+    (0..52).for_each(|_| {
+        seen[order.peek().unwrap() as usize] += 1;
+        order.advance();
+    });
+    assert!(seen[..40].iter().all(|&n| n == 1) && seen[40..].iter().all(|&n| n == 3), "{seen:?}");
+    let none = folder.config(|c| change(c).replace("a?.txt", "z*.txt"));
+    assert!(super::run(&none, options()).unwrap_err().report().contains("no file is like"));
+}
+
+#[test]
+fn long_texts_are_cut_and_only_the_last_piece_ends() {
+    let folder = Folder::new("long");
+    let change =
+        |c: String| c.replace("max_len = 40", "max_len = 8").replace("[tokenizer]", "long = \"cut\"\n[tokenizer]");
+    let run = Run::prepare(TrainConfig::read(&folder.config(change)).unwrap(), options()).unwrap();
+    let pieces: Vec<Example> = run.corpus.training.iter().map(Result::unwrap).collect();
+    assert!(pieces.iter().all(|p| p.tokens.len() <= 7) && pieces.iter().any(|p| !p.ends));
+    assert_eq!(run.corpus.facts.too_long, 0);
+    let text: Vec<u32> =
+        pieces.iter().take(1 + pieces.iter().position(|p| p.ends).unwrap()).flat_map(|p| p.tokens.clone()).collect();
+    let text = String::from_utf8(run.corpus.vocab.decode(&text)).unwrap();
+    assert!(text.starts_with("The ") && text.ends_with('.'), "{text}");
+}
+
+#[test]
+fn a_ready_tokenizer_is_used_as_it_is() {
+    let folder = Folder::new("ready");
+    run(&folder.config(|c| c.replace("steps = 60", "steps = 1")), options()).unwrap();
+    fs::copy(folder.0.join("out/tokenizer.json"), folder.0.join("ready.json")).unwrap();
+    let change = |c: String| {
+        c.replace("vocab_size = 300", "file = \"ready.json\"")
+            .replace("\"out\"", "\"twin\"")
+            .replace("steps = 60", "steps = 1")
+    };
+    run(&folder.config(change), options()).unwrap();
+    let [a, b] = ["out", "twin"].map(|out| Model::load(&folder.0.join(out)).unwrap());
+    let encode = |model: &Model| model.denoiser().vocab().encode("The lion is a small animal.").unwrap();
+    assert_eq!((encode(&a), a.denoiser().conditions()), (encode(&b), b.denoiser().conditions()));
 }
 
 #[test]
@@ -127,13 +294,21 @@ fn bad_configurations_and_data_are_named() {
         assert_eq!(error.exit_code(), 2);
         error.report()
     };
-    assert!(failure("warmup", "warm_up").contains("unknown field `warm_up`"));
+    assert!(failure("warmup", "warm_up").contains("unknown key `warm_up`"));
     assert!(failure("warmup", "warm_up").contains("train.toml:20:1"));
     assert!(failure("held_out = 0.2", "held_out = 1.5").contains("data.held_out is 1.5"));
     assert!(failure("hidden_size = 32", "hidden_size = 30").contains("heads of even size"));
     assert!(failure("corpus.jsonl", "none.jsonl").contains("none.jsonl"));
     assert!(failure("vocab_size = 300", "vocab_size = 200").contains("at least 261"));
-    assert!(failure("vocab_size = 300", "vocab_size = 9000").contains("set tokenizer.vocab_size = "));
+    assert!(failure("warmup", "warmpu").contains("did you mean `warmup`?"));
+    assert!(failure("held_out = 0.2", "held_out = 1.5").contains("train.toml:6:12"));
+    assert!(failure("vocab_size = 300", "").contains("needs a vocab_size"));
+    assert!(failure("file = \"corpus.jsonl\"", "").contains("names no file"));
+    assert!(
+        failure("[optimizer]", "[objective]\nkind = \"causal\"\nmin_t = 0.1\n[optimizer]")
+            .contains("objective.min_t is for")
+    );
+    assert!(failure("[optimizer]", "[objective]\nkind = \"causl\"\n[optimizer]").contains("did you mean `causal`?"));
     assert!(failure("max_len = 40", "max_len = 2").contains("no text is left"));
     assert!(failure("lr = 1e-2", "lr = 1e30").contains("optimizer.lr"));
     assert!(failure("seed = 3", "seed = ").contains("train.toml:3"));
@@ -142,14 +317,7 @@ fn bad_configurations_and_data_are_named() {
     fs::write(folder.0.join("corpus.jsonl"), "{\"text\": \"a\"}\n{\"text\": 3}\n").unwrap();
     assert!(run(&path, options()).unwrap_err().report().contains("line 2"));
     fs::write(folder.0.join("corpus.jsonl"), "\n").unwrap();
-    assert!(run(&path, options()).unwrap_err().report().contains("no texts"));
-    let resume = TrainOptions { resume: true, ..options() };
-    assert!(
-        run(&folder.config(|c| c.replace("\"out\"", "\"empty\"")), resume)
-            .unwrap_err()
-            .report()
-            .contains("tokenizer.json")
-    );
+    assert!(run(&path, options()).unwrap_err().report().contains("no texts in"));
 }
 
 #[test]

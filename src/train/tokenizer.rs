@@ -1,6 +1,9 @@
-//! Byte-level BPE with the special tokens of a masked model.
+//! Byte-level BPE with the special tokens of a model.
 
-use crate::{Error, Result};
+use super::config::TokenizerConfig;
+use crate::models::masked::Condition;
+use crate::{Error, Result, Token};
+use std::path::Path;
 use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
     TokenizerBuilder,
@@ -8,52 +11,101 @@ use tokenizers::{
     pre_tokenizers::{byte_level::ByteLevel, digits::Digits, sequence::Sequence},
 };
 
-/// Ends a text. Special tokens have the first ids, in the order they are given to the trainer.
-pub const EOS: u32 = 0;
+/// Ends a text.
+const EOS: &str = "<eos>";
 /// Shown where a position is open.
-pub const MASK: u32 = 1;
+const MASK: &str = "<mask>";
 /// Stands in front where there is no condition.
-pub const NULL: u32 = 2;
-/// The token of the first label; the others follow.
-pub const FIRST_CONDITION: u32 = 3;
+const NULL: &str = "<null>";
+/// Around a label: stands in front of its texts.
+const LABEL: (&str, &str) = ("<label:", ">");
 
-/// Trains a tokenizer of exactly `size` tokens.
+/// The ids of the tokens that write nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Special {
+    pub eos: Token,
+    pub mask: Token,
+    pub null: Token,
+    /// In the order of their ids.
+    pub labels: Vec<Condition>,
+}
+
+fn names(labels: &[String]) -> Vec<AddedToken> {
+    let labels = labels.iter().map(|l| format!("{}{l}{}", LABEL.0, LABEL.1));
+    let names = [EOS, MASK, NULL].map(String::from).into_iter().chain(labels);
+    names.map(|name| AddedToken::from(name, true)).collect()
+}
+
+fn failed(e: tokenizers::Error) -> Error {
+    Error::model(format!("the tokenizer cannot be made: {e}"))
+}
+
+/// Trains a tokenizer of at most `size` tokens; it has fewer where the texts give no more.
 ///
 /// # Errors
-/// When the texts hold too little for that many tokens, or there are too few for the bytes and the special tokens.
-pub fn train<'a>(texts: impl Iterator<Item = &'a str> + Send, labels: &[String], size: usize) -> Result<Tokenizer> {
-    let least = 256 + FIRST_CONDITION as usize + labels.len();
+/// When there are too few for the bytes and the special tokens.
+pub fn train(
+    texts: impl Iterator<Item = String> + Send,
+    labels: &[String],
+    size: usize,
+    config: &TokenizerConfig,
+) -> Result<Tokenizer> {
+    let special = names(labels);
+    let least = 256 + special.len();
     if size < least {
         return Err(Error::input(format!("tokenizer.vocab_size is {size}, expected at least {least}"))
             .help("256 bytes, the special tokens and one token per label"));
     }
-    let names = ["<eos>".to_string(), "<mask>".into(), "<null>".into()];
-    let names = names.into_iter().chain(labels.iter().map(|l| format!("<label:{l}>")));
-    let special: Vec<AddedToken> = names.map(|name| AddedToken::from(name, true)).collect();
-    let failed = |e: tokenizers::Error| Error::model(format!("the tokenizer cannot be trained: {e}"));
     let mut trainer = BpeTrainerBuilder::new()
         .show_progress(false)
         .vocab_size(size)
-        .min_frequency(2)
+        .min_frequency(config.min_frequency)
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .special_tokens(special)
         .build();
     let bytes = ByteLevel::new(false, false, true);
-    // A digit is a token of its own: numbers are written digit by digit, and the vocabulary is left to words.
-    let pieces =
-        Sequence::new(vec![PreTokenizerWrapper::Digits(Digits::new(true)), PreTokenizerWrapper::ByteLevel(bytes)]);
+    let split = match config.split_digits {
+        false => PreTokenizerWrapper::ByteLevel(bytes),
+        true => PreTokenizerWrapper::Sequence(Sequence::new(vec![
+            PreTokenizerWrapper::Digits(Digits::new(true)),
+            PreTokenizerWrapper::ByteLevel(bytes),
+        ])),
+    };
     type Builder = TokenizerBuilder<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
     let mut tokenizer = Builder::new()
         .with_model(BPE::default())
-        .with_pre_tokenizer(Some(PreTokenizerWrapper::Sequence(pieces)))
+        .with_pre_tokenizer(Some(split))
         .with_decoder(Some(DecoderWrapper::ByteLevel(bytes)))
         .build()
         .map_err(failed)?;
     tokenizer.train(&mut trainer, texts).map_err(failed)?;
-    let found = tokenizer.get_vocab_size(true);
-    if found != size {
-        return Err(Error::input(format!("the texts give a tokenizer of {found} tokens, not {size}"))
-            .help(format!("set tokenizer.vocab_size = {found} or give more text")));
-    }
     tokenizer.to_string(false).and_then(|json| json.parse()).map_err(failed)
+}
+
+/// Reads a ready tokenizer and adds the special tokens it lacks.
+///
+/// # Errors
+/// When there is none.
+pub fn read(path: &Path, labels: &[String]) -> Result<Tokenizer> {
+    let mut tokenizer = Tokenizer::from_file(path)
+        .map_err(|e| Error::model(format!("cannot read the tokenizer {}: {e}", path.display())))?;
+    tokenizer.add_special_tokens(names(labels)).map_err(failed)?;
+    Ok(tokenizer)
+}
+
+/// Finds the special tokens.
+///
+/// # Errors
+/// When one is missing.
+pub fn special(tokenizer: &Tokenizer) -> Result<Special> {
+    let find = |name: &str| {
+        tokenizer.token_to_id(name).ok_or_else(|| Error::model(format!("the tokenizer has no token {name:?}")))
+    };
+    let label = |(&token, added): (&Token, &AddedToken)| {
+        let label = added.content.strip_prefix(LABEL.0)?.strip_suffix(LABEL.1)?;
+        Some(Condition { label: label.into(), token })
+    };
+    let mut labels: Vec<Condition> = tokenizer.get_added_tokens_decoder().iter().filter_map(label).collect();
+    labels.sort_by_key(|c| c.token);
+    Ok(Special { eos: find(EOS)?, mask: find(MASK)?, null: find(NULL)?, labels })
 }

@@ -1,9 +1,9 @@
 //! Checkpoints: a configuration, a tokenizer and weights.
 
+use super::precision::{SCALES, numbers};
 use super::{MaskedConfig, MaskedModel, Network, Parameter};
 use crate::{Error, Result, Vocab};
-use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 
 /// File name of the configuration in a checkpoint directory.
@@ -85,54 +85,18 @@ pub(super) fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<
                 .help(format!("use the {CONFIG} that belongs to these weights"))
         })?;
         unused.remove(name.as_str());
+        if view.dtype() == Dtype::I8 {
+            unused.remove(&format!("{name}{SCALES}"));
+        }
         if view.shape() != shape {
             return Err(Error::model(format!("tensor {name:?} has shape {:?}, expected {shape:?}", view.shape()))
                 .help(format!("use the {CONFIG} that belongs to these weights")));
         }
-        numbers(&view)
-            .ok_or_else(|| Error::model(format!("tensor {name:?} is {:?}, expected F16, BF16 or F32", view.dtype())))
+        numbers(&file, name, &view)
     })?;
     match unused.first() {
         None => Ok(network),
         Some(name) => Err(Error::model(format!("tensor {name:?} belongs to no layer of this model"))
             .help(format!("use the {CONFIG} that belongs to these weights"))),
     }
-}
-
-/// The numbers of a tensor, where they are floats.
-fn numbers(view: &TensorView) -> Option<Vec<f32>> {
-    let (halves, _) = view.data().as_chunks::<2>();
-    let (floats, _) = view.data().as_chunks::<4>();
-    match view.dtype() {
-        Dtype::F16 => Some(halves.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect()),
-        Dtype::BF16 => Some(halves.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect()),
-        Dtype::F32 => Some(floats.iter().map(|&b| f32::from_le_bytes(b)).collect()),
-        _ => None,
-    }
-}
-
-/// Weights as a safetensors file of half-precision numbers.
-///
-/// # Errors
-/// When a weight does not fit f16 (beyond ±65504 or NaN).
-pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32]) -> Result<Vec<u8>> {
-    let mut halves = Vec::with_capacity(parameters.len());
-    for Parameter { name, range, .. } in parameters {
-        let mut bytes = Vec::with_capacity(2 * range.len());
-        for &value in &weights[range.clone()] {
-            let half = f16::from_f32(value);
-            if !half.is_finite() {
-                return Err(Error::model(format!("{name} holds {value}, which half precision cannot")));
-            }
-            bytes.extend(half.to_le_bytes());
-        }
-        halves.push(bytes);
-    }
-    let damaged = |e: safetensors::SafeTensorError| Error::model("the weights cannot be written").because(e);
-    let mut views = Vec::with_capacity(halves.len());
-    for (parameter, bytes) in parameters.iter().zip(&halves) {
-        let view = TensorView::new(Dtype::F16, parameter.shape.clone(), bytes).map_err(damaged)?;
-        views.push((parameter.name.as_str(), view));
-    }
-    safetensors::serialize(views, None).map_err(damaged)
 }

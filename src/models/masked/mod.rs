@@ -4,12 +4,14 @@ mod checkpoint;
 mod config;
 mod gradient;
 mod network;
+mod precision;
 mod workspace;
 
-pub use checkpoint::{CONFIG, Checkpoint, TOKENIZER, WEIGHTS, weights_to_bytes};
+pub use checkpoint::{CONFIG, Checkpoint, TOKENIZER, WEIGHTS};
 pub use config::{Condition, MODEL_TYPE, MaskedConfig};
 pub use gradient::Targets;
 pub use network::{EMBEDDING, Init, Network, Packed, Parameter};
+pub use precision::{Precision, weights_to_bytes};
 
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
 

@@ -214,6 +214,21 @@ impl Network {
         &self.parameters
     }
 
+    /// States after the last norm of the positions at `rows`, ascending: (rows, d).
+    ///
+    /// # Panics
+    /// As [`logits`](Self::logits).
+    pub fn hidden(&self, packed: &Packed, rows: &[u32]) -> Vec<f32> {
+        let mut out = Vec::with_capacity(rows.len() * self.d);
+        self.with_workspace(|workspace| {
+            for part in packed.parts(rows) {
+                self.forward(&part, workspace, false);
+                out.extend_from_slice(workspace.normed.get(part.rows.len() * self.d));
+            }
+        });
+        out
+    }
+
     /// Unnormalised log-probabilities of the positions at `rows`, ascending: (rows, V).
     ///
     /// # Panics

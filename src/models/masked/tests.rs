@@ -182,14 +182,26 @@ fn bad_views_are_refused() {
 fn weights_survive_the_file_and_wrong_files_are_named() {
     let config = serde_json::to_vec(&tiny()).unwrap();
     let network = tiny_network(&tiny(), 7);
-    let bytes = weights_to_bytes(network.parameters(), network.weights()).unwrap();
-    let read = checkpoint::network_from_bytes(&tiny(), &bytes).unwrap();
-    let model = MaskedModel::new(tiny(), tiny_vocab(), read).unwrap();
     let views = [view(&[], None, &[None; 5])];
-    let (a, b) = (model.predict(&views).unwrap(), tiny_model().predict(&views).unwrap());
-    for (a, b) in a[0].values().iter().zip(b[0].values()) {
-        assert!((a - b).abs() < 0.02 * (1.0 + b.abs()), "{a} {b}");
+    let want = tiny_model().predict(&views).unwrap();
+    let mut sizes = Vec::new();
+    for (precision, tolerance) in [(Precision::F32, 0.0), (Precision::F16, 0.01), (Precision::Int8, 0.1)] {
+        let bytes = weights_to_bytes(network.parameters(), network.weights(), precision).unwrap();
+        let read = checkpoint::network_from_bytes(&tiny(), &bytes).unwrap();
+        let model = MaskedModel::new(tiny(), tiny_vocab(), read).unwrap();
+        for (a, b) in model.predict(&views).unwrap()[0].values().iter().zip(want[0].values()) {
+            assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{precision:?}: {a} {b}");
+        }
+        sizes.push(bytes.len());
     }
+    assert!(sizes[2] < sizes[1] && sizes[1] < sizes[0], "{sizes:?}");
+    let mut damaged = network.weights().to_vec();
+    damaged[9] = f32::NAN;
+    for precision in [Precision::F16, Precision::Int8] {
+        let error = weights_to_bytes(network.parameters(), &damaged, precision).unwrap_err();
+        assert!(error.message().contains("embedding"), "{error}");
+    }
+    let bytes = weights_to_bytes(network.parameters(), network.weights(), Precision::F16).unwrap();
 
     let failure = |config: &MaskedConfig, bytes: &[u8]| {
         let error = checkpoint::network_from_bytes(config, bytes).err().expect("an error");
