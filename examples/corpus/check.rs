@@ -16,7 +16,9 @@ pub fn check(file: &str, folder: Option<&str>) -> io::Result<bool> {
     let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
     let mut parts: BTreeMap<String, [Vec<&Value>; 2]> = BTreeMap::new();
     let mut training = HashSet::new();
-    for line in &lines {
+    let mut seen = HashSet::new();
+    // Lines that count twice are measured once.
+    for line in lines.iter().filter(|line| seen.insert(text(line, "text"))) {
         let held_out = share(&text(line, "key")) < HELD_OUT;
         parts.entry(text(line, "part")).or_default()[usize::from(held_out)].push(line);
         if !held_out {

@@ -68,7 +68,10 @@ fn build(folder: &str, teacher: Option<&str>) -> io::Result<bool> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     // A text stands once, under the first word it was written for.
     for line in lines.iter().filter(|line: &&Line| seen.insert(line.text.as_str())) {
-        writeln!(out, "{}", line.json())?;
+        // The plain sentences count twice: they are what the model should write like.
+        for _ in 0..if line.part == "sentences" { 2 } else { 1 } {
+            writeln!(out, "{}", line.json())?;
+        }
     }
     out.flush().map(|()| true)
 }

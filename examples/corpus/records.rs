@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 const SEED: u64 = 20_240_229;
 /// Records of each kind.
-const RECORDS: usize = 1_000;
+const RECORDS: usize = 500;
 /// Values of each kind, and sentences with one.
-const VALUES: usize = 450;
+const VALUES: usize = 300;
 
 /// All of them, always the same.
 pub fn lines() -> Vec<Line> {

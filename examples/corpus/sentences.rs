@@ -27,7 +27,7 @@ pub fn lines(wordnet: &WordNet) -> Vec<Line> {
         for word in wordnet.common(part) {
             let Some(definition) = word.synset.definitions.first() else { continue };
             let topic = word.synset.label.filter(|l| TOPICS.contains(l));
-            if word.uses < 8 || !usage.simple(definition, word.lemma, topic) || part == Part::Noun && topic.is_none() {
+            if word.uses < 20 || !usage.simple(definition, word.lemma, topic) || part == Part::Noun && topic.is_none() {
                 continue;
             }
             let (lemma, name) = (word.lemma, part.name());
