@@ -17,6 +17,8 @@ import torch.nn.functional as F
 
 from teacher_text import Teacher, installed
 
+BATCH = 25
+
 
 def texts(path, limit):
     lines = [line for line in path.read_text().splitlines() if line.strip()]
@@ -27,12 +29,21 @@ def texts(path, limit):
 
 
 @torch.inference_mode()
-def bits(model, text):
-    ids = [model.tokenizer.token_to_id("<|endoftext|>")] + model.tokenizer.encode(text).ids
-    tokens, n = torch.tensor([ids]), len(ids)
-    hidden = model.forward(tokens, torch.arange(n)[None], model.cache(1, n), 0, torch.ones(1, n, n).triu(1).bool(), last=False)
-    logits = F.linear(hidden[0, :-1].float(), model.embedding)
-    return F.cross_entropy(logits, tokens[0, 1:], reduction="sum").item() / 0.6931471805599453
+def bits(model, lines):
+    """Of all lines together."""
+    start, total = model.tokenizer.token_to_id("<|endoftext|>"), 0.0
+    ids = sorted(([start] + model.tokenizer.encode(line).ids for line in lines), key=len)
+    for at in range(0, len(ids), BATCH):
+        batch = ids[at : at + BATCH]
+        n = len(batch[-1])
+        tokens = torch.tensor([i + [start] * (n - len(i)) for i in batch])
+        real = torch.tensor([[True] * (len(i) - 1) + [False] * (n - len(i)) for i in batch])
+        positions = torch.arange(n).expand(len(batch), -1)
+        later = torch.ones(n, n).triu(1).bool().expand(len(batch), -1, -1)
+        hidden = model.forward(tokens, positions, model.cache(len(batch), n), 0, later, last=False)
+        logits = F.linear(hidden[:, :-1][real].float(), model.embedding)
+        total += F.cross_entropy(logits, tokens[:, 1:][real], reduction="sum").item()
+    return total / 0.6931471805599453
 
 
 def main():
@@ -47,7 +58,7 @@ def main():
     for path in args.files:
         lines = texts(path, args.limit)
         pairs = [pair for line in lines for words in [line.lower().split()] for pair in zip(words, words[1:])]
-        total = sum(bits(model, line) for line in lines)
+        total = bits(model, lines)
         size = sum(len(line.encode()) for line in lines)
         print(json.dumps({
             "file": str(path), "texts": len(lines), "bits_per_byte": round(total / size, 3),
