@@ -1,7 +1,9 @@
 //! Deterministic automata over bytes and token boundary marks.
 
 use super::automaton::{Automaton, DEAD, State};
+use super::Limits;
 use super::symbols::{Bytes, Symbols};
+use crate::Result;
 use std::collections::{BTreeSet, VecDeque};
 
 /// A minimal deterministic automaton: the texts, with their token boundaries, that a [`Language`](super::Language)
@@ -43,6 +45,44 @@ impl Dfa {
             !states.is_empty()
         });
         alive.count()
+    }
+
+    /// The state before the first byte, the boundary there read; 0 if there is no text.
+    pub(crate) fn start(&self) -> State {
+        self.0.start
+    }
+    /// The state after a byte; 0 if nothing can follow.
+    pub(crate) fn step(&self, state: State, byte: u8) -> State {
+        self.0.step(state, self.0.symbols.class(byte))
+    }
+    /// The state after a token boundary.
+    pub(crate) fn mark(&self, state: State) -> State {
+        self.0.mark(state)
+    }
+    pub(crate) fn accepting(&self, state: State) -> bool {
+        self.0.accept[state as usize]
+    }
+    /// A number for each byte; bytes with equal numbers are never told apart.
+    pub(crate) fn class(&self, byte: u8) -> usize {
+        self.0.symbols.class(byte)
+    }
+    /// Whether token boundaries matter.
+    pub(crate) fn reads_marks(&self) -> bool {
+        (1..self.0.accept.len() as State).any(|q| self.0.mark(q) != q)
+    }
+    /// Texts of both.
+    pub(crate) fn intersect(&self, other: &Self, limits: &Limits) -> Result<Self> {
+        self.0.intersect(&other.0, limits).map(Self)
+    }
+    /// From a table of states × classes, row 0 dead; `class` gives the class of each byte. No mark is read.
+    pub(crate) fn from_table(class: impl Fn(u8) -> usize, rows: &[Vec<State>], accept: Vec<bool>, start: State) -> Self {
+        let symbols = Bytes::group(&class);
+        let bytes = symbols.representatives();
+        let row = |(state, row): (State, &Vec<State>)| -> Vec<State> {
+            bytes.iter().map(|&b| row[class(b)]).chain([state]).collect()
+        };
+        let next = (0..).zip(rows).flat_map(row).collect();
+        Self(Automaton { symbols, next, accept, start }.minimized())
     }
 
     fn begin(&self) -> BTreeSet<State> {

@@ -87,6 +87,16 @@ impl Expr {
         }
     }
 
+    /// Calls `visit` with every terminal, in order.
+    pub fn each_terminal<'a>(&'a self, visit: &mut impl FnMut(&'a Language)) {
+        match self {
+            Self::Terminal(language) => visit(language),
+            Self::Rule(_) => {}
+            Self::Concat(parts) | Self::Union(parts) => parts.iter().for_each(|part| part.each_terminal(visit)),
+            Self::Repeat { inner, .. } => inner.each_terminal(visit),
+        }
+    }
+
     /// Whether it has a text, given which rules have one.
     fn productive(&self, rules: &[bool]) -> bool {
         match self {

@@ -1,0 +1,335 @@
+//! A grammar as deterministic automata that call each other: what texts are read with.
+
+use super::lower::{Lowered, Terminals};
+use super::nfa::{Bodies, Edges, Nfa, Symbol, components};
+use super::RuleId;
+use crate::automata::{Dfa, Limits};
+use crate::{Error, Result};
+use std::collections::{BTreeMap, HashMap};
+
+/// Largest automaton that is copied to where it is called.
+const INLINE: usize = 512;
+
+/// Index of a state of a [`Network`]; 0 is no state.
+pub(super) type State = u32;
+
+/// States of all automata, numbered from 1.
+///
+/// Each automaton stands for the non-empty texts of a rule. There is no left recursion, so that what can be read next
+/// is found in finitely many calls. Rules that are not recursive have been copied to where they are used.
+pub(super) struct Network {
+    class_of: Box<[u8; 256]>,
+    /// Number of classes of bytes.
+    pub width: usize,
+    /// states × classes.
+    next: Vec<State>,
+    /// For each state the automata it may call: (first state, state to return to).
+    calls: Vec<Vec<(State, State)>>,
+    accept: Vec<bool>,
+    /// Accepting states with no way on.
+    pub leaf: Vec<bool>,
+    pub start: State,
+    /// The empty text is a text.
+    pub nullable: bool,
+}
+
+impl Network {
+    pub fn new(lowered: &Lowered, limits: &Limits) -> Result<Self> {
+        let terminals = Terminals::compile(&lowered.rules, limits)?;
+        let (class_of, bytes) = classes(&terminals.automata);
+        let class = |byte: u8| u32::from(class_of[byte as usize]);
+        let bodies = Bodies::new(&lowered.rules, &terminals, &class, &bytes, limits)?;
+        let automata = link(bodies.rules, lowered.start, limits)?;
+
+        let mut first = HashMap::new();
+        let mut total = 1;
+        for (&rule, automaton) in &automata {
+            first.insert(rule, total);
+            total += automaton.rows.len() as State;
+        }
+        let width = bytes.len();
+        limits.check(total as usize, width, "the grammar")?;
+        let mut network = Self {
+            class_of,
+            width,
+            next: vec![0; width],
+            calls: vec![Vec::new()],
+            accept: vec![false],
+            leaf: vec![false],
+            start: first[&lowered.start],
+            nullable: bodies.nullable[lowered.start],
+        };
+        for (rule, automaton) in &automata {
+            let offset = first[rule];
+            for (row, &accept) in automaton.rows.iter().zip(&automaton.accept) {
+                let mut next = vec![0; width];
+                let mut calls = Vec::new();
+                for &(symbol, to) in row {
+                    match symbol {
+                        Symbol::Byte(class) => next[class as usize] = to + offset,
+                        Symbol::Call(rule) => calls.push((first[&rule], to + offset)),
+                        Symbol::Nothing => {}
+                    }
+                }
+                network.next.extend(next);
+                network.calls.push(calls);
+                network.accept.push(accept);
+                network.leaf.push(accept && row.is_empty());
+            }
+        }
+        Ok(network)
+    }
+
+    /// Number of states.
+    pub fn states(&self) -> usize {
+        self.accept.len() - 1
+    }
+    pub fn class(&self, byte: u8) -> usize {
+        self.class_of[byte as usize] as usize
+    }
+    /// The state after a byte of a class, without calls.
+    pub fn next(&self, state: State, class: usize) -> State {
+        self.next[state as usize * self.width + class]
+    }
+    pub fn calls(&self, state: State) -> &[(State, State)] {
+        &self.calls[state as usize]
+    }
+    pub fn accepting(&self, state: State) -> bool {
+        self.accept[state as usize]
+    }
+
+    /// The same as an automaton over bytes, where no recursion is left.
+    pub fn regular(&self) -> Option<Dfa> {
+        if self.calls.iter().any(|calls| !calls.is_empty()) {
+            return None;
+        }
+        let mut rows: Vec<Vec<State>> = self.next.chunks_exact(self.width).map(<[State]>::to_vec).collect();
+        let mut accept = self.accept.clone();
+        // No edge leads back to the start, so it may accept the empty text.
+        accept[self.start as usize] |= self.nullable;
+        if rows.is_empty() {
+            rows.push(vec![0; self.width]);
+        }
+        Some(Dfa::from_table(|byte| self.class(byte), &rows, accept, self.start))
+    }
+}
+
+/// Bytes that no terminal tells apart share a class; one byte of each.
+fn classes(automata: &[Dfa]) -> (Box<[u8; 256]>, Vec<u8>) {
+    let mut ids: HashMap<Vec<usize>, u8> = HashMap::new();
+    let mut class_of = Box::new([0; 256]);
+    let mut bytes = Vec::new();
+    for byte in 0..=255u8 {
+        let column = automata.iter().map(|dfa| dfa.class(byte)).collect();
+        class_of[byte as usize] = *ids.entry(column).or_insert_with(|| {
+            bytes.push(byte);
+            (bytes.len() - 1) as u8
+        });
+    }
+    (class_of, bytes)
+}
+
+/// Deterministic and minimal; the start is state 0.
+struct Automaton {
+    rows: Vec<Edges>,
+    accept: Vec<bool>,
+}
+
+impl Automaton {
+    fn calls(&self, rule: RuleId) -> bool {
+        self.rows.iter().flatten().any(|&(symbol, _)| symbol == Symbol::Call(rule))
+    }
+
+    fn nfa(&self) -> Nfa {
+        let accept = self.rows.len() as u32;
+        let mut edges = self.rows.clone();
+        for (edges, &accepts) in edges.iter_mut().zip(&self.accept) {
+            if accepts {
+                edges.push((Symbol::Nothing, accept));
+            }
+        }
+        edges.push(Vec::new());
+        Nfa { edges, start: 0, accept }
+    }
+}
+
+/// The automata that are left when all that can be copied to its callers has been.
+fn link(mut bodies: Vec<Nfa>, start: RuleId, limits: &Limits) -> Result<BTreeMap<RuleId, Automaton>> {
+    let mut automata: BTreeMap<RuleId, Automaton> = BTreeMap::new();
+    let called = |rule: RuleId| -> Vec<RuleId> { bodies[rule].calls().collect() };
+    let groups = components(bodies.len(), called);
+    for group in groups {
+        // Inside a group, rules that do not call themselves are copied away one by one, the smallest first.
+        let mut left = group.clone();
+        let mut done: Vec<RuleId> = Vec::new();
+        while !left.is_empty() {
+            let size = |rule: &RuleId| bodies[*rule].edges.len();
+            let at = (0..left.len()).filter(|&i| left[i] != start || left.len() == 1).min_by_key(|&i| size(&left[i]));
+            let rule = left.swap_remove(at.unwrap_or(0));
+            let automaton = finish(&mut bodies[rule], rule, limits)?;
+            let inline = !automaton.calls(rule) && automaton.rows.len() <= INLINE && rule != start;
+            if inline {
+                let body = automaton.nfa();
+                for caller in 0..bodies.len() {
+                    if caller != rule && bodies[caller].calls().any(|called| called == rule) {
+                        copy_in(&mut bodies[caller], rule, &body);
+                        limits.check(bodies[caller].edges.len(), 8, "the grammar")?;
+                        if let Some(automaton) = automata.get_mut(&caller) {
+                            *automaton = finish(&mut bodies[caller], caller, limits)?;
+                        }
+                    }
+                }
+            } else {
+                automata.insert(rule, automaton);
+                done.push(rule);
+            }
+        }
+    }
+    // What nobody calls any more is left out.
+    let mut used = vec![start];
+    let mut at = 0;
+    while let Some(&rule) = used.get(at) {
+        for &(symbol, _) in automata[&rule].rows.iter().flatten() {
+            if let Symbol::Call(rule) = symbol
+                && !used.contains(&rule)
+            {
+                used.push(rule);
+            }
+        }
+        at += 1;
+    }
+    automata.retain(|rule, _| used.contains(rule));
+    Ok(automata)
+}
+
+/// Deterministic, with calls of itself at its very end turned into loops.
+fn finish(body: &mut Nfa, rule: RuleId, limits: &Limits) -> Result<Automaton> {
+    let automaton = determinize(body, limits)?;
+    let last = |to: u32| automaton.accept[to as usize] && automaton.rows[to as usize].is_empty();
+    let tail = |&(symbol, to): &(Symbol, u32)| symbol == Symbol::Call(rule) && last(to);
+    if !automaton.rows.iter().flatten().any(tail) {
+        return Ok(automaton);
+    }
+    let mut nfa = automaton.nfa();
+    for edge in nfa.edges.iter_mut().take(automaton.rows.len()).flatten() {
+        if tail(edge) {
+            *edge = (Symbol::Nothing, 0);
+        }
+    }
+    // No edge may lead into the start.
+    let start = nfa.state();
+    nfa.edge(start, Symbol::Nothing, nfa.start);
+    nfa.start = start;
+    *body = nfa;
+    determinize(body, limits)
+}
+
+fn copy_in(caller: &mut Nfa, rule: RuleId, body: &Nfa) {
+    for state in 0..caller.edges.len() as u32 {
+        let (calls, others): (Edges, Edges) =
+            caller.edges[state as usize].iter().partition(|(symbol, _)| *symbol == Symbol::Call(rule));
+        caller.edges[state as usize] = others;
+        for (_, to) in calls {
+            caller.splice(body, state, to);
+        }
+    }
+}
+
+/// Subset construction, trimmed and minimised.
+fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
+    let mut ids: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut sets: Vec<Vec<u32>> = Vec::new();
+    let closed = |states: &[u32]| {
+        let mut set: Vec<u32> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        let mut open = states.to_vec();
+        while let Some(state) = open.pop() {
+            if seen.insert(state) {
+                set.push(state);
+                let free = nfa.edges[state as usize].iter().filter(|(symbol, _)| *symbol == Symbol::Nothing);
+                open.extend(free.map(|&(_, to)| to));
+            }
+        }
+        set.sort_unstable();
+        set
+    };
+    let mut rows: Vec<Edges> = Vec::new();
+    let first = closed(&[nfa.start]);
+    ids.insert(first.clone(), 0);
+    sets.push(first);
+    let (mut at, mut work) = (0, 0);
+    while at < sets.len() {
+        let mut targets: BTreeMap<Symbol, Vec<u32>> = BTreeMap::new();
+        for &state in &sets[at] {
+            for &(symbol, to) in &nfa.edges[state as usize] {
+                if symbol != Symbol::Nothing {
+                    targets.entry(symbol).or_default().push(to);
+                }
+            }
+        }
+        let mut row = Vec::new();
+        for (symbol, to) in targets {
+            let set = closed(&to);
+            work += set.len();
+            let new = ids.len() as u32;
+            let id = *ids.entry(set).or_insert_with_key(|set| {
+                sets.push(set.clone());
+                new
+            });
+            row.push((symbol, id));
+        }
+        rows.push(row);
+        limits.check(sets.len(), 64, "a rule of the grammar")?;
+        limits.check_work(work, "a rule of the grammar")?;
+        at += 1;
+    }
+    let accept: Vec<bool> = sets.iter().map(|set| set.binary_search(&nfa.accept).is_ok()).collect();
+    minimize(Automaton { rows, accept })
+}
+
+/// Drops what cannot be completed and merges what is equal (Moore 1956): rules are small.
+fn minimize(mut automaton: Automaton) -> Result<Automaton> {
+    let states = automaton.rows.len();
+    let mut useful = automaton.accept.clone();
+    loop {
+        let before = useful.clone();
+        for (state, row) in automaton.rows.iter().enumerate() {
+            useful[state] = useful[state] || row.iter().any(|&(_, to)| useful[to as usize]);
+        }
+        if useful == before {
+            break;
+        }
+    }
+    automaton.rows.iter_mut().for_each(|row| row.retain(|&(_, to)| useful[to as usize]));
+    let mut block: Vec<u32> = automaton.accept.iter().map(|&accept| accept.into()).collect();
+    let mut blocks = 0;
+    loop {
+        let mut ids: HashMap<(u32, Edges), u32> = HashMap::new();
+        let signature = |state: usize| {
+            let row = automaton.rows[state].iter().map(|&(symbol, to)| (symbol, block[to as usize]));
+            (block[state], row.collect())
+        };
+        let refined: Vec<u32> = (0..states)
+            .map(|state| {
+                let new = ids.len() as u32;
+                *ids.entry(signature(state)).or_insert(new)
+            })
+            .collect();
+        block = refined;
+        if ids.len() == blocks {
+            break;
+        }
+        blocks = ids.len();
+    }
+    // The start is in the first block, as the first state is.
+    let mut minimal = Automaton { rows: vec![Vec::new(); blocks], accept: vec![false; blocks] };
+    for (state, &name) in block.iter().enumerate() {
+        minimal.accept[name as usize] = automaton.accept[state];
+        minimal.rows[name as usize] =
+            automaton.rows[state].iter().map(|&(symbol, to)| (symbol, block[to as usize])).collect();
+    }
+    if minimal.rows.len() > u32::MAX as usize / 2 {
+        return Err(Error::too_large("a rule of the grammar"));
+    }
+    Ok(minimal)
+}
