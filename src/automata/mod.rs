@@ -30,4 +30,5 @@ pub use language::{Language, Network};
 pub use limits::Limits;
 pub use token_automaton::{Class, Edge, Label, TokenAutomaton};
 
+pub(crate) use hash::FastMap;
 pub(crate) use trie::TokenTrie;

@@ -120,6 +120,31 @@ impl TokenAutomaton {
         new
     }
 
+    /// From edges by ascending state and target, the classes of each label and the tokens of each class, all
+    /// ascending. The start is state 0, `ended` the last one.
+    pub(crate) fn from_parts(
+        accept: Vec<bool>,
+        ended: Option<State>,
+        edges: Vec<(State, Edge)>,
+        labels: Vec<Vec<Class>>,
+        members: &[Vec<Token>],
+        vocab: usize,
+    ) -> Self {
+        let mut class_of = vec![Self::NO_CLASS; vocab];
+        for (class, tokens) in (0..).zip(members) {
+            tokens.iter().for_each(|&token| class_of[token as usize] = class);
+        }
+        let edges = Rows::new(accept.len(), edges.iter().copied());
+        let listed = |rows: &[Vec<u32>]| {
+            let items = (0..).zip(rows).flat_map(|(row, items)| items.iter().map(move |&item| (row, item)));
+            Rows::new(rows.len(), items)
+        };
+        let (labels, members) = (listed(&labels), listed(members));
+        let mut new = Self { accept, ended, edges, labels, members, class_of, fewest: None };
+        new.fewest = new.shortest_path();
+        new
+    }
+
     /// Whether no sequence of tokens satisfies the constraint.
     pub fn is_empty(&self) -> bool {
         self.accept.is_empty()

@@ -1,7 +1,7 @@
 //! From an expression with grammars in it to one list of rules, and what is regular beside them.
 
 use super::{Expr, Grammar, Rule, RuleId};
-use crate::automata::{Dfa, Limits};
+use crate::automata::{Dfa, Limits, Network};
 use crate::{Error, Language, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,10 @@ impl Language {
         match self {
             Self::Grammar(_) => true,
             Self::Concat(parts) | Self::Union(parts) | Self::Intersect(parts) => parts.iter().any(Self::has_grammar),
-            Self::Not(inner) | Self::Tokens { inner, .. } | Self::Named(_, inner) => inner.has_grammar(),
+            Self::Not(inner) | Self::JsonEscaped(inner) | Self::Tokens { inner, .. } | Self::Named(_, inner) => {
+                inner.has_grammar()
+            }
+            Self::Network(network) => network.labels.iter().any(Self::has_grammar),
             Self::Any | Self::Literal(_) | Self::Regex(_) | Self::Mark => false,
         }
     }
@@ -80,13 +83,17 @@ impl Lowering<'_> {
         if !language.has_grammar() {
             return Ok(Expr::Terminal(language.clone()));
         }
-        let mut all = |parts: &[Language]| parts.iter().map(|part| self.expr(part, depth + 1)).collect();
+        let mut all = |parts: &[Language]| -> Result<Vec<Expr>> {
+            parts.iter().map(|part| self.expr(part, depth + 1)).collect()
+        };
         match language {
             Language::Concat(parts) => Ok(Expr::Concat(all(parts)?)),
             Language::Union(parts) => Ok(Expr::Union(all(parts)?)),
             Language::Named(name, inner) => self.expr(inner, depth + 1).map_err(|e| e.context(name)),
             Language::Grammar(grammar) => Ok(Expr::Rule(self.import(grammar, depth)?)),
             Language::Intersect(parts) => self.intersection(parts, depth),
+            Language::Network(network) => self.network(network, depth),
+            Language::JsonEscaped(_) => Err(Error::unsupported("a grammar cannot be written inside a JSON string")),
             Language::Not(_) => Err(Error::unsupported("the complement of a grammar need not be context-free")),
             Language::Tokens { .. } => Err(Error::unsupported("what a grammar describes cannot be counted in tokens here")
                 .help("bound the whole text in tokens with `length`, or give the slot no size")),
@@ -112,6 +119,22 @@ impl Lowering<'_> {
         }
         self.known.insert(Arc::as_ptr(grammar), offset);
         Ok(offset + grammar.start())
+    }
+
+    /// A rule for each node.
+    fn network(&mut self, network: &Network, depth: usize) -> Result<Expr> {
+        let labels =
+            network.labels.iter().map(|label| self.expr(label, depth + 1)).collect::<Result<Vec<Expr>>>()?;
+        let offset = self.rules.len();
+        let mut nodes: Vec<Vec<Expr>> = vec![Vec::new(); network.accepting.len()];
+        for &(from, label, to) in &network.arrows {
+            nodes[from as usize].push(Expr::Concat(vec![labels[label as usize].clone(), Expr::Rule(offset + to as usize)]));
+        }
+        for (mut ways, &accepts) in nodes.into_iter().zip(&network.accepting) {
+            ways.extend(accepts.then(|| Expr::Concat(Vec::new())));
+            self.rules.push(Rule::new("a network", Expr::Union(ways)));
+        }
+        Ok(if network.accepting.is_empty() { Expr::Union(Vec::new()) } else { Expr::Rule(offset) })
     }
 
     /// Checks what a rule is made of. A terminal that holds a grammar becomes a rule, named relative to the offset that

@@ -1,5 +1,17 @@
 //! Context-free grammars: one representation for everything that recursion takes, whatever syntax it was written in.
 
+mod draft;
+mod gbnf;
 mod ir;
+mod lower;
+mod moves;
+mod nfa;
+mod partition;
+mod pushdown;
+mod rtn;
+mod stacks;
+mod trie;
 
+pub use draft::Parsed;
 pub use ir::{Expr, Grammar, Rule, RuleId};
+pub(crate) use pushdown::{Compiled, Pushdown, Question, View};

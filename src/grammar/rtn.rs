@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, HashMap};
 /// Largest automaton that is copied to where it is called.
 const INLINE: usize = 512;
 
-/// Index of a state of a [`Network`]; 0 is no state.
+/// Index of a state of a [`Rtn`]; 0 is no state.
 pub(super) type State = u32;
 
 /// States of all automata, numbered from 1.
 ///
 /// Each automaton stands for the non-empty texts of a rule. There is no left recursion, so that what can be read next
 /// is found in finitely many calls. Rules that are not recursive have been copied to where they are used.
-pub(super) struct Network {
+pub(super) struct Rtn {
     class_of: Box<[u8; 256]>,
     /// Number of classes of bytes.
     pub width: usize,
@@ -33,7 +33,7 @@ pub(super) struct Network {
     pub nullable: bool,
 }
 
-impl Network {
+impl Rtn {
     pub fn new(lowered: &Lowered, limits: &Limits) -> Result<Self> {
         let terminals = Terminals::compile(&lowered.rules, limits)?;
         let (class_of, bytes) = classes(&terminals.automata);
@@ -105,12 +105,10 @@ impl Network {
         }
         let mut rows: Vec<Vec<State>> = self.next.chunks_exact(self.width).map(<[State]>::to_vec).collect();
         let mut accept = self.accept.clone();
-        // No edge leads back to the start, so it may accept the empty text.
-        accept[self.start as usize] |= self.nullable;
-        if rows.is_empty() {
-            rows.push(vec![0; self.width]);
-        }
-        Some(Dfa::from_table(|byte| self.class(byte), &rows, accept, self.start))
+        // Edges may lead back to the start, so the empty text needs one of its own.
+        rows.push(rows[self.start as usize].clone());
+        accept.push(accept[self.start as usize] || self.nullable);
+        Some(Dfa::from_table(|byte| self.class(byte), &rows, accept, rows.len() as State - 1))
     }
 }
 

@@ -1,0 +1,215 @@
+//! Which tokens lead from one state to which others, found when first asked for and kept.
+//!
+//! A state is what a beginning of a text leaves: a set of stacks, and a state of the automaton of all that is regular
+//! beside the grammar. Two states with the same tops and different stacks beneath them go on alike until they return.
+//! So the vocabulary is walked once for each *shape*, with variables for what is beneath, and walked again, from where
+//! a token returns, only with what is returned to.
+
+use super::partition::Partition;
+use super::stacks::{Node, NONE, Stacks, Variables};
+use super::trie::{Trie, TrieNode};
+use crate::automata::{Dfa, Edge, FastMap, Label};
+use crate::{Error, Result, Token};
+use std::sync::Arc;
+
+/// Index of a state of [`Moves`].
+pub(super) type Config = u32;
+
+/// State of the automaton beside the grammar.
+type Beside = u32;
+
+pub(super) struct Moves {
+    pub stacks: Stacks,
+    beside: Dfa,
+    pub trie: Arc<Trie>,
+    pub partition: Partition,
+    configs: Vec<(Beside, Node)>,
+    ids: FastMap<(Beside, Node), Config>,
+    edges: Vec<Option<Arc<[Edge]>>>,
+    walks: FastMap<(TrieNode, Beside, Node), Arc<Walk>>,
+}
+
+/// Where the tokens beneath a node of the trie lead from a shape.
+struct Walk {
+    edges: Vec<(Label, Beside, Node)>,
+    returns: Vec<Return>,
+}
+
+/// A byte after which stacks that were variables go on.
+struct Return {
+    /// Where the byte stands.
+    at: TrieNode,
+    beside: Beside,
+    /// What the byte leads to without the return.
+    kept: Node,
+    returned: Variables,
+}
+
+impl Moves {
+    pub fn new(stacks: Stacks, beside: Dfa, trie: Arc<Trie>, vocab: usize) -> Self {
+        Self {
+            stacks,
+            beside,
+            trie,
+            partition: Partition::new(vocab),
+            configs: Vec::new(),
+            ids: FastMap::default(),
+            edges: Vec::new(),
+            walks: FastMap::default(),
+        }
+    }
+
+    /// Number of states that are known.
+    pub fn len(&self) -> usize {
+        self.configs.len()
+    }
+    pub fn beside(&self) -> &Dfa {
+        &self.beside
+    }
+
+    /// Before the first token; `None` if there is no text.
+    pub fn start(&mut self) -> Option<Config> {
+        let (beside, node) = (self.beside.start(), self.stacks.start());
+        (beside != 0 && node != NONE).then(|| self.config(beside, node))
+    }
+
+    /// Whether a text may end here.
+    pub fn complete(&self, config: Config) -> bool {
+        let (beside, node) = self.configs[config as usize];
+        self.beside.accepting(beside) && self.stacks.complete(node)
+    }
+
+    /// Fewest bytes that complete the text, as far as the grammar goes.
+    pub fn bytes_to_end(&self, config: Config) -> usize {
+        self.stacks.bytes_to_end(self.configs[config as usize].1)
+    }
+
+    fn config(&mut self, beside: Beside, node: Node) -> Config {
+        let new = self.configs.len() as Config;
+        let id = *self.ids.entry((beside, node)).or_insert(new);
+        if id == new {
+            self.configs.push((beside, node));
+            self.edges.push(None);
+        }
+        id
+    }
+
+    /// The state after a token, if it may follow.
+    pub fn step(&mut self, config: Config, bytes: &[u8]) -> Option<Config> {
+        let (beside, node) = self.configs[config as usize];
+        let beside = self.beside.mark(bytes.iter().fold(beside, |state, &byte| self.beside.step(state, byte)));
+        let node = self.stacks.read_all(node, bytes);
+        (beside != 0 && node != NONE).then(|| self.config(beside, node))
+    }
+
+    /// All ways on from a state, one for each target. Classes may be split later; labels stay.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn edges(&mut self, config: Config) -> Result<Arc<[Edge]>> {
+        if let Some(edges) = &self.edges[config as usize] {
+            return Ok(edges.clone());
+        }
+        let (beside, node) = self.configs[config as usize];
+        let mut found: Vec<(Config, Label)> = Vec::new();
+        self.resolve(0, beside, node, &mut found)?;
+        found.sort_unstable();
+        let mut edges: Vec<Edge> = Vec::new();
+        for same in found.chunk_by(|a, b| a.0 == b.0) {
+            let label = self.partition.union(same.iter().map(|&(_, label)| label).collect());
+            edges.push(Edge { label, target: same[0].0 });
+        }
+        let edges: Arc<[Edge]> = edges.into();
+        self.edges[config as usize] = Some(edges.clone());
+        Ok(edges)
+    }
+
+    /// Adds where the tokens beneath a node of the trie lead.
+    fn resolve(&mut self, at: TrieNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) -> Result<()> {
+        let (shape, below) = self.stacks.abstracted(node).ok_or_else(|| {
+            Error::too_large("the grammar is too ambiguous: more than 64 ways to read the beginning of a text")
+        })?;
+        let walk = self.walk(at, beside, shape);
+        let mut known = FastMap::default();
+        for &(label, beside, target) in &walk.edges {
+            let target = self.stacks.concrete(target, &below, &mut known);
+            let target = self.config(beside, target);
+            found.push((target, label));
+        }
+        for back in &walk.returns {
+            let mut joint = self.stacks.concrete(back.kept, &below, &mut known);
+            let class = self.stacks.rtn().class(self.trie.byte(back.at));
+            for (_, &stacks) in below.iter().enumerate().filter(|(i, _)| back.returned >> i & 1 == 1) {
+                let (read, _) = self.stacks.read(stacks, class);
+                joint = self.stacks.union(joint, read);
+            }
+            if joint != NONE {
+                self.finish(back.at, back.beside, joint, found);
+                self.resolve(back.at, back.beside, joint, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the tokens that end at a node.
+    fn finish(&mut self, at: TrieNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) {
+        let beside = self.beside.mark(beside);
+        let tokens = self.trie.tokens(at);
+        if !tokens.is_empty() && beside != 0 {
+            let label = self.partition.tokens(tokens.to_vec());
+            let target = self.config(beside, node);
+            found.push((target, label));
+        }
+    }
+
+    fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node) -> Arc<Walk> {
+        if let Some(walk) = self.walks.get(&(at, beside, shape)) {
+            return walk.clone();
+        }
+        let mut targets: FastMap<(Beside, Node), Vec<Token>> = FastMap::default();
+        let mut order = Vec::new();
+        let mut returns = Vec::new();
+        let trie = self.trie.clone();
+        // Ends of the subtrees on the path, with what has been read so far there.
+        let mut path = vec![(trie.end(at), beside, shape)];
+        let mut next = at + 1;
+        while next < trie.end(at) {
+            while path.last().is_some_and(|top| top.0 <= next) {
+                path.pop();
+            }
+            let Some(&(_, beside, node)) = path.last() else { break };
+            let byte = trie.byte(next);
+            let class = self.stacks.rtn().class(byte);
+            let (read, returned) = self.stacks.read(node, class);
+            let beside = self.beside.step(beside, byte);
+            if beside == 0 || (read == NONE && returned == 0) {
+                next = trie.end(next);
+                continue;
+            }
+            if returned != 0 {
+                returns.push(Return { at: next, beside, kept: read, returned });
+                next = trie.end(next);
+                continue;
+            }
+            let tokens = trie.tokens(next);
+            let ended = self.beside.mark(beside);
+            if !tokens.is_empty() && ended != 0 {
+                let of = targets.entry((ended, read)).or_insert_with(|| {
+                    order.push((ended, read));
+                    Vec::new()
+                });
+                of.extend_from_slice(tokens);
+            }
+            path.push((trie.end(next), beside, read));
+            next += 1;
+        }
+        let mut edges = Vec::with_capacity(order.len());
+        for (beside, node) in order {
+            let tokens = targets.remove(&(beside, node)).unwrap_or_default();
+            edges.push((self.partition.tokens(tokens), beside, node));
+        }
+        let walk = Arc::new(Walk { edges, returns });
+        self.walks.insert((at, beside, shape), walk.clone());
+        walk
+    }
+}

@@ -1,0 +1,306 @@
+//! A grammar over the tokens of a vocabulary, and the part of it that a canvas can reach.
+
+use super::lower::lower;
+use super::moves::{Config, Moves};
+use super::rtn::Rtn;
+use super::stacks::Stacks;
+use super::trie::Trie;
+use crate::automata::{Dfa, Edge, FastMap, Label, Limits, TokenAutomaton};
+use crate::{Error, Language, Result, Token, Vocab};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// States that a canvas keeps at each gap between positions.
+const LAYER: usize = 192;
+/// States that are remembered from one canvas to the next; more than that and they are found anew.
+const REMEMBERED: usize = 400_000;
+/// The end of the text, among the states of a layer.
+const ENDED: Config = Config::MAX;
+
+/// What the constraints are, compiled for the inference.
+pub(crate) enum Compiled {
+    /// No recursion is left: an automaton over bytes.
+    Regular(Dfa),
+    Pushdown(Box<Pushdown>),
+}
+
+/// A context-free constraint over the tokens of a vocabulary, explored as canvases ask for it.
+pub(crate) struct Pushdown {
+    /// States of the automata of its rules.
+    states: usize,
+    fresh: Box<dyn Fn() -> Result<Moves> + Send + Sync>,
+    moves: Mutex<Moves>,
+    vocab: Arc<Vocab>,
+}
+
+/// The part of a constraint that a canvas can reach, as a finite automaton.
+pub(crate) struct View {
+    pub automaton: TokenAutomaton,
+    /// The states at each gap between positions.
+    pub layers: Vec<Vec<u32>>,
+    /// Nothing was left out.
+    pub exact: bool,
+}
+
+/// What a canvas asks.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// The token of every decided position.
+    pub decided: &'a [Option<Token>],
+    /// Fewest and most tokens of the text.
+    pub tokens: (usize, usize),
+    /// A text that fits, tail included, if one is known: it is always kept.
+    pub witness: Option<&'a [Token]>,
+}
+
+impl Compiled {
+    /// # Errors
+    /// `Unsupported` combinations, `TooLarge`, and those of terminals.
+    pub fn new(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Self> {
+        let lowered = lower(language, limits)?;
+        let beside = Dfa::compile(&Language::Intersect(lowered.regular.clone()), limits)?;
+        let rtn = Rtn::new(&lowered, limits)?;
+        if let Some(regular) = rtn.regular() {
+            return Ok(Self::Regular(regular.intersect(&beside, limits)?));
+        }
+        let states = rtn.states();
+        let (trie, rtn, vocab) = (Arc::new(Trie::new(vocab)), Arc::new(rtn), Arc::new(vocab.clone()));
+        let sized = vocab.clone();
+        let fresh =
+            Box::new(move || Ok(Moves::new(Stacks::new(rtn.clone()), beside.clone(), trie.clone(), sized.len())));
+        let moves = Mutex::new(fresh()?);
+        Ok(Self::Pushdown(Box::new(Pushdown { states, fresh, moves, vocab })))
+    }
+}
+
+impl Pushdown {
+    /// States of the automata of its rules.
+    pub fn states(&self) -> usize {
+        self.states
+    }
+
+    /// The part that a canvas can reach; `None` if no text fits.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn view(&self, question: Question) -> Result<Option<View>> {
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        if moves.len() > REMEMBERED {
+            *moves = (self.fresh)()?;
+        }
+        let mut explorer = Explorer { moves: &mut moves, vocab: &self.vocab, question };
+        let (layers, exact) = explorer.layers(question.witness)?;
+        if let Some(layers) = explorer.alive(layers)? {
+            return explorer.view(layers, exact).map(Some);
+        }
+        if exact {
+            return Ok(None);
+        }
+        Err(Error::too_large("no text was found within the budget"))
+    }
+}
+
+struct Explorer<'a> {
+    moves: &'a mut Moves,
+    vocab: &'a Vocab,
+    question: Question<'a>,
+}
+
+impl Explorer<'_> {
+    /// The states that can be reached at each gap, at most [`LAYER`] of them and those of the witness; and whether
+    /// these are all.
+    fn layers(&mut self, witness: Option<&[Token]>) -> Result<(Vec<Vec<Config>>, bool)> {
+        let Some(start) = self.moves.start() else { return Ok((vec![Vec::new(); self.len() + 1], true)) };
+        let path = witness.map(|witness| self.path(start, witness));
+        let mut layers = vec![vec![start]];
+        let mut weights: FastMap<Config, f64> = FastMap::from_iter([(start, 1.0)]);
+        let mut exact = true;
+        for pos in 0..self.len() {
+            let mut next: FastMap<Config, f64> = FastMap::default();
+            for &from in &layers[pos] {
+                let weight = weights[&from];
+                self.successors(pos, from, |to, share| *next.entry(to).or_default() += weight * share)?;
+            }
+            let mut layer: Vec<Config> = next.keys().copied().collect();
+            if layer.len() > LAYER {
+                exact = false;
+                let room = self.len() - pos - 1;
+                let key = |&config: &Config| (config == ENDED || self.moves.bytes_to_end(config) <= room, next[&config]);
+                let better = |a: &Config, b: &Config| {
+                    let (a, b) = ((key(a), *a), (key(b), *b));
+                    b.0.0.cmp(&a.0.0).then(b.0.1.total_cmp(&a.0.1)).then(a.1.cmp(&b.1))
+                };
+                layer.select_nth_unstable_by(LAYER, better);
+                layer.truncate(LAYER);
+                layer.extend(path.as_ref().and_then(|path| path.get(pos + 1)));
+            }
+            layer.sort_unstable();
+            layer.dedup();
+            let largest = layer.iter().map(|config| next.get(config).copied().unwrap_or(0.0)).fold(0.0, f64::max);
+            weights = layer.iter().map(|&config| (config, next.get(&config).copied().unwrap_or(0.0) / largest)).collect();
+            layers.push(layer);
+        }
+        Ok((layers, exact))
+    }
+
+    fn len(&self) -> usize {
+        self.question.decided.len()
+    }
+
+    /// The states of a text at each gap, as far as it fits.
+    fn path(&mut self, start: Config, witness: &[Token]) -> Vec<Config> {
+        let mut path = vec![start];
+        for (pos, &token) in witness.iter().enumerate() {
+            let Some(&from) = path.last() else { break };
+            match self.after(pos, from, token) {
+                Some(to) => path.push(to),
+                None => break,
+            }
+        }
+        path
+    }
+
+    /// The state after a token at a position.
+    fn after(&mut self, pos: usize, from: Config, token: Token) -> Option<Config> {
+        let (min, max) = self.question.tokens;
+        if self.vocab.is_tail(token) {
+            let ends = from == ENDED
+                || Some(token) == self.vocab.eos() && pos >= min && pos <= max && self.moves.complete(from);
+            return ends.then_some(ENDED);
+        }
+        if from == ENDED || pos >= max {
+            return None;
+        }
+        let bytes = self.vocab.bytes(token)?;
+        self.moves.step(from, bytes)
+    }
+
+    /// Calls `visit` with each state after `from` and the number of tokens that lead there.
+    fn successors(&mut self, pos: usize, from: Config, mut visit: impl FnMut(Config, f64)) -> Result<()> {
+        let (min, max) = self.question.tokens;
+        if let Some(token) = self.question.decided[pos] {
+            if let Some(to) = self.after(pos, from, token) {
+                visit(to, 1.0);
+            }
+            return Ok(());
+        }
+        if self.vocab.eos().is_some() && (from == ENDED || pos >= min && pos <= max && self.moves.complete(from)) {
+            visit(ENDED, 1.0);
+        }
+        if from != ENDED && pos < max {
+            for edge in &*self.moves.edges(from)? {
+                visit(edge.target, self.moves.partition.size(edge.label) as f64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops states from which no text can be completed; `None` if nothing is left.
+    fn alive(&mut self, mut layers: Vec<Vec<Config>>) -> Result<Option<Vec<Vec<Config>>>> {
+        let last = self.len();
+        let (min, max) = self.question.tokens;
+        let fits = (min..=max).contains(&last);
+        let moves = &mut *self.moves;
+        layers[last].retain(|&config| config == ENDED || fits && moves.complete(config));
+        for pos in (0..last).rev() {
+            let mut kept = Vec::new();
+            for &from in &layers[pos] {
+                let mut alive = false;
+                self.successors(pos, from, |to, _| alive = alive || layers[pos + 1].binary_search(&to).is_ok())?;
+                if alive {
+                    kept.push(from);
+                }
+            }
+            layers[pos] = kept;
+        }
+        Ok((!layers[0].is_empty()).then_some(layers))
+    }
+
+    /// As a finite automaton of its own.
+    fn view(&mut self, layers: Vec<Vec<Config>>, exact: bool) -> Result<View> {
+        let mut local: FastMap<Config, u32> = FastMap::default();
+        let mut configs = Vec::new();
+        for &config in layers.iter().flatten().filter(|&&config| config != ENDED) {
+            local.entry(config).or_insert_with(|| {
+                configs.push(config);
+                configs.len() as u32 - 1
+            });
+        }
+        let ended = self.vocab.eos().map(|_| configs.len() as u32);
+        local.extend(ended.map(|ended| (ENDED, ended)));
+
+        let mut lists = Vec::new();
+        for &config in &configs {
+            lists.push(self.moves.edges(config)?);
+        }
+        // No class is split any more: labels can be read off.
+        let mut parts = Parts::new(&mut *self.moves, self.vocab);
+        let mut edges: Vec<(u32, Edge)> = Vec::new();
+        let mut accept = Vec::new();
+        for ((from, &config), list) in (0..).zip(&configs).zip(&lists) {
+            let kept = list.iter().filter_map(|edge| Some((edge.label, *local.get(&edge.target)?)));
+            let mut row: Vec<(u32, Label)> = kept.map(|(label, target)| (target, parts.label(label))).collect();
+            row.sort_unstable();
+            edges.extend(row.iter().map(|&(target, label)| (from, Edge { label, target })));
+            accept.push(parts.moves.complete(config));
+            if let (true, Some(ended)) = (accept[from as usize], ended) {
+                edges.push((from, Edge { label: Parts::END, target: ended }));
+            }
+        }
+        if let Some(ended) = ended {
+            edges.push((ended, Edge { label: Parts::TAIL, target: ended }));
+            accept.push(true);
+        }
+        let layers = layers.iter().map(|layer| layer.iter().map(|config| local[config]).collect()).collect();
+        let automaton = TokenAutomaton::from_parts(accept, ended, edges, parts.labels, &parts.members, self.vocab.len());
+        Ok(View { automaton, layers, exact })
+    }
+}
+
+/// Labels and classes that are used, numbered anew.
+struct Parts<'a> {
+    moves: &'a mut Moves,
+    label_of: FastMap<Label, Label>,
+    class_of: FastMap<u32, u32>,
+    labels: Vec<Vec<u32>>,
+    members: Vec<Vec<Token>>,
+}
+
+impl<'a> Parts<'a> {
+    /// The end of the text.
+    const END: Label = 0;
+    /// What may follow it.
+    const TAIL: Label = 1;
+
+    fn new(moves: &'a mut Moves, vocab: &Vocab) -> Self {
+        let pad = vocab.pad().filter(|&pad| Some(pad) != vocab.eos());
+        let members: Vec<Vec<Token>> = [vocab.eos(), pad].into_iter().flatten().map(|token| vec![token]).collect();
+        let labels = match vocab.eos() {
+            Some(_) => vec![vec![0], (0..members.len() as u32).collect()],
+            None => Vec::new(),
+        };
+        let members = if vocab.eos().is_some() { members } else { Vec::new() };
+        Self { moves, label_of: FastMap::default(), class_of: FastMap::default(), labels, members }
+    }
+
+    fn label(&mut self, label: Label) -> Label {
+        if let Some(&known) = self.label_of.get(&label) {
+            return known;
+        }
+        let partition = &self.moves.partition;
+        let mut classes: Vec<u32> = Vec::new();
+        for &class in partition.label(label) {
+            let members = &mut self.members;
+            classes.push(*self.class_of.entry(class).or_insert_with(|| {
+                let mut tokens = partition.members()[class as usize].clone();
+                tokens.sort_unstable();
+                members.push(tokens);
+                members.len() as u32 - 1
+            }));
+        }
+        classes.sort_unstable();
+        self.labels.push(classes);
+        let new = self.labels.len() as Label - 1;
+        self.label_of.insert(label, new);
+        new
+    }
+}
