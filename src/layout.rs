@@ -96,18 +96,26 @@ fn floating_len(plan: &Plan, settings: &Settings, room: usize) -> Result<usize> 
             room.min(longest).min(FREE_LEN.max(plan.shortest + plan.shortest / 2)).max(1)
         }
     };
-    let feasible = |len: usize| plan.reach(&vec![None; len]).is_some();
-    if feasible(len) {
+    let first_feasible = |lengths: &mut dyn Iterator<Item = usize>| -> Result<Option<usize>> {
+        for len in lengths {
+            if plan.fits(&vec![None; len])? {
+                return Ok(Some(len));
+            }
+        }
+        Ok(None)
+    };
+    if first_feasible(&mut std::iter::once(len))?.is_some() {
         return Ok(len);
     }
-    let other = if settings.len.is_none() { (1..=room).find(|&l| l > len && feasible(l)) } else { None };
-    let fits = || (1..=room.max(len)).rev().find(|&l| feasible(l));
-    other.ok_or_else(|| {
-        let error = Error::unsatisfiable(format!("no text that satisfies the constraints fills {len} positions"));
-        match fits() {
-            Some(l) => error.help(format!("`--len {l}` can be filled")),
-            None => error.help(format!("the longest canvas here has {room} positions: relax the constraints")),
-        }
+    if settings.len.is_none()
+        && let Some(longer) = first_feasible(&mut (len + 1..=room))?
+    {
+        return Ok(longer);
+    }
+    let error = Error::unsatisfiable(format!("no text that satisfies the constraints fills {len} positions"));
+    Err(match first_feasible(&mut (1..=room.max(len)).rev())? {
+        Some(l) => error.help(format!("`--len {l}` can be filled")),
+        None => error.help(format!("the longest canvas here has {room} positions: relax the constraints")),
     })
 }
 
@@ -139,7 +147,7 @@ impl Pinned<'_> {
                 break;
             }
             if let Some(canvas) = self.canvas(&spans, &lengths)
-                && self.plan.reach(&canvas.decided()).is_some()
+                && self.plan.fits(&canvas.decided())?
             {
                 canvases.push(canvas);
             }
@@ -155,7 +163,9 @@ impl Pinned<'_> {
         let mut scores = Vec::new();
         for (canvas, prediction) in canvases.iter().zip(&predictions) {
             let decided = canvas.decided();
-            let reach = self.plan.reach(&decided).ok_or_else(|| Error::unsatisfiable("a layout lost its texts"))?;
+            let lost = || Error::unsatisfiable("a layout lost its texts");
+            let region = self.plan.region(&decided, None)?.ok_or_else(lost)?;
+            let reach = region.reach()?.ok_or_else(lost)?;
             let posterior = inference::infer(&reach, prediction, &Options::default())?;
             let best = posterior.map();
             let open: Vec<usize> = canvas.undecided().collect();

@@ -1,22 +1,66 @@
-//! All hard constraints of a run, compiled into one automaton over the model's tokens.
+//! All hard constraints of a run, compiled for the model's tokens: into one automaton, or, where a recursive grammar
+//! takes part, into a pushdown automaton that every canvas explores as far as it reaches.
 
 use crate::{
     CompileCx, Constraint, Error, Language, Result, Token, Vocab,
     automata::{Dfa, Limits, TokenAutomaton},
-    inference::{Problem, Reach},
+    grammar::{Compiled, Pushdown, Question, View},
+    inference::{Problem, Reach, reach},
     spec::Spec,
 };
 use std::sync::Arc;
 
 /// What a run must satisfy.
 pub(crate) struct Plan {
-    pub automaton: Arc<TokenAutomaton>,
+    engine: Engine,
     /// Bounds on the number of tokens of the text.
     pub tokens: (usize, usize),
     /// Fewest tokens that a text of the constraint needs.
     pub shortest: usize,
     /// Most tokens that a text can have; `usize::MAX` where nothing bounds it.
     pub longest: usize,
+}
+
+enum Engine {
+    Finite(Arc<TokenAutomaton>),
+    Pushdown(Box<Pushdown>),
+}
+
+/// What the constraints are on one canvas.
+pub(crate) struct Region<'a> {
+    decided: &'a [Option<Token>],
+    tokens: (usize, usize),
+    view: Viewed<'a>,
+}
+
+enum Viewed<'a> {
+    All(&'a TokenAutomaton),
+    Part(View),
+}
+
+impl Region<'_> {
+    /// The texts that fit; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of [`Reach::from_layers`].
+    pub fn reach(&self) -> Result<Option<Reach<'_>>> {
+        let automaton = match &self.view {
+            Viewed::All(automaton) => automaton,
+            Viewed::Part(view) => &view.automaton,
+        };
+        let problem = Problem::new(automaton, self.decided).with_tokens(self.tokens.0, self.tokens.1);
+        match &self.view {
+            Viewed::All(_) => Ok(reach(&problem)),
+            Viewed::Part(view) => Reach::from_layers(&problem, view.layers.clone()),
+        }
+    }
+    /// Whether these are all texts that fit.
+    pub fn exact(&self) -> bool {
+        match &self.view {
+            Viewed::All(_) => true,
+            Viewed::Part(view) => view.exact,
+        }
+    }
 }
 
 impl Plan {
@@ -37,27 +81,57 @@ impl Plan {
         }
         let limits = Limits::default();
         let languages = languages(constraints, vocab)?;
-        let automaton = TokenAutomaton::compile(&Language::Intersect(languages.clone()), vocab, &limits)?;
+        let all = Language::Intersect(languages.clone());
+        let automaton = match all.has_grammar() {
+            false => TokenAutomaton::compile(&all, vocab, &limits)?,
+            true => match Compiled::new(&all, vocab, &limits)? {
+                Compiled::Regular(dfa) => Arc::new(TokenAutomaton::lift(&dfa, vocab)?),
+                Compiled::Pushdown(pushdown) => {
+                    let shortest = pushdown.fewest_tokens()?.ok_or_else(unwritable)?.max(tokens.0);
+                    return Ok(Self { engine: Engine::Pushdown(pushdown), tokens, shortest, longest: tokens.1 });
+                }
+            },
+        };
         let Some(shortest) = automaton.min_tokens() else {
-            if Dfa::compile(&Language::Intersect(languages.clone()), &limits).is_ok_and(|dfa| dfa.is_empty()) {
+            if acceptor(&all, vocab, &limits).is_ok_and(|compiled| compiled.is_empty()) {
                 return Err(contradiction(&languages, &limits));
             }
-            return Err(Error::unsatisfiable(
-                "the model's vocabulary cannot write any text that satisfies the constraints",
-            )
-            .help("use other characters, or a model whose tokens cover them"));
+            return Err(unwritable());
         };
-        let longest = longest(&automaton).unwrap_or(usize::MAX).min(tokens.1);
-        Ok(Self { automaton, tokens, shortest: shortest.max(tokens.0), longest })
+        let (engine, longest) = (Engine::Finite(automaton.clone()), longest(&automaton).unwrap_or(usize::MAX));
+        Ok(Self { engine, tokens, shortest: shortest.max(tokens.0), longest: longest.min(tokens.1) })
     }
 
-    /// The question that a canvas asks: what can stand where.
-    pub fn problem<'a>(&'a self, decided: &'a [Option<Token>]) -> Problem<'a> {
-        Problem::new(&*self.automaton, decided).with_tokens(self.tokens.0, self.tokens.1)
+    /// What the constraints are on a canvas with these tokens; `None` if no text fits. A `witness` is a text that fits,
+    /// tail included, if one is known.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn region<'a>(
+        &'a self,
+        decided: &'a [Option<Token>],
+        witness: Option<&[Token]>,
+    ) -> Result<Option<Region<'a>>> {
+        let tokens = self.tokens;
+        let view = match &self.engine {
+            Engine::Finite(automaton) => Viewed::All(automaton),
+            Engine::Pushdown(pushdown) => match pushdown.view(Question { decided, tokens, witness })? {
+                Some(view) => Viewed::Part(view),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Region { decided, tokens, view }))
     }
 
-    pub fn reach<'a>(&'a self, decided: &'a [Option<Token>]) -> Option<Reach<'a>> {
-        crate::inference::reach(&self.problem(decided))
+    /// Whether some text fits a canvas.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn fits(&self, decided: &[Option<Token>]) -> Result<bool> {
+        match self.region(decided, None)? {
+            Some(region) => Ok(region.reach()?.is_some()),
+            None => Ok(false),
+        }
     }
 }
 
@@ -68,16 +142,39 @@ impl Spec {
     /// # Errors
     /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
     pub fn automaton(&self, vocab: &Vocab) -> Result<Dfa> {
+        match self.acceptor(vocab)? {
+            Compiled::Regular(dfa) => Ok(dfa),
+            Compiled::Pushdown(_) => Err(Error::unsupported("a recursive grammar is no automaton over bytes")),
+        }
+    }
+
+    /// All hard constraints, compiled: what texts may be read with. Any vocabulary will do.
+    ///
+    /// # Errors
+    /// As [`automaton`](Self::automaton).
+    pub fn acceptor(&self, vocab: &Vocab) -> Result<Compiled> {
         let limits = Limits::default();
         let languages = languages(&self.constraints, vocab)?;
-        let dfa = Dfa::compile(&Language::Intersect(languages.clone()), &limits)?;
-        if dfa.is_empty() { Err(contradiction(&languages, &limits)) } else { Ok(dfa) }
+        let compiled = acceptor(&Language::Intersect(languages.clone()), vocab, &limits)?;
+        if compiled.is_empty() { Err(contradiction(&languages, &limits)) } else { Ok(compiled) }
     }
+}
+
+fn unwritable() -> Error {
+    Error::unsatisfiable("the model's vocabulary cannot write any text that satisfies the constraints")
+        .help("use other characters, or a model whose tokens cover them")
 }
 
 fn languages(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Vec<Language>> {
     let cx = CompileCx::new(vocab);
     constraints.iter().map(|c| Ok(c.language(&cx)?.named(c.name()))).collect()
+}
+
+fn acceptor(all: &Language, vocab: &Vocab, limits: &Limits) -> Result<Compiled> {
+    match all.has_grammar() {
+        true => Compiled::new(all, vocab, limits),
+        false => Dfa::compile(all, limits).map(Compiled::Regular),
+    }
 }
 
 /// Tokens on the longest path to the end of a text; `None` if there is a loop, so that texts have no longest.

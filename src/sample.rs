@@ -2,7 +2,7 @@
 
 use crate::{
     Candidate, Canvas, CanvasView, Cell, Constraint, Denoiser, Error, Event, Guide, Output, Policy, Pos, Proposal,
-    Report, Result, Scores, Settings, Step, Verdict,
+    Report, Result, Scores, Settings, Step, Token, Verdict,
     inference::{self, Options},
     layout::Draft,
     plan::Plan,
@@ -22,6 +22,10 @@ pub(crate) struct Sample {
     nfe: usize,
     forced: usize,
     log_z: Option<f64>,
+    /// No step left out texts that fit.
+    exact: bool,
+    /// The latest draw: the rest of it completes what has been committed of it.
+    witness: Option<Vec<Token>>,
     constraint_time: Duration,
     last: LastStep,
 }
@@ -54,6 +58,8 @@ impl Sample {
             nfe: draft.nfe,
             forced: 0,
             log_z: None,
+            exact: true,
+            witness: None,
             constraint_time: draft.constraint_time,
             last: LastStep::default(),
         }
@@ -126,7 +132,8 @@ impl Sample {
 
         let started = Instant::now();
         let decided = self.canvas.decided();
-        let reach = plan.reach(&decided).ok_or_else(lost)?;
+        let region = plan.region(&decided, self.witness.as_deref())?.ok_or_else(lost)?;
+        let reach = region.reach()?.ok_or_else(lost)?;
         let temperature = settings.temperature.unwrap_or(DEFAULT_TEMPERATURE);
         let options = Options {
             temperature: if temperature == 0.0 { 1.0 } else { temperature },
@@ -146,7 +153,9 @@ impl Sample {
         for &pos in &commit {
             self.canvas.set(pos, Cell::Held { token: draw[pos], step: self.taken });
         }
+        self.witness = Some(draw);
         self.log_z.get_or_insert(posterior.log_z());
+        self.exact &= region.exact();
         self.last.log_z = posterior.log_z();
         self.last.candidates = proposal.candidates;
         self.last.committed = commit;
@@ -163,7 +172,10 @@ impl Sample {
         if !self.is_open() {
             return Ok(Vec::new());
         }
-        let forced = plan.reach(&self.canvas.decided()).ok_or_else(lost)?.forced();
+        let decided = self.canvas.decided();
+        let region = plan.region(&decided, self.witness.as_deref())?.ok_or_else(lost)?;
+        // What is forced among some texts need not be forced among all.
+        let forced = if region.exact() { region.reach()?.ok_or_else(lost)?.forced() } else { Vec::new() };
         for &(pos, token) in &forced {
             self.canvas.set(pos, Cell::Held { token, step: self.taken });
         }
@@ -186,7 +198,7 @@ impl Sample {
             reopened: &self.last.reopened,
             candidates: &self.last.candidates,
             log_z: self.last.log_z,
-            exact: true,
+            exact: self.exact,
             nfe: self.nfe,
         }
     }
@@ -222,7 +234,7 @@ impl Sample {
             report: Report {
                 verified: rejected.is_none(),
                 rejected,
-                exact: true,
+                exact: self.exact,
                 log_z: self.log_z.unwrap_or(0.0),
                 tokens: tokens.len(),
                 steps: self.taken,

@@ -8,10 +8,11 @@ mod moves;
 mod nfa;
 mod partition;
 mod pushdown;
+mod read;
 mod rtn;
 mod stacks;
 mod trie;
 
 pub use draft::Parsed;
 pub use ir::{Expr, Grammar, Rule, RuleId};
-pub(crate) use pushdown::{Compiled, Pushdown, Question, View};
+pub use pushdown::{Compiled, Pushdown, Question, View};

@@ -10,6 +10,7 @@ use super::stacks::{Node, NONE, Stacks, Variables};
 use super::trie::{Trie, TrieNode};
 use crate::automata::{Dfa, Edge, FastMap, Label};
 use crate::{Error, Result, Token};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Index of a state of [`Moves`].
@@ -63,9 +64,6 @@ impl Moves {
     pub fn len(&self) -> usize {
         self.configs.len()
     }
-    pub fn beside(&self) -> &Dfa {
-        &self.beside
-    }
 
     /// Before the first token; `None` if there is no text.
     pub fn start(&mut self) -> Option<Config> {
@@ -92,6 +90,22 @@ impl Moves {
             self.edges.push(None);
         }
         id
+    }
+
+    /// How many of the bytes can be read, and whether all of them are a text. Every gap between two bytes may be a
+    /// boundary between tokens or not; the first and the last one always are.
+    pub fn read(&mut self, text: &[u8]) -> (usize, bool) {
+        let mut node = self.stacks.start();
+        let mut beside = BTreeSet::from([self.beside.start()]);
+        for (at, &byte) in text.iter().enumerate() {
+            node = self.stacks.read_all(node, &[byte]);
+            let inside = beside.iter().map(|&state| self.beside.step(state, byte));
+            beside = inside.flat_map(|state| [state, self.beside.mark(state)]).filter(|&state| state != 0).collect();
+            if node == NONE || beside.is_empty() {
+                return (at, false);
+            }
+        }
+        (text.len(), self.stacks.complete(node) && beside.iter().any(|&state| self.beside.accepting(state)))
     }
 
     /// The state after a token, if it may follow.

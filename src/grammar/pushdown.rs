@@ -7,7 +7,7 @@ use super::stacks::Stacks;
 use super::trie::Trie;
 use crate::automata::{Dfa, Edge, FastMap, Label, Limits, TokenAutomaton};
 use crate::{Error, Language, Result, Token, Vocab};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// States that a canvas keeps at each gap between positions.
 const LAYER: usize = 192;
@@ -17,14 +17,14 @@ const REMEMBERED: usize = 400_000;
 const ENDED: Config = Config::MAX;
 
 /// What the constraints are, compiled for the inference.
-pub(crate) enum Compiled {
+pub enum Compiled {
     /// No recursion is left: an automaton over bytes.
     Regular(Dfa),
     Pushdown(Box<Pushdown>),
 }
 
 /// A context-free constraint over the tokens of a vocabulary, explored as canvases ask for it.
-pub(crate) struct Pushdown {
+pub struct Pushdown {
     /// States of the automata of its rules.
     states: usize,
     fresh: Box<dyn Fn() -> Result<Moves> + Send + Sync>,
@@ -33,7 +33,7 @@ pub(crate) struct Pushdown {
 }
 
 /// The part of a constraint that a canvas can reach, as a finite automaton.
-pub(crate) struct View {
+pub struct View {
     pub automaton: TokenAutomaton,
     /// The states at each gap between positions.
     pub layers: Vec<Vec<u32>>,
@@ -43,7 +43,7 @@ pub(crate) struct View {
 
 /// What a canvas asks.
 #[derive(Clone, Copy)]
-pub(crate) struct Question<'a> {
+pub struct Question<'a> {
     /// The token of every decided position.
     pub decided: &'a [Option<Token>],
     /// Fewest and most tokens of the text.
@@ -78,12 +78,42 @@ impl Pushdown {
         self.states
     }
 
+    fn moves(&self) -> MutexGuard<'_, Moves> {
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it surely holds no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.moves().start().is_none()
+    }
+
+    /// How many of the bytes some text begins with, as far as the grammar and the rest can tell, and whether all of
+    /// them are a text.
+    pub fn read(&self, text: &[u8]) -> (usize, bool) {
+        self.moves().read(text)
+    }
+
+    /// Fewest tokens of any text; `None` if there is no text.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn fewest_tokens(&self) -> Result<Option<usize>> {
+        const MOST: usize = 4096;
+        for len in 0..=MOST {
+            let decided = vec![None; len];
+            if self.view(Question { decided: &decided, tokens: (len, len), witness: None })?.is_some() {
+                return Ok(Some(len));
+            }
+        }
+        Ok(None)
+    }
+
     /// The part that a canvas can reach; `None` if no text fits.
     ///
     /// # Errors
     /// `TooLarge`.
     pub fn view(&self, question: Question) -> Result<Option<View>> {
-        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moves = self.moves();
         if moves.len() > REMEMBERED {
             *moves = (self.fresh)()?;
         }

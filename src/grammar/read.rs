@@ -1,0 +1,41 @@
+//! Reading texts with what has been compiled.
+
+use super::pushdown::{Compiled, Pushdown};
+
+impl Compiled {
+    /// Whether it surely holds no text at all.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Regular(dfa) => dfa.is_empty(),
+            Self::Pushdown(pushdown) => pushdown.is_empty(),
+        }
+    }
+    /// Number of states: of the automaton, or of those of a grammar's rules.
+    pub fn states(&self) -> usize {
+        match self {
+            Self::Regular(dfa) => dfa.states(),
+            Self::Pushdown(pushdown) => pushdown.states(),
+        }
+    }
+    /// Whether the bytes, cut into tokens in some way, are a text of the language.
+    pub fn accepts(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Regular(dfa) => dfa.accepts(text),
+            Self::Pushdown(pushdown) => pushdown.read(text).1,
+        }
+    }
+    /// How many of the bytes some text of the language begins with.
+    pub fn viable(&self, text: &[u8]) -> usize {
+        match self {
+            Self::Regular(dfa) => dfa.viable(text),
+            Self::Pushdown(pushdown) => pushdown.read(text).0,
+        }
+    }
+    /// The grammar, where recursion is left.
+    pub fn pushdown(&self) -> Option<&Pushdown> {
+        match self {
+            Self::Regular(_) => None,
+            Self::Pushdown(pushdown) => Some(pushdown),
+        }
+    }
+}
