@@ -3,7 +3,9 @@
 mod all;
 mod choice;
 mod contains;
+mod earley;
 mod excludes;
+mod grammar;
 mod length;
 mod phrases;
 mod prefix;
@@ -17,6 +19,7 @@ pub use all::All;
 pub use choice::{Choice, ChoiceKind};
 pub use contains::{Contains, ContainsKind};
 pub use excludes::{Excludes, ExcludesKind};
+pub use grammar::{Grammar, GrammarKind, GrammarSyntax, GrammarTable};
 pub use length::{Bound, Length, LengthKind, Lengths, Unit};
 pub use phrases::{WordList, WordTable};
 pub use prefix::{Prefix, PrefixKind};

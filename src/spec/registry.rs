@@ -95,6 +95,7 @@ impl Registry {
         Self::empty()
             .with::<constraints::TemplateKind>()
             .with::<constraints::RegexKind>()
+            .with::<constraints::GrammarKind>()
             .with::<constraints::ChoiceKind>()
             .with::<constraints::ContainsKind>()
             .with::<constraints::ExcludesKind>()
