@@ -107,11 +107,7 @@ impl Plan {
     ///
     /// # Errors
     /// `TooLarge`.
-    pub fn region<'a>(
-        &'a self,
-        decided: &'a [Option<Token>],
-        witness: Option<&[Token]>,
-    ) -> Result<Option<Region<'a>>> {
+    pub fn region<'a>(&'a self, decided: &'a [Option<Token>], witness: Option<&[Token]>) -> Result<Option<Region<'a>>> {
         let tokens = self.tokens;
         let view = match &self.engine {
             Engine::Finite(automaton) => Viewed::All(automaton),

@@ -1,7 +1,7 @@
 //! Deterministic automata over bytes and token boundary marks.
 
-use super::automaton::{Automaton, DEAD, State};
 use super::Limits;
+use super::automaton::{Automaton, DEAD, State};
 use super::symbols::{Bytes, Symbols};
 use crate::Result;
 use std::collections::{BTreeSet, VecDeque};
@@ -75,7 +75,12 @@ impl Dfa {
         self.0.intersect(&other.0, limits).map(Self)
     }
     /// From a table of states × classes, row 0 dead; `class` gives the class of each byte. No mark is read.
-    pub(crate) fn from_table(class: impl Fn(u8) -> usize, rows: &[Vec<State>], accept: Vec<bool>, start: State) -> Self {
+    pub(crate) fn from_table(
+        class: impl Fn(u8) -> usize,
+        rows: &[Vec<State>],
+        accept: Vec<bool>,
+        start: State,
+    ) -> Self {
         let symbols = Bytes::group(&class);
         let bytes = symbols.representatives();
         let row = |(state, row): (State, &Vec<State>)| -> Vec<State> {

@@ -30,6 +30,9 @@ pub struct Constraints {
     /// The whole text matches this expression, e.g. 'No\. \d{1,3}'
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     pub regex: Vec<String>,
+    /// The whole text is of this grammar: GBNF (.gbnf) or Lark (.lark); - reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Vec<PathBuf>,
     /// The text is one of these; `\,` is a comma
     #[arg(long, value_name = "A,B,..", value_parser = words, allow_hyphen_values = true)]
     pub choice: Option<Words>,

@@ -5,7 +5,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use stencil_lm::{
     Error, Result, Source, Verdict, Vocab,
-    automata::Dfa,
+    grammar::Compiled,
     spec::{Inputs, Registry, Spec},
 };
 
@@ -161,8 +161,8 @@ fn lint(spec: &Spec) -> Result<Findings> {
 }
 
 /// All constraints as one automaton. It is a matter of bytes, so that no model is needed.
-pub fn compile(spec: &Spec) -> Result<Dfa> {
-    spec.automaton(&Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None))
+pub fn compile(spec: &Spec) -> Result<Compiled> {
+    spec.acceptor(&Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None))
 }
 
 impl Findings {

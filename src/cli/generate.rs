@@ -20,6 +20,7 @@ use std::{
 };
 use stencil_lm::{
     Error, ErrorKind, Event, Model, Output, Result, Sampler, Source,
+    constraints::{Grammar, GrammarSyntax},
     guides::{BiasKind, ClassifierFreeKind, ScaledLabel, TopicKind},
     spec::{BuildCx, Inputs, Registry, Spec},
 };
@@ -29,7 +30,8 @@ const BATCH: usize = 64;
 
 /// Everything the flags and files ask for. What a flag says wins over the `[sampler]` table of a file.
 pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
-    let Constraints { files, regex, choice, contains, excludes, length, prefix, suffix, set } = &shared.constraints;
+    let Constraints { files, regex, grammar, choice, contains, excludes, length, prefix, suffix, set } =
+        &shared.constraints;
     let Guidance { topic, bias, cfg } = &shared.guidance;
     let inputs = inputs(set)?;
     let mut spec = Spec::new();
@@ -42,6 +44,11 @@ pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
     inputs.all_used()?;
     for pattern in regex {
         spec = spec.regex(pattern)?;
+    }
+    for file in grammar {
+        let source = input::read(file)?;
+        let syntax = GrammarSyntax::named(file);
+        spec = spec.constraint(Grammar::parse(&source.text, syntax).map_err(|e| e.in_source(&source))?);
     }
     if let Some(options) = choice {
         spec = spec.choice(options.0.iter())?;

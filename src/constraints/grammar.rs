@@ -11,7 +11,11 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The whole text is of the grammar's start rule.
 #[derive(Clone)]
@@ -54,6 +58,10 @@ impl Constraint for Grammar {
         Ok(Language::Grammar(self.rules.clone()))
     }
 
+    fn describes(&self) -> bool {
+        true
+    }
+
     fn check(&self, text: &str) -> Verdict {
         match self.checker.check(text) {
             Ok(()) => Verdict::Accept,
@@ -85,6 +93,14 @@ pub enum GrammarSyntax {
 }
 
 impl GrammarSyntax {
+    /// The syntax that a file's name speaks of.
+    pub fn named(file: &Path) -> Option<Self> {
+        match file.extension()?.to_str()? {
+            "gbnf" => Some(Self::Gbnf),
+            "lark" => Some(Self::Lark),
+            _ => None,
+        }
+    }
     /// GBNF if some rule is written with `::=`.
     fn of(text: &str) -> Self {
         if text.contains("::=") { Self::Gbnf } else { Self::Lark }
@@ -155,12 +171,7 @@ impl Kind for GrammarKind {
             (None, Some(file)) => {
                 let path = cx.dir.as_deref().map_or_else(|| file.clone(), |dir| dir.join(&file));
                 let source = Source::read(&path).map_err(|e| e.pointer("/file"))?;
-                let named = match path.extension().and_then(|e| e.to_str()) {
-                    Some("gbnf") => Some(GrammarSyntax::Gbnf),
-                    Some("lark") => Some(GrammarSyntax::Lark),
-                    _ => None,
-                };
-                let grammar = Grammar::parse(&source.text, table.syntax.or(named));
+                let grammar = Grammar::parse(&source.text, table.syntax.or(GrammarSyntax::named(&path)));
                 Ok(Part::constraint(grammar.map_err(|e| e.in_source(&source))?))
             }
             _ => Err(Error::input("a grammar needs either `text` or `file`")

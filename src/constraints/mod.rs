@@ -113,6 +113,10 @@ pub trait Constraint: Send + Sync {
     fn texts(&self) -> Option<Vec<String>> {
         None
     }
+    /// Whether it says by itself what a text is, as a grammar does: a slot that it holds of is not just any line then.
+    fn describes(&self) -> bool {
+        false
+    }
     /// The constraint's fixed spans and slots, if it has such a shape.
     fn scaffold(&self) -> Option<Scaffold> {
         None

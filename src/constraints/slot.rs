@@ -17,6 +17,8 @@ pub(crate) enum Content {
     Free,
     Choice(Choice),
     Regex(Arc<Regex>),
+    /// What another constraint on the slot says, a grammar say.
+    Described,
 }
 
 #[derive(Clone)]
@@ -31,9 +33,11 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub fn new(name: String, content: Content, sizes: Vec<Length>, also: Vec<Arc<dyn Constraint>>) -> Self {
+        let described = matches!(content, Content::Free) && also.iter().any(|c| c.describes());
+        let content = if described { Content::Described } else { content };
         let mut slot = Self { name, content, sizes, also, values: None };
         let listed = match &slot.content {
-            Content::Free => None,
+            Content::Free | Content::Described => None,
             Content::Choice(choice) => choice.texts(),
             Content::Regex(regex) => regex.texts(),
         };
@@ -73,6 +77,7 @@ impl Slot {
     pub fn language(&self, cx: &CompileCx) -> Result<Language> {
         let mut parts = match &self.content {
             Content::Free => free(&self.sizes),
+            Content::Described => Vec::new(),
             Content::Choice(choice) => vec![choice.language(cx)?],
             Content::Regex(regex) => vec![regex.language(cx)?],
         };
@@ -93,7 +98,7 @@ impl Slot {
     /// Whether it may hold a text. `tokens`: the bytes of the tokens that write it, where they are known.
     pub fn check(&self, text: &str, tokens: Option<&[&[u8]]>) -> Verdict {
         let content = match &self.content {
-            Content::Free => Verdict::Accept,
+            Content::Free | Content::Described => Verdict::Accept,
             Content::Choice(choice) => choice.check(text),
             Content::Regex(regex) => regex.check(text),
         };

@@ -85,9 +85,12 @@ impl Draft {
         let grammar = Grammar::new(rules, start_id)?;
         let productive = grammar.productive();
         if let Some(id) = productive.iter().position(|productive| !productive) {
-            return Err(Error::input(format!("the rule `{}` has no text: it always needs itself", self.names[id].name))
-                .at(spans[id].clone())
-                .help("give it an alternative that ends"));
+            return Err(Error::input(format!(
+                "the rule `{}` has no text: it always needs itself",
+                self.names[id].name
+            ))
+            .at(spans[id].clone())
+            .help("give it an alternative that ends"));
         }
         let reachable = grammar.reachable();
         let unused = (0..spans.len()).filter(|&id| !reachable[id]);

@@ -215,7 +215,9 @@ impl<'a> Reader<'a> {
         loop {
             match self.peek() {
                 Some(']') => break,
-                None => return Err(Error::input("this class is never closed").at(start..start + 1).help("end it with ]")),
+                None => {
+                    return Err(Error::input("this class is never closed").at(start..start + 1).help("end it with ]"));
+                }
                 Some(_) => {}
             }
             let (from, first) = (self.at, self.char()?);

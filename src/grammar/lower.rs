@@ -83,9 +83,8 @@ impl Lowering<'_> {
         if !language.has_grammar() {
             return Ok(Expr::Terminal(language.clone()));
         }
-        let mut all = |parts: &[Language]| -> Result<Vec<Expr>> {
-            parts.iter().map(|part| self.expr(part, depth + 1)).collect()
-        };
+        let mut all =
+            |parts: &[Language]| -> Result<Vec<Expr>> { parts.iter().map(|part| self.expr(part, depth + 1)).collect() };
         match language {
             Language::Concat(parts) => Ok(Expr::Concat(all(parts)?)),
             Language::Union(parts) => Ok(Expr::Union(all(parts)?)),
@@ -95,8 +94,10 @@ impl Lowering<'_> {
             Language::Network(network) => self.network(network, depth),
             Language::JsonEscaped(_) => Err(Error::unsupported("a grammar cannot be written inside a JSON string")),
             Language::Not(_) => Err(Error::unsupported("the complement of a grammar need not be context-free")),
-            Language::Tokens { .. } => Err(Error::unsupported("what a grammar describes cannot be counted in tokens here")
-                .help("bound the whole text in tokens with `length`, or give the slot no size")),
+            Language::Tokens { .. } => {
+                Err(Error::unsupported("what a grammar describes cannot be counted in tokens here")
+                    .help("bound the whole text in tokens with `length`, or give the slot no size"))
+            }
             Language::Any | Language::Literal(_) | Language::Regex(_) | Language::Mark => {
                 Ok(Expr::Terminal(language.clone()))
             }
@@ -123,12 +124,12 @@ impl Lowering<'_> {
 
     /// A rule for each node.
     fn network(&mut self, network: &Network, depth: usize) -> Result<Expr> {
-        let labels =
-            network.labels.iter().map(|label| self.expr(label, depth + 1)).collect::<Result<Vec<Expr>>>()?;
+        let labels = network.labels.iter().map(|label| self.expr(label, depth + 1)).collect::<Result<Vec<Expr>>>()?;
         let offset = self.rules.len();
         let mut nodes: Vec<Vec<Expr>> = vec![Vec::new(); network.accepting.len()];
         for &(from, label, to) in &network.arrows {
-            nodes[from as usize].push(Expr::Concat(vec![labels[label as usize].clone(), Expr::Rule(offset + to as usize)]));
+            nodes[from as usize]
+                .push(Expr::Concat(vec![labels[label as usize].clone(), Expr::Rule(offset + to as usize)]));
         }
         for (mut ways, &accepts) in nodes.into_iter().zip(&network.accepting) {
             ways.extend(accepts.then(|| Expr::Concat(Vec::new())));

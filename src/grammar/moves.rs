@@ -6,11 +6,12 @@
 //! a token returns, only with what is returned to.
 
 use super::partition::Partition;
-use super::stacks::{Node, NONE, Stacks, Variables};
+use super::stacks::{NONE, Node, Stacks, Variables};
 use super::trie::{Trie, TrieNode};
 use crate::automata::{Dfa, Edge, FastMap, Label};
 use crate::{Error, Result, Token};
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::sync::Arc;
 
 /// Index of a state of [`Moves`].
@@ -106,6 +107,51 @@ impl Moves {
             }
         }
         (text.len(), self.stacks.complete(node) && beside.iter().any(|&state| self.beside.accepting(state)))
+    }
+
+    /// A text with the fewest bytes, found best first: the grammar says how many bytes are missing at least.
+    pub fn shortest(&mut self) -> Option<Vec<u8>> {
+        const MOST: usize = 200_000;
+        let mut bytes: Vec<u8> = (0..=255).collect();
+        bytes.sort_by_key(|byte| (!byte.is_ascii_lowercase(), !byte.is_ascii_alphanumeric(), !byte.is_ascii_graphic()));
+        let mut seen = HashSet::new();
+        bytes.retain(|&byte| seen.insert((self.stacks.rtn().class(byte), self.beside.class(byte))));
+        let start = (self.beside.start(), self.stacks.start());
+        // (bytes at least, order of discovery, state), smallest first; and how each state was found.
+        let mut open = BinaryHeap::from([Reverse((self.stacks.bytes_to_end(start.1), 0, 0, start))]);
+        let mut found: FastMap<(Beside, Node), (usize, (Beside, Node), Option<u8>)> = FastMap::default();
+        found.insert(start, (0, start, None));
+        let mut count = 0;
+        while let Some(Reverse((_, _, depth, state))) = open.pop() {
+            if self.beside.accepting(state.0) && self.stacks.complete(state.1) {
+                let mut text = Vec::new();
+                let mut at = state;
+                while at != start {
+                    let Some(&(_, before, byte)) = found.get(&at) else { break };
+                    text.extend(byte);
+                    at = before;
+                }
+                text.reverse();
+                return Some(text);
+            }
+            let marked = (self.beside.mark(state.0), state.1);
+            let reads = bytes.iter().map(|&byte| (Some(byte), self.beside.step(state.0, byte)));
+            for (byte, beside) in [(None, marked.0)].into_iter().chain(reads.collect::<Vec<_>>()) {
+                let node = byte.map_or(state.1, |byte| self.stacks.read_all(state.1, &[byte]));
+                let depth = depth + usize::from(byte.is_some());
+                let known = found.get(&(beside, node)).is_some_and(|known| known.0 <= depth);
+                if beside == 0 || node == NONE || known {
+                    continue;
+                }
+                found.insert((beside, node), (depth, state, byte));
+                count += 1;
+                open.push(Reverse((depth + self.stacks.bytes_to_end(node), count, depth, (beside, node))));
+            }
+            if count > MOST {
+                return None;
+            }
+        }
+        None
     }
 
     /// The state after a token, if it may follow.

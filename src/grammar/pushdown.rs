@@ -9,8 +9,8 @@ use crate::automata::{Dfa, Edge, FastMap, Label, Limits, TokenAutomaton};
 use crate::{Error, Language, Result, Token, Vocab};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// States that a canvas keeps at each gap between positions.
-const LAYER: usize = 192;
+/// States that a canvas keeps over all gaps between positions, shared out evenly.
+const KEPT: usize = 192 * 256;
 /// States that are remembered from one canvas to the next; more than that and they are found anew.
 const REMEMBERED: usize = 400_000;
 /// The end of the text, among the states of a layer.
@@ -93,6 +93,11 @@ impl Pushdown {
         self.moves().read(text)
     }
 
+    /// A text with the fewest bytes.
+    pub fn shortest(&self) -> Option<String> {
+        self.moves().shortest().and_then(|bytes| String::from_utf8(bytes).ok())
+    }
+
     /// Fewest tokens of any text; `None` if there is no text.
     ///
     /// # Errors
@@ -136,14 +141,15 @@ struct Explorer<'a> {
 }
 
 impl Explorer<'_> {
-    /// The states that can be reached at each gap, at most [`LAYER`] of them and those of the witness; and whether
-    /// these are all.
+    /// The states that can be reached at each gap, no more than there is room for and those of the witness; and
+    /// whether these are all.
     fn layers(&mut self, witness: Option<&[Token]>) -> Result<(Vec<Vec<Config>>, bool)> {
         let Some(start) = self.moves.start() else { return Ok((vec![Vec::new(); self.len() + 1], true)) };
         let path = witness.map(|witness| self.path(start, witness));
         let mut layers = vec![vec![start]];
         let mut weights: FastMap<Config, f64> = FastMap::from_iter([(start, 1.0)]);
         let mut exact = true;
+        let room = KEPT / self.len().max(1);
         for pos in 0..self.len() {
             let mut next: FastMap<Config, f64> = FastMap::default();
             for &from in &layers[pos] {
@@ -151,22 +157,24 @@ impl Explorer<'_> {
                 self.successors(pos, from, |to, share| *next.entry(to).or_default() += weight * share)?;
             }
             let mut layer: Vec<Config> = next.keys().copied().collect();
-            if layer.len() > LAYER {
+            if layer.len() > room {
                 exact = false;
-                let room = self.len() - pos - 1;
-                let key = |&config: &Config| (config == ENDED || self.moves.bytes_to_end(config) <= room, next[&config]);
+                let left = self.len() - pos - 1;
+                let key =
+                    |&config: &Config| (config == ENDED || self.moves.bytes_to_end(config) <= left, next[&config]);
                 let better = |a: &Config, b: &Config| {
                     let (a, b) = ((key(a), *a), (key(b), *b));
                     b.0.0.cmp(&a.0.0).then(b.0.1.total_cmp(&a.0.1)).then(a.1.cmp(&b.1))
                 };
-                layer.select_nth_unstable_by(LAYER, better);
-                layer.truncate(LAYER);
+                layer.select_nth_unstable_by(room, better);
+                layer.truncate(room);
                 layer.extend(path.as_ref().and_then(|path| path.get(pos + 1)));
             }
             layer.sort_unstable();
             layer.dedup();
             let largest = layer.iter().map(|config| next.get(config).copied().unwrap_or(0.0)).fold(0.0, f64::max);
-            weights = layer.iter().map(|&config| (config, next.get(&config).copied().unwrap_or(0.0) / largest)).collect();
+            weights =
+                layer.iter().map(|&config| (config, next.get(&config).copied().unwrap_or(0.0) / largest)).collect();
             layers.push(layer);
         }
         Ok((layers, exact))
@@ -281,7 +289,8 @@ impl Explorer<'_> {
             accept.push(true);
         }
         let layers = layers.iter().map(|layer| layer.iter().map(|config| local[config]).collect()).collect();
-        let automaton = TokenAutomaton::from_parts(accept, ended, edges, parts.labels, &parts.members, self.vocab.len());
+        let automaton =
+            TokenAutomaton::from_parts(accept, ended, edges, parts.labels, &parts.members, self.vocab.len());
         Ok(View { automaton, layers, exact })
     }
 }

@@ -31,6 +31,13 @@ impl Compiled {
             Self::Pushdown(pushdown) => pushdown.read(text).0,
         }
     }
+    /// A text with the fewest bytes, plain letters preferred; `None` if there is none or it is very hard to find.
+    pub fn shortest(&self) -> Option<String> {
+        match self {
+            Self::Regular(dfa) => dfa.shortest(),
+            Self::Pushdown(pushdown) => pushdown.shortest(),
+        }
+    }
     /// The grammar, where recursion is left.
     pub fn pushdown(&self) -> Option<&Pushdown> {
         match self {

@@ -1,8 +1,8 @@
 //! A grammar as deterministic automata that call each other: what texts are read with.
 
+use super::RuleId;
 use super::lower::{Lowered, Terminals};
 use super::nfa::{Bodies, Edges, Nfa, Symbol, components};
-use super::RuleId;
 use crate::automata::{Dfa, Limits};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};

@@ -179,6 +179,14 @@ impl Spec {
         let source = Source::new("regex", pattern);
         Ok(self.constraint(c::Regex::new(pattern).map_err(|e| e.in_source(&source))?))
     }
+    /// The whole text is of a grammar, in GBNF or Lark syntax.
+    ///
+    /// # Errors
+    /// A grammar that cannot be read, with the place in it.
+    pub fn grammar(self, text: &str) -> Result<Self> {
+        let source = Source::new("grammar", text);
+        Ok(self.constraint(c::Grammar::parse(text, None).map_err(|e| e.in_source(&source))?))
+    }
     /// The text is one of these.
     ///
     /// # Errors
