@@ -10,6 +10,7 @@ use std::{
 use stencil_lm::{
     Error, Result,
     eval::{self, Coded, Effort, LanguageModel, Ngram, Report},
+    models::Classifier,
     train::Reading,
 };
 
@@ -95,7 +96,12 @@ impl Eval {
             texts = (0..limit).map(|i| texts[i * all / limit].clone()).collect();
         }
         let effort = Effort { draws: self.draws, words: self.words, seed: self.seed };
-        let report = eval::evaluate(&*model, &texts, effort)?;
+        let mut report = eval::evaluate(&*model, &texts, effort)?;
+        if let (Some(directory), None) = (&self.model, self.baseline)
+            && let Some(classifier) = Classifier::load(directory)?
+        {
+            report.topic_accuracy = eval::topic_accuracy(&classifier, &*model, &texts)?;
+        }
         sink::print(&match self.json {
             true => serde_json::to_string(&report).map_err(|e| Error::io(e.to_string()))? + "\n",
             false => table(&report),
@@ -157,6 +163,9 @@ fn table(report: &Report) -> String {
         ("", format!("{} of them among five", percent(report.infill_top5))),
     ] {
         let _ = writeln!(out, "{name:<11} {value}");
+    }
+    if let Some(share) = report.topic_accuracy {
+        let _ = writeln!(out, "{:<11} {:.1} % told by the classifier", "topics", 100.0 * share);
     }
     out
 }

@@ -6,6 +6,7 @@ mod check_jsonl;
 mod completions;
 mod doctor;
 mod eval;
+mod export;
 mod fill;
 mod frame;
 mod generate;
@@ -62,6 +63,8 @@ enum Command {
     Train(train::Train),
     /// Measure a model on texts
     Eval(eval::Eval),
+    /// Write a trained model with fewer bits per weight
+    Export(export::Export),
     /// Show what a model knows
     Models(models::Models),
     /// Print the JSON Schema of constraint files
@@ -113,6 +116,7 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Train(command) => command.run(),
             Command::Eval(command) => command.run(),
+            Command::Export(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Doctor(command) => command.run(),

@@ -8,7 +8,7 @@ pub use infill::{Blank, Infill};
 pub use likelihood::{Likelihood, likelihood};
 pub use ngram::Ngram;
 
-use crate::models::{CausalModel, Prefix, masked};
+use crate::models::{CausalModel, Classifier, Prefix, masked};
 use crate::{CanvasView, Denoiser, Error, Model, Result, Scores, Token, Vocab};
 use serde::Serialize;
 use std::path::Path;
@@ -109,6 +109,8 @@ pub struct Report {
     pub infill_top5: Option<f64>,
     /// Words hidden, one per text.
     pub infill_words: usize,
+    /// Share of the labelled texts whose label the classifier beside the model tells; see [`topic_accuracy`].
+    pub topic_accuracy: Option<f64>,
 }
 
 /// Measures a model on texts.
@@ -134,7 +136,38 @@ pub fn evaluate(model: &dyn LanguageModel, texts: &[Coded], effort: Effort) -> R
         infill_top1: share(infill.first),
         infill_top5: share(infill.five),
         infill_words: infill.words,
+        topic_accuracy: None,
     })
+}
+
+/// Share of the labelled texts whose label a classifier tells from the whole text, or from as much of it as the
+/// classifier holds; `None` where no text has a label it knows.
+///
+/// # Errors
+/// When the texts are not in the classifier's tokens.
+pub fn topic_accuracy(classifier: &Classifier, model: &dyn LanguageModel, texts: &[Coded]) -> Result<Option<f64>> {
+    let eos = model.vocab().eos();
+    let (mut right, mut all) = (0u32, 0u32);
+    for group in texts.chunks(32) {
+        let label = |text: &Coded| {
+            let label = model.conditions().get(text.condition?)?;
+            classifier.labels().iter().position(|l| l == label)
+        };
+        let labelled: Vec<(usize, Vec<Option<Token>>)> = group
+            .iter()
+            .filter_map(|text| {
+                let tokens = text.tokens.iter().copied().filter(|&t| Some(t) != eos);
+                Some((label(text)?, tokens.take(classifier.max_len()).map(Some).collect()))
+            })
+            .collect();
+        let (labels, views): (Vec<usize>, Vec<_>) = labelled.into_iter().unzip();
+        for (label, scores) in labels.into_iter().zip(classifier.log_probs(&views)?) {
+            let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(y, _)| y);
+            right += u32::from(best == Some(label));
+            all += 1;
+        }
+    }
+    Ok((all > 0).then(|| f64::from(right) / f64::from(all)))
 }
 
 impl LanguageModel for Model {

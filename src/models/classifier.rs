@@ -136,6 +136,11 @@ impl Classifier {
         &self.head.labels
     }
 
+    /// Most positions of a text.
+    pub fn max_len(&self) -> usize {
+        self.config.max_len
+    }
+
     /// log p(label | what is visible) of texts; `None` is masked. One list per text, in the order of the labels.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod classifier;
 mod config;
 mod data;
 mod evaluate;
+mod export;
 mod journal;
 mod optimizer;
 mod order;
@@ -20,6 +21,7 @@ pub use config::{
     ClassifierConfig, DataConfig, Long, ModelConfig, ObjectiveConfig, ObjectiveKind, OptimizerConfig, ReportConfig,
     SourceConfig, TokenizerConfig, TrainConfig,
 };
+pub use export::{Exported, export};
 pub use journal::Record;
 pub use optimizer::{Optimizer, learning_rate};
 pub use state::Progress;

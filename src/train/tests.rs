@@ -1,4 +1,5 @@
 use super::*;
+use crate::models::masked::Precision;
 use crate::models::{CausalModel, Classifier};
 use crate::{CanvasView, ErrorKind, Model};
 use std::path::PathBuf;
@@ -222,6 +223,33 @@ fn the_classifier_tells_the_labels_of_masked_text() {
         c.replace("\"out\"", "\"few\"").replace("[data]", "[data]\nlabel_field = \"none\"") + "[classifier]\n"
     });
     assert!(run(&few, options()).unwrap_err().report().contains("two labels"));
+}
+
+#[test]
+fn exported_models_are_smaller_and_nearly_the_same() {
+    let folder = Folder::new("export");
+    run(&folder.config(|c| c.replace("seed = 3", "seed = 3\nexport = \"f32\"")), options()).unwrap();
+    let out = folder.0.join("out");
+    let scores = |path: &Path| {
+        let view = CanvasView { prompt: vec![], condition: None, tokens: vec![None; 9] };
+        Model::load(path).unwrap().denoiser().predict(&[view]).unwrap()[0].values().to_vec()
+    };
+    let want = scores(&out);
+    let mut sizes = vec![u64::MAX];
+    for (precision, name, worst) in
+        [(Precision::F32, "f32", 0.0), (Precision::F16, "f16", 0.02), (Precision::Int8, "int8", 0.3)]
+    {
+        let to = folder.0.join(name);
+        let done = export(&out, &to, precision).unwrap();
+        assert!(done.full_precision && done.bytes < *sizes.last().unwrap(), "{done:?}");
+        assert!(done.error <= worst / 10.0, "{name}: {done:?}");
+        assert!(to.join(TOPICS).exists() && !to.join("state").exists());
+        let off = scores(&to).iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off <= worst as f32, "{name}: {off}");
+        sizes.push(done.bytes);
+    }
+    assert!(export(&out, &out, Precision::F16).unwrap_err().message().contains("replace itself"));
+    assert!(!export(&folder.0.join("f16"), &folder.0.join("again"), Precision::Int8).unwrap().full_precision);
 }
 
 #[test]
