@@ -3,6 +3,15 @@
 use super::math::{by_rows, sigmoid};
 use super::simd::vectorised;
 
+/// What a gate goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// x·σ(x)
+    Silu,
+    /// x·Φ(x), Φ about tanh: x·σ(2·√(2/π)·(x + 0.044715·x³))
+    GeluTanh,
+}
+
 /// silu(gate)·up over rows that hold `gate` and `up` side by side: `x` is (n, 2f), `out` (n, f).
 pub fn swiglu(out: &mut [f32], x: &[f32], f: usize) {
     by_rows(out, f, |first, out| swiglu_rows(out, &x[first * 2 * f..], f));
@@ -14,6 +23,23 @@ pub fn swiglu_backward(x: &mut [f32], g: &[f32], f: usize) {
 }
 
 vectorised! {
+    /// act(gate)·up
+    pub fn gated(out: &mut [f32], kind: Gate, gate: &[f32], up: &[f32]) {
+        let values = out.iter_mut().zip(gate).zip(up);
+        match kind {
+            Gate::Silu => {
+                for ((out, &x), up) in values {
+                    *out = x * sigmoid(x) * up;
+                }
+            }
+            Gate::GeluTanh => {
+                for ((out, &x), up) in values {
+                    *out = x * sigmoid(1.595_769 * (x + 0.044_715 * x * x * x)) * up;
+                }
+            }
+        }
+    }
+
     fn swiglu_rows(out: &mut [f32], x: &[f32], f: usize) {
         for (out, x) in out.chunks_exact_mut(f).zip(x.chunks_exact(2 * f)) {
             let (gate, up) = x.split_at(f);

@@ -18,25 +18,36 @@ pub struct Heads {
     pub keys: usize,
     /// Numbers of each head.
     pub size: usize,
+    /// Multiplies the products of queries and keys.
+    pub scale: f32,
+}
+
+impl Heads {
+    /// As many heads of keys as of queries, scaled by 1/√size.
+    pub fn even(count: usize, size: usize) -> Self {
+        Self { queries: count, keys: count, size, scale: 1.0 / (size as f32).sqrt() }
+    }
 }
 
 /// Which keys a query sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mask {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mask<'a> {
     /// All.
     Full,
     /// Its own position and those before.
     Causal,
     /// All of its own block of this many positions and of those before.
     Blocks(usize),
+    /// What this adds to the products allows: one row per query, one number per key, −∞ where it must not look.
+    Added(&'a [f32]),
 }
 
-impl Mask {
+impl Mask<'_> {
     /// How many of `keys` positions the query at `pos` sees: the first ones.
     #[inline(always)]
     fn visible(self, pos: usize, keys: usize) -> usize {
         match self {
-            Mask::Full => keys,
+            Mask::Full | Mask::Added(_) => keys,
             Mask::Causal => keys.min(pos + 1),
             Mask::Blocks(size) => keys.min((pos / size + 1) * size),
         }
@@ -56,7 +67,7 @@ pub struct Sequence<'a> {
     pub offset: usize,
 }
 
-/// softmax(q·kᵀ/√size)·v within each sequence; `out` holds one row per query, sequence after sequence.
+/// softmax(scale·q·kᵀ)·v within each sequence; `out` holds one row per query, sequence after sequence.
 pub fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, mask: Mask) {
     let width = heads.queries * heads.size;
     let mut rest = out;
@@ -79,24 +90,24 @@ fn block(out: &mut [f32], sequence: &Sequence, first: usize, heads: Heads, mask:
             let shared = h * heads.keys / heads.queries * size;
             let shared = shared..shared + size;
             let weights = MatrixMut::new(scores, rows.len(), seen);
-            gemm(weights, q.part(rows.clone(), own.clone()), k.part(0..seen, shared.clone()).t(), scale(size), false);
-            normalise(scores, seen, mask, offset + first);
+            gemm(weights, q.part(rows.clone(), own.clone()), k.part(0..seen, shared.clone()).t(), heads.scale, false);
+            normalise(scores, seen, mask, first, offset);
             let out = MatrixMut::strided(&mut out[own.start..], rows.len(), size, width);
             gemm(out, Matrix::new(scores, rows.len(), seen), v.part(0..seen, shared), 1.0, false);
         }
     });
 }
 
-#[inline(always)]
-fn scale(size: usize) -> f32 {
-    1.0 / (size as f32).sqrt()
-}
-
 vectorised! {
-    /// Softmax of what the query of each row sees, zeros elsewhere; the first stands at `pos`.
-    fn normalise(scores: &mut [f32], width: usize, mask: Mask, pos: usize) {
+    /// Softmax of what the query of each row sees, zeros elsewhere. Query `first` is that of the first row.
+    fn normalise(scores: &mut [f32], width: usize, mask: Mask, first: usize, offset: usize) {
         for (i, row) in scores.chunks_exact_mut(width).enumerate() {
-            let (seen, hidden) = row.split_at_mut(mask.visible(pos + i, width));
+            let (seen, hidden) = row.split_at_mut(mask.visible(offset + first + i, width));
+            if let Mask::Added(terms) = mask {
+                for (x, term) in seen.iter_mut().zip(&terms[(first + i) * width..]) {
+                    *x += term;
+                }
+            }
             softmax(seen);
             hidden.fill(0.0);
         }
@@ -142,13 +153,13 @@ fn sequence_backward(qkv: &mut [f32], grad: &[f32], heads: Heads, mask: Mask) {
             let part = |which: usize| whole.part(all(), which * width + h * size..which * width + (h + 1) * size);
             let (q, k, v) = (part(0), part(1), part(2));
             let g = Matrix::new(grad, len, width).part(all(), h * size..(h + 1) * size);
-            gemm(MatrixMut::new(p, len, len), q, k.t(), scale(size), false);
-            normalise(p, len, mask, 0);
+            gemm(MatrixMut::new(p, len, len), q, k.t(), heads.scale, false);
+            normalise(p, len, mask, 0, 0);
             gemm(MatrixMut::new(ds, len, len), g, v.t(), 1.0, false);
             normalise_backward(ds, p, len);
             gemm(MatrixMut::new(dv, len, size), Matrix::new(p, len, len).t(), g, 1.0, false);
-            gemm(MatrixMut::new(dk, len, size), Matrix::new(ds, len, len).t(), q, scale(size), false);
-            gemm(MatrixMut::new(dq, len, size), Matrix::new(ds, len, len), k, scale(size), false);
+            gemm(MatrixMut::new(dk, len, size), Matrix::new(ds, len, len).t(), q, heads.scale, false);
+            gemm(MatrixMut::new(dq, len, size), Matrix::new(ds, len, len), k, heads.scale, false);
             for (i, row) in qkv.chunks_exact_mut(3 * width).enumerate() {
                 for (which, gradient) in [&*dq, &*dk, &*dv].into_iter().enumerate() {
                     row[which * width + h * size..][..size].copy_from_slice(&gradient[i * size..][..size]);

@@ -1,9 +1,10 @@
 //! Matrix products: views of slices with strides, cut into tiles for the threads; the `gemm` crate computes each tile.
 #![allow(unsafe_code)]
 
+use super::scratch::with_scratch;
 use gemm::Parallelism;
 use rayon::prelude::*;
-use std::ops::Range;
+use std::{marker::PhantomData, ops::Range};
 
 /// A matrix in a slice: element (i, j) stands at `i·row_stride + j·column_stride`.
 #[derive(Clone, Copy)]
@@ -17,11 +18,16 @@ pub struct Matrix<'a> {
 
 /// A matrix to write to, its rows contiguous and `row_stride` apart.
 pub struct MatrixMut<'a> {
-    data: &'a mut [f32],
+    /// Of the first element. What lies between the rows is not touched: it may belong to another part.
+    first: *mut f32,
     rows: usize,
     columns: usize,
     row_stride: usize,
+    borrowed: PhantomData<&'a mut [f32]>,
 }
+
+// SAFETY: it is a mutable borrow of f32, which may move to and be shared with other threads as `&mut [f32]` may.
+unsafe impl Send for MatrixMut<'_> {}
 
 /// Numbers from the first to the last element.
 fn extent(rows: usize, columns: usize, row_stride: usize) -> usize {
@@ -79,7 +85,20 @@ impl<'a> MatrixMut<'a> {
     /// When the slice is too short.
     pub fn strided(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(columns <= row_stride && extent(rows, columns, row_stride) <= data.len(), "a matrix beyond its slice");
-        Self { data, rows, columns, row_stride }
+        Self { first: data.as_mut_ptr(), rows, columns, row_stride, borrowed: PhantomData }
+    }
+    /// Cuts it into parts of at most `height` rows and `width` columns, column by column.
+    fn tiles(self, height: usize, width: usize) -> impl Iterator<Item = (usize, usize, MatrixMut<'a>)> {
+        let (rows, columns, row_stride) = (self.rows, self.columns, self.row_stride);
+        (0..columns).step_by(width).flat_map(move |left| (0..rows).step_by(height).map(move |top| (top, left))).map(
+            move |(top, left)| {
+                // SAFETY: (top, left) is an element of this matrix, which lies in the slice it was made of. The parts
+                // share no element, and this matrix is used up, so each may be written while the others are.
+                let first = unsafe { self.first.add(top * row_stride + left) };
+                let (rows, columns) = (height.min(rows - top), width.min(columns - left));
+                (top, left, MatrixMut { first, rows, columns, row_stride, borrowed: PhantomData })
+            },
+        )
     }
 }
 
@@ -88,7 +107,7 @@ impl<'a> MatrixMut<'a> {
 fn tile(rows: usize, columns: usize, depth: usize) -> (usize, usize) {
     const TILES: usize = 16;
     const SMALLEST: usize = 1 << 22;
-    let (mut height, mut width) = (256.min(rows), 512.min(columns));
+    let (mut height, mut width) = (256.min(rows).max(1), 512.min(columns).max(1));
     while rows.div_ceil(height) * columns.div_ceil(width) < TILES && height * width * depth > 2 * SMALLEST {
         if width > height { width = width.div_ceil(2) } else { height = height.div_ceil(2) }
     }
@@ -101,57 +120,67 @@ fn tile(rows: usize, columns: usize, depth: usize) -> (usize, usize) {
 /// When the shapes do not fit each other.
 pub fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
     assert!(out.rows == a.rows && out.columns == b.columns && a.columns == b.rows, "shapes that do not multiply");
+    let (height, width) = tile(out.rows, out.columns, a.columns);
+    if (height, width) == (out.rows, out.columns) {
+        return multiply(out, a, b, alpha, add);
+    }
+    let tiles: Vec<_> = out.tiles(height, width).collect();
+    tiles.into_par_iter().with_max_len(1).for_each(|(top, left, out)| {
+        let a = a.part(top..top + out.rows, 0..a.columns);
+        let b = b.part(0..b.rows, left..left + out.columns);
+        multiply(out, a, b, alpha, add);
+    });
+}
+
+/// `out = a·bᵀ` for a `b` that is stored in other numbers, row after row: `widen` turns some rows at a time into f32.
+///
+/// # Panics
+/// When the shapes do not fit each other.
+pub fn gemm_widening<T: Sync>(out: MatrixMut, a: Matrix, b: &[T], widen: impl Fn(&[T], &mut [f32]) + Sync) {
+    // What fits into a cache of half a megabyte.
+    const PANEL: usize = 1 << 17;
+    let depth = a.columns;
+    assert!(out.rows == a.rows && out.columns * depth == b.len(), "shapes that do not multiply");
+    let (height, width) = (out.rows.max(1), (PANEL / depth.max(1)).clamp(16, 256));
+    let panels: Vec<_> = out.tiles(height, width).collect();
+    panels.into_par_iter().with_max_len(1).for_each(|(_, left, out)| {
+        with_scratch(out.columns * depth, |rows| {
+            widen(&b[left * depth..(left + out.columns) * depth], rows);
+            let b = Matrix::new(rows, out.columns, depth).t();
+            multiply(out, a, b, 1.0, false);
+        });
+    });
+}
+
+/// On this thread.
+fn multiply(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
+    assert!(out.rows == a.rows && out.columns == b.columns && a.columns == b.rows, "shapes that do not multiply");
     if out.rows == 0 || out.columns == 0 {
         return;
     }
-    let (height, width) = tile(out.rows, out.columns, a.columns);
-    let (down, across) = (out.rows.div_ceil(height), out.columns.div_ceil(width));
-    let (rows, columns, row_stride) = (out.rows, out.columns, out.row_stride);
-    let target = Target(out.data.as_mut_ptr());
-    let compute = |index: usize| {
-        // Down first: neighbours share the columns of b.
-        let (top, left) = (index % down * height, index / down * width);
-        let (height, width) = (height.min(rows - top), width.min(columns - left));
-        // SAFETY: the constructors have checked that the last element of each matrix lies in its slice, the tile lies
-        // in the matrix, and tiles of different `index` share no element of `out`, which is borrowed mutably.
-        unsafe {
-            gemm::gemm(
-                height,
-                width,
-                a.columns,
-                target.get().add(top * row_stride + left),
-                1,
-                row_stride as isize,
-                add,
-                a.data.as_ptr().add(top * a.row_stride),
-                a.column_stride as isize,
-                a.row_stride as isize,
-                b.data.as_ptr().add(left * b.column_stride),
-                b.column_stride as isize,
-                b.row_stride as isize,
-                1.0,
-                alpha,
-                false,
-                false,
-                false,
-                Parallelism::None,
-            );
-        }
-    };
-    match down * across {
-        1 => compute(0),
-        tiles => (0..tiles).into_par_iter().with_max_len(1).for_each(compute),
+    // SAFETY: the constructors have checked that the last element of each matrix lies in its slice, and the shapes fit
+    // each other; `out` is a mutable borrow, so it overlaps neither a nor b.
+    unsafe {
+        gemm::gemm(
+            out.rows,
+            out.columns,
+            a.columns,
+            out.first,
+            1,
+            out.row_stride as isize,
+            add,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            alpha,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
     }
 }
-
-/// Where the tiles are written.
-struct Target(*mut f32);
-
-impl Target {
-    fn get(&self) -> *mut f32 {
-        self.0
-    }
-}
-
-// SAFETY: threads write through the pointer to disjoint tiles only (see `gemm`).
-unsafe impl Sync for Target {}

@@ -1,6 +1,8 @@
 //! Loops over slices, written so that the compiler vectorises them.
 
 use super::scratch::with_scratch;
+use super::simd::vectorised;
+use half::{bf16, f16};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -134,8 +136,38 @@ pub fn softmax(xs: &mut [f32]) {
     }
 }
 
+vectorised! {
+    /// The same numbers in f32.
+    pub fn widen_bf16(from: &[bf16], to: &mut [f32]) {
+        for (from, to) in from.iter().zip(to) {
+            *to = f32::from_bits(u32::from(from.to_bits()) << 16);
+        }
+    }
+
+    /// The same numbers in f32.
+    pub fn widen_f16(from: &[f16], to: &mut [f32]) {
+        for (from, to) in from.iter().zip(to) {
+            // Half to single by a multiplication (exponents differ by 112), which subnormals survive.
+            let bits = u32::from(from.to_bits());
+            let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+            let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
+            *to = f32::from_bits(magnitude.to_bits() | special | (bits & 0x8000) << 16);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn every_half_is_widened() {
+        let halves: Vec<half::f16> = (0..=u16::MAX).map(half::f16::from_bits).collect();
+        let mut wide = vec![0.0; halves.len()];
+        super::widen_f16(&halves, &mut wide);
+        for (half, wide) in halves.iter().zip(wide) {
+            assert!(half.to_f32() == wide || half.is_nan() && wide.is_nan(), "{:x}", half.to_bits());
+        }
+    }
+
     #[test]
     fn exp_is_accurate() {
         for i in -8000..8000 {

@@ -12,12 +12,13 @@ mod norm;
 mod rope;
 mod scratch;
 pub(crate) mod simd;
+pub mod tensor;
 
-pub use activation::{swiglu, swiglu_backward};
+pub use activation::{Gate, swiglu, swiglu_backward};
 pub use attention::{Heads, Mask, Sequence, attention, attention_backward};
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
-pub use gemm::{Matrix, MatrixMut, gemm};
-pub use math::by_rows;
+pub use gemm::{Matrix, MatrixMut, gemm, gemm_widening};
+pub use math::{by_rows, widen_bf16, widen_f16};
 pub use norm::RmsNorm;
 pub use rope::{Pairs, Rope};
 

@@ -1,6 +1,6 @@
 //! Normalisation of rows.
 
-use super::math::{by_rows, chunk_sums, dot, dot3};
+use super::math::{by_rows, chunk_sums, dot, dot3, sum};
 use super::simd::vectorised;
 
 /// x·w / √(mean x² + ε), row by row.
@@ -58,6 +58,24 @@ vectorised! {
             let r = scale(x, eps);
             for ((sum, x), g) in sum.iter_mut().zip(x).zip(g) {
                 *sum += g * x * r;
+            }
+        }
+    }
+
+    /// (x − mean)·w / √(variance + ε) + bias, row by row; without bias where it is empty.
+    pub fn layer_norm_rows(out: &mut [f32], x: &[f32], w: &[f32], bias: &[f32], eps: f32) {
+        let d = w.len();
+        for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+            let mean = sum(x) / d as f32;
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = x - mean;
+            }
+            let r = 1.0 / (dot(out, out) / d as f32 + eps).sqrt();
+            for (out, w) in out.iter_mut().zip(w) {
+                *out *= r * w;
+            }
+            for (out, bias) in out.iter_mut().zip(bias) {
+                *out += bias;
             }
         }
     }

@@ -76,6 +76,23 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Turns the beginning of each head, pairs i and i + half, by the angles of its row. `sizes`: of a row, of a head, and
+    /// half of what is turned.
+    pub fn turn_rows(rows: &mut [f32], sizes: [usize; 3], cos: &[f32], sin: &[f32]) {
+        let [width, size, half] = sizes;
+        let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
+        for (row, (cos, sin)) in rows.chunks_exact_mut(width).zip(angles) {
+            for head in row.chunks_exact_mut(size) {
+                let (a, b) = head[..2 * half].split_at_mut(half);
+                for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                    (*a, *b) = turn_pair(*a, *b, *cos, *sin);
+                }
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn turn_pair(a: f32, b: f32, cos: f32, sin: f32) -> (f32, f32) {
     (a * cos - b * sin, a * sin + b * cos)

@@ -124,7 +124,7 @@ fn packed(qkv: &[f32], lengths: &[usize], heads: Heads, mask: Mask) -> Vec<f32> 
 #[test]
 fn attention_has_its_gradient() {
     let lengths = [2, 5, 1];
-    let heads = Heads { queries: 2, keys: 2, size: 4 };
+    let heads = Heads::even(2, 4);
     let qkv = random(8 * 24, 1.0, &mut ChaCha8Rng::seed_from_u64(5));
     for mask in [Mask::Full, Mask::Causal, Mask::Blocks(2)] {
         let mut gradient = qkv.clone();
@@ -136,12 +136,14 @@ fn attention_has_its_gradient() {
 #[test]
 fn attention_is_what_it_is_defined_to_be() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let heads = Heads { queries: 4, keys: 2, size: 6 };
+    let heads = Heads { queries: 4, keys: 2, size: 6, scale: 0.3 };
     // Queries at positions 70 to 169 of 170 keys: more than one block.
     let (queries, keys, offset) = (100, 170, 70);
     let q = random(queries * 24, 1.0, &mut rng);
     let (k, v) = (random(keys * 12, 1.0, &mut rng), random(keys * 12, 1.0, &mut rng));
-    for mask in [Mask::Full, Mask::Causal, Mask::Blocks(32)] {
+    let added: Vec<f32> =
+        (0..queries * keys).map(|i| if i % 7 == 3 { f32::NEG_INFINITY } else { (i % 5) as f32 * 0.1 }).collect();
+    for mask in [Mask::Full, Mask::Causal, Mask::Blocks(32), Mask::Added(&added)] {
         let mut out = vec![0.0; q.len()];
         let sequence = Sequence {
             q: Matrix::new(&q, queries, 24),
@@ -152,19 +154,20 @@ fn attention_is_what_it_is_defined_to_be() {
         attention(&mut out, &[sequence], heads, mask);
         for (i, h) in [(0, 0), (3, 1), (63, 2), (64, 3), (99, 0)] {
             let pos = i + offset;
-            let sees = |j: usize| match mask {
-                Mask::Full => true,
-                Mask::Causal => j <= pos,
-                Mask::Blocks(size) => j / size <= pos / size,
+            let term = |j: usize| match mask {
+                Mask::Full => 0.0,
+                Mask::Causal if j <= pos => 0.0,
+                Mask::Blocks(size) if j / size <= pos / size => 0.0,
+                Mask::Added(terms) => f64::from(terms[i * keys + j]),
+                _ => f64::NEG_INFINITY,
             };
             let dot =
                 |j: usize| (0..6).map(|c| f64::from(q[i * 24 + h * 6 + c] * k[j * 12 + h / 2 * 6 + c])).sum::<f64>();
-            let weights: Vec<f64> =
-                (0..keys).map(|j| if sees(j) { (dot(j) / 6f64.sqrt()).exp() } else { 0.0 }).collect();
+            let weights: Vec<f64> = (0..keys).map(|j| (0.3 * dot(j) + term(j)).exp()).collect();
             let total: f64 = weights.iter().sum();
             for c in 0..6 {
                 let want = (0..keys).map(|j| weights[j] / total * f64::from(v[j * 12 + h / 2 * 6 + c])).sum::<f64>();
-                assert!((f64::from(out[i * 24 + h * 6 + c]) - want).abs() < 1e-5, "{mask:?} {i} {h}");
+                assert!((f64::from(out[i * 24 + h * 6 + c]) - want).abs() < 1e-5, "{i} {h}");
             }
         }
     }
@@ -189,4 +192,78 @@ fn products_of_any_shape_and_stride_are_right() {
             }
         }
     }
+}
+
+#[test]
+fn products_with_half_precision_are_right() {
+    use half::bf16;
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for (m, n, k) in [(1, 40, 30), (5, 600, 700), (70, 33, 16)] {
+        let a = random(m * k, 1.0, &mut rng);
+        let b: Vec<bf16> = random(n * k, 1.0, &mut rng).into_iter().map(bf16::from_f32).collect();
+        let mut out = vec![0.0; m * n];
+        gemm_widening(MatrixMut::new(&mut out, m, n), Matrix::new(&a, m, k), &b, widen_bf16);
+        for (at, got) in out.iter().enumerate() {
+            let (i, j) = (at / n, at % n);
+            let want = (0..k).map(|c| a[i * k + c] * b[j * k + c].to_f32()).sum::<f32>();
+            assert!((got - want).abs() < 1e-3, "{m}×{n}×{k} at ({i}, {j}): {got}, not {want}");
+        }
+    }
+}
+
+#[test]
+fn tensors_get_what_candle_computes() {
+    use candle_core::{DType, Device, Tensor};
+    use candle_nn::ops;
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let mut make =
+        |shape: &[usize]| Tensor::from_vec(random(shape.iter().product(), 1.0, &mut rng), shape, &Device::Cpu).unwrap();
+    let close = |name: &str, got: Tensor, want: Tensor| {
+        assert_eq!(got.shape(), want.shape(), "{name}");
+        let worst = (got - want).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+        assert!(worst.to_scalar::<f32>().unwrap() < 2e-5, "{name}: {worst}");
+    };
+    let (x, w, bias) = (make(&[7, 40]), make(&[50, 40]), make(&[50]));
+    let product = x.matmul(&w.t().unwrap()).unwrap();
+    close("linear", tensor::linear(&x, &w, None).unwrap(), product.clone());
+    close("bias", tensor::linear(&x, &w, Some(&bias)).unwrap(), product.broadcast_add(&bias).unwrap());
+    for dtype in [DType::BF16, DType::F16] {
+        let narrow = w.to_dtype(dtype).unwrap();
+        let want = x.matmul(&narrow.to_dtype(DType::F32).unwrap().t().unwrap()).unwrap();
+        close("half", tensor::linear(&x, &narrow, None).unwrap(), want);
+    }
+    // A view whose rows are not contiguous.
+    let view = x.narrow(1, 8, 20).unwrap();
+    let (v, b) = (make(&[20]), make(&[20]));
+    let contiguous = view.contiguous().unwrap();
+    close("rms", tensor::rms_norm(&view, &v, 1e-6).unwrap(), ops::rms_norm(&contiguous, &v, 1e-6).unwrap());
+    let want = ops::layer_norm(&contiguous, &v, &b, 1e-5).unwrap();
+    close("layer norm", tensor::layer_norm(&view, &v, Some(&b), 1e-5).unwrap(), want);
+    let (gate, up) = (make(&[7, 33]), make(&[7, 33]));
+    close("silu", tensor::gate(Gate::Silu, &gate, &up).unwrap(), (gate.silu().unwrap() * &up).unwrap());
+    close("gelu", tensor::gate(Gate::GeluTanh, &gate, &up).unwrap(), (gate.gelu().unwrap() * &up).unwrap());
+
+    let (q, k, v) = (make(&[5, 4, 6]), make(&[9, 2, 6]), make(&[9, 2, 6]));
+    let mask = make(&[5, 9]);
+    let pick = |t: &Tensor, h: usize| t.narrow(1, h, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
+    let heads = (0..4).map(|h| {
+        let scores = pick(&q, h).matmul(&pick(&k, h / 2).t().unwrap()).unwrap();
+        let scores = ((scores * 0.5).unwrap() + &mask).unwrap();
+        ops::softmax_last_dim(&scores).unwrap().matmul(&pick(&v, h / 2)).unwrap()
+    });
+    let want = Tensor::cat(&heads.collect::<Vec<_>>(), 1).unwrap();
+    close("attention", tensor::attention(&q, &k, &v, Some(&mask), 0.5).unwrap(), want);
+
+    let (cos, sin) = (make(&[5, 2]), make(&[5, 2]));
+    let turned = tensor::turn(&q, &cos, &sin).unwrap();
+    let part = |from, len| q.narrow(2, from, len).unwrap();
+    let (cos, sin) = (cos.unsqueeze(1).unwrap(), sin.unsqueeze(1).unwrap());
+    let times = |x: Tensor, y: &Tensor| x.broadcast_mul(y).unwrap();
+    let first = (times(part(0, 2), &cos) - times(part(2, 2), &sin)).unwrap();
+    let second = (times(part(0, 2), &sin) + times(part(2, 2), &cos)).unwrap();
+    close("rope", turned, Tensor::cat(&[first, second, part(4, 2)], 2).unwrap());
+
+    assert!(tensor::linear(&x, &make(&[50, 41]), None).is_err());
+    assert!(tensor::attention(&q, &k, &v, Some(&make(&[5, 8])), 1.0).is_err());
+    assert!(tensor::rms_norm(&x, &bias, 1e-5).is_err());
 }

@@ -115,7 +115,7 @@ pub struct Network {
     /// Width of the gated layer.
     pub(super) ff: usize,
     pub(super) heads: Heads,
-    pub(super) mask: Mask,
+    pub(super) mask: Mask<'static>,
     pub(super) norm: RmsNorm,
     pub(super) rope: Rope,
     pub(super) places: Places,
@@ -189,7 +189,7 @@ impl Network {
             vocab,
             d,
             ff,
-            heads: Heads { queries: config.heads, keys: config.heads, size },
+            heads: Heads::even(config.heads, size),
             mask: if config.causal { Mask::Causal } else { Mask::Full },
             norm: RmsNorm { eps: config.norm_eps as f32 },
             // One position more than a text may have: the condition stands in front.
