@@ -1,0 +1,130 @@
+"""What the comparisons with PyTorch share: the environment, the model, and running two programs in turns."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGES = ["torch", "numpy", "safetensors"]
+
+
+def ensure_packages():
+    """Goes on if the packages are there; else runs the script again in an environment of its own, made from PyPI."""
+    try:
+        for package in PACKAGES:
+            __import__(package)
+        return
+    except ImportError:
+        pass
+    venv = ROOT / "target" / "pytorch-venv"
+    python = venv / "bin" / "python"
+    if pathlib.Path(sys.prefix) == venv:
+        sys.exit(f"{venv} lacks some of {PACKAGES}: remove it and run again")
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    os.execv(python, [python, *sys.argv])
+
+
+def add_sizes(parser, **sizes):
+    for name, default in sizes.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+
+
+def config_of(args):
+    """config.json of the model that the arguments describe."""
+    return {
+        "model_type": "stencil", "name": "bench", "vocab_size": args.vocab, "hidden_size": args.hidden,
+        "layers": args.layers, "heads": args.heads, "ff_size": args.ff, "max_len": args.length,
+        "rope_theta": 10000.0, "norm_eps": 1e-5, "mask_token": 0, "eos_token": 1, "null_token": 2, "conditions": [],
+    }
+
+
+def random_weights(args, rng):
+    """The weights of such a model by name, matrices (in, out)."""
+    import numpy as np
+
+    d, ff = args.hidden, args.ff
+    normal = lambda shape, std: (rng.standard_normal(shape) * std).astype(np.float32)
+    weights = {"embedding.weight": normal((args.vocab, d), 0.02), "norm.weight": np.ones(d, np.float32)}
+    for i in range(args.layers):
+        name = f"blocks.{i}."
+        weights[name + "attention_norm.weight"] = np.ones(d, np.float32)
+        weights[name + "ff_norm.weight"] = np.ones(d, np.float32)
+        weights[name + "attention.qkv.weight"] = normal((d, 3 * d), d**-0.5)
+        weights[name + "attention.out.weight"] = normal((d, d), (2 * args.layers * d) ** -0.5)
+        weights[name + "ff.gate_up.weight"] = normal((d, 2 * ff), d**-0.5)
+        weights[name + "ff.down.weight"] = normal((ff, d), (2 * args.layers * ff) ** -0.5)
+    return weights
+
+
+class Network:
+    """The model in PyTorch: sequences of one length, logits at the rows asked for."""
+
+    def __init__(self, config, weights):
+        import torch
+
+        self.config = config
+        self.length = config["max_len"]
+        # As PyTorch likes them: (out, in).
+        stored = lambda name, w: w.t().contiguous() if w.dim() == 2 and name != "embedding.weight" else w
+        self.weights = {name: torch.nn.Parameter(stored(name, w)) for name, w in weights.items()}
+        size = config["hidden_size"] // config["heads"]
+        angles = torch.outer(torch.arange(self.length), config["rope_theta"] ** (-torch.arange(0, size, 2) / size))
+        self.cos, self.sin = angles.cos().repeat(1, 2), angles.sin().repeat(1, 2)
+
+    def rope(self, x):
+        import torch
+
+        a, b = x.chunk(2, -1)
+        return x * self.cos + torch.cat((-b, a), -1) * self.sin
+
+    def logits(self, tokens, rows):
+        import torch.nn.functional as F
+
+        d, heads, eps = self.config["hidden_size"], self.config["heads"], self.config["norm_eps"]
+        embedding = self.weights["embedding.weight"]
+        x = F.embedding(tokens.view(-1, self.length), embedding)
+        batch = x.shape[0]
+        for i in range(self.config["layers"]):
+            w = lambda name: self.weights[f"blocks.{i}.{name}.weight"]
+            qkv = F.linear(F.rms_norm(x, (d,), w("attention_norm"), eps), w("attention.qkv"))
+            q, k, v = qkv.view(batch, self.length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(self.rope(q), self.rope(k), v)
+            x = x + F.linear(mixed.transpose(1, 2).reshape(batch, self.length, d), w("attention.out"))
+            gate, up = F.linear(F.rms_norm(x, (d,), w("ff_norm"), eps), w("ff.gate_up")).chunk(2, -1)
+            x = x + F.linear(F.silu(gate) * up, w("ff.down"))
+        x = F.rms_norm(x.view(-1, d)[rows], (d,), self.weights["norm.weight"], eps)
+        return F.linear(x, embedding)
+
+
+class Side:
+    """A program that works when told to: a number per line of input, a line of JSON per answer."""
+
+    def __init__(self, command, threads):
+        variables = {"RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen(
+            command, env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, count):
+        self.process.stdin.write(f"{count}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.process.args} ended early")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def build(bench):
+    """Path of a benchmark of this crate, compiled."""
+    command = ["cargo", "build", "--release", "--bench", bench, "--message-format=json"]
+    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = [json.loads(line) for line in output.splitlines()]
+    return next(m["executable"] for m in found if m.get("target", {}).get("name") == bench and m.get("executable"))

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Speed of one forward pass of `stencil` beside PyTorch: same model, weights, tokens and threads, in turns.
+
+    benches/pytorch/forward.py                     # 12 layers × 768, vocabulary 32,000, 256 tokens, f32
+    benches/pytorch/forward.py --wanted 256        # logits at every position
+
+PyTorch runs eagerly in inference mode with scaled_dot_product_attention; both compute logits at the same positions.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+import common
+
+common.ensure_packages()
+import numpy as np  # noqa: E402
+from safetensors.numpy import load_file, save_file  # noqa: E402
+
+
+def serve(folder, threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    config = json.loads((folder / "config.json").read_text())
+    data = {name: torch.from_numpy(array) for name, array in load_file(folder / "data.safetensors").items()}
+    network = common.Network(config, {name: w for name, w in data.items() if name.endswith(".weight")})
+    with torch.inference_mode():
+        for line in sys.stdin:
+            started, used = time.perf_counter(), time.process_time()
+            for _ in range(int(line)):
+                logits = network.logits(data["tokens.0"], data["rows.0"])
+            answer = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - used}
+            print(json.dumps(answer | {"logits": logits[0, :64].tolist()}), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common.add_sizes(parser, vocab=32000, hidden=768, layers=12, heads=12, ff=2048, length=256)
+    parser.add_argument("--wanted", type=int, default=64, help="positions with logits")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--passes", type=int, default=3, help="per round")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--serve", type=pathlib.Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        return serve(args.serve, args.threads[0])
+    folder = common.ROOT / "target" / "bench-forward"
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    tensors = common.random_weights(args, rng)
+    tensors["tokens.0"] = rng.integers(3, args.vocab, args.length)
+    tensors["rows.0"] = np.arange(args.length - args.wanted, args.length)
+    save_file(tensors, folder / "data.safetensors")
+    (folder / "config.json").write_text(json.dumps(common.config_of(args)))
+    binary = common.build("forward")
+    for threads in args.threads:
+        ours = common.Side([binary, folder], threads)
+        torch = common.Side([sys.executable, __file__, "--serve", str(folder), "--threads", str(threads)], threads)
+        first = [np.array(side.run(1)["logits"]) for side in (ours, torch)]
+        rounds = [(ours.run(args.passes), torch.run(args.passes)) for _ in range(args.rounds)]
+        time_of = lambda side: 1000 * statistics.median(r[side]["seconds"] for r in rounds) / args.passes
+        ratio = lambda clock: statistics.median(t[clock] / o[clock] for o, t in rounds)
+        print(
+            f"{threads} thread(s): stencil {time_of(0):.0f} ms, PyTorch {time_of(1):.0f} ms, "
+            f"PyTorch / stencil {ratio('seconds'):.2f} (of CPU time {ratio('cpu'):.2f}); "
+            f"logits differ by at most {abs(first[0] - first[1]).max():.1e}", flush=True
+        )
+        ours.close(), torch.close()
+
+
+if __name__ == "__main__":
+    main()
