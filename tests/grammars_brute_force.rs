@@ -100,11 +100,12 @@ fn random_canvas(vocab: usize, len: usize, rng: &mut impl Rng) -> Vec<Option<Tok
 #[test]
 fn feasibility_and_distributions_are_those_of_enumeration() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let (mut cases, mut feasible, mut solved) = (0, 0, 0);
+    let (mut cases, mut feasible, mut solved, mut cut) = (0, 0, 0, 0);
     for text in GRAMMARS {
         for vocab in vocabularies() {
             let mut case = Case::new(text, &vocab);
             let Some(pushdown) = case.pushdown.take() else { continue };
+            let narrow = Case::new(text, &vocab).pushdown.unwrap().with_budget(8);
             for round in 0..40 {
                 let len = rng.random_range(0..=5);
                 let decided = random_canvas(vocab.len(), len, &mut rng);
@@ -114,6 +115,19 @@ fn feasibility_and_distributions_are_those_of_enumeration() {
                 let view = pushdown.view(Question { decided: &decided, tokens: bounds, witness: None }).unwrap();
                 cases += 1;
                 assert_eq!(view.is_some(), !texts.is_empty(), "{text}\n{vocab:?} {decided:?} {bounds:?}");
+                let question = Question { decided: &decided, tokens: bounds, witness: None };
+                let witness = pushdown.witness(question).unwrap();
+                assert_eq!(witness.is_some(), !texts.is_empty(), "{text}\n{vocab:?} {decided:?} {bounds:?}");
+                assert!(witness.is_none_or(|witness| texts.contains(&witness)), "{text}\n{vocab:?} {decided:?}");
+                let narrow_view = narrow.view(question).unwrap();
+                assert_eq!(narrow_view.is_some(), !texts.is_empty(), "{text}\n{vocab:?} {decided:?} {bounds:?}");
+                if let Some(view) = narrow_view {
+                    let problem = Problem::new(&view.automaton, &decided);
+                    let reach = Reach::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
+                    let kept = texts.iter().filter(|t| reach.contains(t)).count();
+                    assert!(kept > 0 && (kept == texts.len() || !view.exact));
+                    cut += usize::from(!view.exact);
+                }
                 let Some(view) = view else { continue };
                 feasible += 1;
                 assert!(view.exact);
@@ -131,7 +145,7 @@ fn feasibility_and_distributions_are_those_of_enumeration() {
             }
         }
     }
-    println!("{cases} canvases, {feasible} feasible, {solved} distributions compared");
+    println!("{cases} canvases, {feasible} feasible, {solved} distributions compared, {cut} cut short");
     assert!(cases >= 2000 && feasible > 300 && cases - feasible > 300);
 }
 

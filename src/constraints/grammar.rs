@@ -108,7 +108,7 @@ impl GrammarSyntax {
     fn parse(self, text: &str) -> Result<Parsed> {
         match self {
             Self::Gbnf => Rules::gbnf(text),
-            Self::Lark => Err(Error::unsupported("Lark syntax")),
+            Self::Lark => Rules::lark(text),
         }
     }
 }

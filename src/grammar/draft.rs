@@ -55,10 +55,6 @@ impl Draft {
         Ok(id)
     }
 
-    pub fn is_defined(&self, name: &str) -> bool {
-        self.ids.get(name).is_some_and(|&id| self.names[id].definition.is_some())
-    }
-
     /// # Errors
     /// An unknown rule, or one that has no text.
     pub fn finish(self, start: &str, end: usize) -> Result<Parsed> {

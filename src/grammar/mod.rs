@@ -1,8 +1,11 @@
 //! Context-free grammars: one representation for everything that recursion takes, whatever syntax it was written in.
 
+mod chart;
 mod draft;
 mod gbnf;
 mod ir;
+mod lark;
+mod lark_terminals;
 mod lower;
 mod moves;
 mod nfa;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) type Config = u32;
 
 /// State of the automaton beside the grammar.
-type Beside = u32;
+pub(super) type Beside = u32;
 
 pub(super) struct Moves {
     pub stacks: Stacks,
@@ -32,18 +32,27 @@ pub(super) struct Moves {
 }
 
 /// Where the tokens beneath a node of the trie lead from a shape.
-struct Walk {
-    edges: Vec<(Label, Beside, Node)>,
-    returns: Vec<Return>,
+pub(super) struct Walk {
+    pub edges: Vec<Way>,
+    pub returns: Vec<Return>,
+}
+
+/// The tokens that lead to one target.
+pub(super) struct Way {
+    label: Label,
+    /// One of them.
+    pub token: Token,
+    pub beside: Beside,
+    pub to: Node,
 }
 
 /// A byte after which stacks that were variables go on.
-struct Return {
+pub(super) struct Return {
     /// Where the byte stands.
-    at: TrieNode,
-    beside: Beside,
+    pub at: TrieNode,
+    pub beside: Beside,
     /// What the byte leads to without the return.
-    kept: Node,
+    pub kept: Node,
     returned: Variables,
 }
 
@@ -64,6 +73,10 @@ impl Moves {
     /// Number of states that are known.
     pub fn len(&self) -> usize {
         self.configs.len()
+    }
+
+    pub fn beside(&self) -> &Dfa {
+        &self.beside
     }
 
     /// Before the first token; `None` if there is no text.
@@ -191,10 +204,10 @@ impl Moves {
         })?;
         let walk = self.walk(at, beside, shape);
         let mut known = FastMap::default();
-        for &(label, beside, target) in &walk.edges {
-            let target = self.stacks.concrete(target, &below, &mut known);
-            let target = self.config(beside, target);
-            found.push((target, label));
+        for way in &walk.edges {
+            let target = self.stacks.concrete(way.to, &below, &mut known);
+            let target = self.config(way.beside, target);
+            found.push((target, way.label));
         }
         for back in &walk.returns {
             let mut joint = self.stacks.concrete(back.kept, &below, &mut known);
@@ -222,7 +235,7 @@ impl Moves {
         }
     }
 
-    fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node) -> Arc<Walk> {
+    pub fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node) -> Arc<Walk> {
         if let Some(walk) = self.walks.get(&(at, beside, shape)) {
             return walk.clone();
         }
@@ -266,7 +279,8 @@ impl Moves {
         let mut edges = Vec::with_capacity(order.len());
         for (beside, node) in order {
             let tokens = targets.remove(&(beside, node)).unwrap_or_default();
-            edges.push((self.partition.tokens(tokens), beside, node));
+            let Some(&token) = tokens.first() else { continue };
+            edges.push(Way { label: self.partition.tokens(tokens), token, beside, to: node });
         }
         let walk = Arc::new(Walk { edges, returns });
         self.walks.insert((at, beside, shape), walk.clone());

@@ -32,6 +32,7 @@ impl Partition {
         }
     }
 
+    #[cfg(test)]
     pub fn class_of(&self) -> &[Class] {
         &self.class_of
     }

@@ -1,5 +1,6 @@
 //! A grammar over the tokens of a vocabulary, and the part of it that a canvas can reach.
 
+use super::chart::Chart;
 use super::lower::lower;
 use super::moves::{Config, Moves};
 use super::rtn::Rtn;
@@ -30,6 +31,7 @@ pub struct Pushdown {
     fresh: Box<dyn Fn() -> Result<Moves> + Send + Sync>,
     moves: Mutex<Moves>,
     vocab: Arc<Vocab>,
+    kept: usize,
 }
 
 /// The part of a constraint that a canvas can reach, as a finite automaton.
@@ -68,11 +70,15 @@ impl Compiled {
         let fresh =
             Box::new(move || Ok(Moves::new(Stacks::new(rtn.clone()), beside.clone(), trie.clone(), sized.len())));
         let moves = Mutex::new(fresh()?);
-        Ok(Self::Pushdown(Box::new(Pushdown { states, fresh, moves, vocab })))
+        Ok(Self::Pushdown(Box::new(Pushdown { states, fresh, moves, vocab, kept: KEPT })))
     }
 }
 
 impl Pushdown {
+    /// Keeps at most so many states over all gaps of a canvas, instead of some fifty thousand.
+    pub fn with_budget(self, kept: usize) -> Self {
+        Self { kept, ..self }
+    }
     /// States of the automata of its rules.
     pub fn states(&self) -> usize {
         self.states
@@ -104,13 +110,17 @@ impl Pushdown {
     /// `TooLarge`.
     pub fn fewest_tokens(&self) -> Result<Option<usize>> {
         const MOST: usize = 4096;
-        for len in 0..=MOST {
-            let decided = vec![None; len];
-            if self.view(Question { decided: &decided, tokens: (len, len), witness: None })?.is_some() {
-                return Ok(Some(len));
-            }
-        }
-        Ok(None)
+        let decided = vec![None; MOST];
+        let question = Question { decided: &decided, tokens: (0, MOST), witness: None };
+        Chart::fewest(&mut self.moves(), &self.vocab, question)
+    }
+
+    /// A text that fits, tail included; `None` if there is none. Decided for every canvas, in polynomial time.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn witness(&self, question: Question) -> Result<Option<Vec<Token>>> {
+        Chart::witness(&mut self.moves(), &self.vocab, question)
     }
 
     /// The part that a canvas can reach; `None` if no text fits.
@@ -122,7 +132,7 @@ impl Pushdown {
         if moves.len() > REMEMBERED {
             *moves = (self.fresh)()?;
         }
-        let mut explorer = Explorer { moves: &mut moves, vocab: &self.vocab, question };
+        let mut explorer = Explorer { moves: &mut moves, vocab: &self.vocab, question, kept: self.kept };
         let (layers, exact) = explorer.layers(question.witness)?;
         if let Some(layers) = explorer.alive(layers)? {
             return explorer.view(layers, exact).map(Some);
@@ -130,7 +140,12 @@ impl Pushdown {
         if exact {
             return Ok(None);
         }
-        Err(Error::too_large("no text was found within the budget"))
+        let Some(witness) = Chart::witness(explorer.moves, &self.vocab, question)? else { return Ok(None) };
+        let (layers, exact) = explorer.layers(Some(&witness))?;
+        match explorer.alive(layers)? {
+            Some(layers) => explorer.view(layers, exact).map(Some),
+            None => Err(Error::model("a text that fits was lost")),
+        }
     }
 }
 
@@ -138,6 +153,7 @@ struct Explorer<'a> {
     moves: &'a mut Moves,
     vocab: &'a Vocab,
     question: Question<'a>,
+    kept: usize,
 }
 
 impl Explorer<'_> {
@@ -149,7 +165,7 @@ impl Explorer<'_> {
         let mut layers = vec![vec![start]];
         let mut weights: FastMap<Config, f64> = FastMap::from_iter([(start, 1.0)]);
         let mut exact = true;
-        let room = KEPT / self.len().max(1);
+        let room = (self.kept / self.len().max(1)).max(1);
         for pos in 0..self.len() {
             let mut next: FastMap<Config, f64> = FastMap::default();
             for &from in &layers[pos] {

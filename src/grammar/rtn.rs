@@ -26,6 +26,9 @@ pub(super) struct Rtn {
     /// For each state the automata it may call: (first state, state to return to).
     calls: Vec<Vec<(State, State)>>,
     accept: Vec<bool>,
+    /// The automaton that each state is of.
+    automaton: Vec<usize>,
+    automata: usize,
     /// Accepting states with no way on.
     pub leaf: Vec<bool>,
     pub start: State,
@@ -49,17 +52,19 @@ impl Rtn {
         }
         let width = bytes.len();
         limits.check(total as usize, width, "the grammar")?;
-        let mut network = Self {
+        let mut rtn = Self {
             class_of,
             width,
             next: vec![0; width],
             calls: vec![Vec::new()],
             accept: vec![false],
+            automaton: vec![0],
+            automata: automata.len(),
             leaf: vec![false],
             start: first[&lowered.start],
             nullable: bodies.nullable[lowered.start],
         };
-        for (rule, automaton) in &automata {
+        for (number, (rule, automaton)) in automata.iter().enumerate() {
             let offset = first[rule];
             for (row, &accept) in automaton.rows.iter().zip(&automaton.accept) {
                 let mut next = vec![0; width];
@@ -71,18 +76,27 @@ impl Rtn {
                         Symbol::Nothing => {}
                     }
                 }
-                network.next.extend(next);
-                network.calls.push(calls);
-                network.accept.push(accept);
-                network.leaf.push(accept && row.is_empty());
+                rtn.next.extend(next);
+                rtn.calls.push(calls);
+                rtn.automaton.push(number);
+                rtn.accept.push(accept);
+                rtn.leaf.push(accept && row.is_empty());
             }
         }
-        Ok(network)
+        Ok(rtn)
     }
 
     /// Number of states.
     pub fn states(&self) -> usize {
         self.accept.len() - 1
+    }
+    /// Number of automata.
+    pub fn automata(&self) -> usize {
+        self.automata
+    }
+    /// The automaton that a state is of.
+    pub fn automaton(&self, state: State) -> usize {
+        self.automaton[state as usize]
     }
     pub fn class(&self, byte: u8) -> usize {
         self.class_of[byte as usize] as usize

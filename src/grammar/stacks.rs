@@ -14,7 +14,7 @@ pub(super) const NONE: Node = 0;
 pub(super) const DONE: Node = 1;
 
 /// The state on top of the empty stack.
-const BOTTOM: State = 0;
+pub(super) const BOTTOM: State = 0;
 /// States from here on stand for stacks that are not looked at.
 const VARIABLE: State = 1 << 30;
 
@@ -30,6 +30,8 @@ pub(super) struct Stacks {
     bytes_left: Vec<usize>,
     /// Fewest bytes to the end of the text.
     bytes_to_end: Vec<usize>,
+    /// For each state what may be read after its automaton has ended: an index into `class_sets`.
+    after: Vec<u32>,
     /// Classes that can be read in a state, calls included, returns not.
     first: Vec<ClassSet>,
     nodes: Vec<Box<[(State, Node)]>>,
@@ -59,6 +61,7 @@ impl Stacks {
         let mut new = Self {
             rtn,
             bytes_left,
+            after: Vec::new(),
             bytes_to_end: Vec::new(),
             first,
             nodes: Vec::new(),
@@ -76,18 +79,13 @@ impl Stacks {
         };
         new.intern(&[]);
         new.intern(&[(BOTTOM, NONE)]);
+        let after = after_sets(&new.rtn, &new.first);
+        new.after = after.into_iter().map(|set| new.class_set(set)).collect();
         new
     }
 
     pub fn rtn(&self) -> &Rtn {
         &self.rtn
-    }
-    /// Number of sets that are known.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-    pub fn entries(&self, node: Node) -> &[(State, Node)] {
-        &self.nodes[node as usize]
     }
     /// Fewest bytes to the end of the text.
     pub fn bytes_to_end(&self, node: Node) -> usize {
@@ -125,11 +123,7 @@ impl Stacks {
                 }
             }
         }
-        let sets = &mut self.class_sets;
-        let set = *self.class_set_ids.entry(follow).or_insert_with(|| {
-            sets.push(follow);
-            sets.len() as u32 - 1
-        });
+        let set = self.class_set(follow);
         self.bytes_to_end.push(bytes);
         self.complete.push(complete);
         self.follow.push(set);
@@ -137,6 +131,33 @@ impl Stacks {
         self.nodes.push(entries.into());
         self.ids.insert(entries.into(), id);
         id
+    }
+
+    fn class_set(&mut self, set: ClassSet) -> u32 {
+        let sets = &mut self.class_sets;
+        *self.class_set_ids.entry(set).or_insert_with(|| {
+            sets.push(set);
+            sets.len() as u32 - 1
+        })
+    }
+
+    /// The stacks with a state on top of any that may be beneath it, as a variable.
+    pub fn over_any(&mut self, state: State) -> Node {
+        let variable = self.variable(0, self.after[state as usize]);
+        self.intern(&[(state, variable)])
+    }
+
+    /// The stacks of a set, each from its top down to a variable, which is left out.
+    pub fn paths(&self, node: Node) -> Vec<Vec<State>> {
+        let mut all = Vec::new();
+        for &(state, below) in &*self.nodes[node as usize] {
+            if state >= VARIABLE {
+                all.push(Vec::new());
+            } else {
+                all.extend(self.paths(below).into_iter().map(|rest| [vec![state], rest].concat()));
+            }
+        }
+        all
     }
 
     /// Interns what is in the buffer from `from` on, which need not be sorted.
@@ -361,6 +382,27 @@ fn bytes_left(rtn: &Rtn) -> Vec<usize> {
         }
         if !changed {
             return left;
+        }
+    }
+}
+
+/// What may be read after the automaton of each state has ended.
+fn after_sets(rtn: &Rtn, first: &[ClassSet]) -> Vec<ClassSet> {
+    let mut after = vec![ClassSet::default(); rtn.automata()];
+    loop {
+        let before = after.clone();
+        for state in 1..=rtn.states() as State {
+            for &(called, back) in rtn.calls(state) {
+                let beyond = after[rtn.automaton(state)];
+                let set = &mut after[rtn.automaton(called)];
+                add(set, &first[back as usize]);
+                if rtn.accepting(back) {
+                    add(set, &beyond);
+                }
+            }
+        }
+        if after == before {
+            return (0..=rtn.states() as State).map(|state| after[rtn.automaton(state)]).collect();
         }
     }
 }

@@ -32,16 +32,4 @@ impl Trie {
     pub fn tokens(&self, node: TrieNode) -> &[Token] {
         if node == 0 { &[] } else { self.tree().tokens(node as usize - 1) }
     }
-    /// The nodes one byte further.
-    pub fn children(&self, node: TrieNode) -> impl Iterator<Item = TrieNode> + '_ {
-        let end = self.end(node);
-        let mut next = node + 1;
-        std::iter::from_fn(move || {
-            let child = next;
-            (child < end).then(|| {
-                next = self.end(child);
-                child
-            })
-        })
-    }
 }

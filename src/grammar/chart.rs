@@ -1,0 +1,446 @@
+//! Whether any text fits a canvas, and one that does: complete at every size, in polynomial time.
+//!
+//! Probabilities need each text once, so they need sets of stacks, of which there may be exponentially many. To know
+//! whether there is a text at all, single stacks will do, and all that were pushed by the same token for the same
+//! purpose may share what is above them: a graph-structured stack (Lang 1974, Tomita 1985) over the tokens of a canvas.
+
+use super::moves::{Beside, Moves, Return};
+use super::pushdown::Question;
+use super::rtn::State;
+use super::stacks::{BOTTOM, NONE, Node};
+use super::trie::TrieNode;
+use crate::automata::FastMap;
+use crate::{Error, Result, Token, Vocab};
+use std::collections::BTreeMap;
+
+/// Most steps; some tens of millions take a second.
+const MOST_WORK: usize = 2_000_000_000;
+
+/// A state to return to, and the frames it was pushed upon.
+struct Frame {
+    back: State,
+    below: Bits,
+}
+
+/// What is on top: a state of the grammar's automata and one of the automaton beside it.
+type Top = (State, Beside);
+
+/// What one token does: the states it returns to, one frame after the other, the frames it pushes, topmost first, and
+/// what is on top then.
+struct Act<'a> {
+    from: Top,
+    returns: &'a [State],
+    pushes: &'a [State],
+    to: Top,
+    token: Token,
+    /// The frames beneath the pushed ones.
+    below: &'a Bits,
+}
+
+pub(super) struct Chart<'a> {
+    moves: &'a mut Moves,
+    vocab: &'a Vocab,
+    question: Question<'a>,
+    frames: Vec<Frame>,
+    /// Frames by gap, top, place among those pushed together, and all of those.
+    pushed: FastMap<(usize, Top, usize, Vec<State>), u32>,
+    /// For each gap what may be on top, and of which frames.
+    tops: Vec<BTreeMap<Top, Bits>>,
+    work: usize,
+}
+
+/// The frame beneath all others.
+const GROUND: u32 = 0;
+
+impl<'a> Chart<'a> {
+    /// A text that fits, tail included; `None` if there is none.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn witness(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<Vec<Token>>> {
+        let mut chart = Self::new(moves, vocab, question);
+        for pos in 0..chart.len() {
+            chart.advance(pos)?;
+        }
+        for end in chart.ends() {
+            let found: Vec<(Top, Bits)> = chart.tops[end].iter().map(|(top, below)| (*top, below.clone())).collect();
+            for (top, below) in found {
+                if chart.moves.beside().accepting(top.1)
+                    && let Some(frames) = chart.completion(top.0, &below)
+                {
+                    let mut text = chart.trace(end, top, frames)?;
+                    text.extend(chart.tail(end));
+                    return Ok(Some(text));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fewest tokens of a text, if no more than there are positions; `None` if there is none.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn fewest(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<usize>> {
+        let mut chart = Self::new(moves, vocab, question);
+        for pos in 0..=chart.len() {
+            let complete = |(top, below): (&Top, &Bits)| {
+                chart.moves.beside().accepting(top.1) && chart.completion(top.0, below).is_some()
+            };
+            if chart.tops[pos].iter().any(complete) {
+                return Ok(Some(pos));
+            }
+            if chart.tops[pos].is_empty() || pos == chart.len() {
+                break;
+            }
+            chart.advance(pos)?;
+        }
+        Ok(None)
+    }
+
+    fn len(&self) -> usize {
+        self.question.decided.len()
+    }
+
+    /// Numbers of tokens that a text may have, so that a tail can follow.
+    fn ends(&self) -> Vec<usize> {
+        let (min, max) = self.question.tokens;
+        let decided = self.question.decided;
+        let tail = |pos: usize, first: bool| match decided[pos] {
+            None => self.vocab.eos().is_some(),
+            Some(token) => Some(token) == self.vocab.eos() || !first && self.vocab.is_tail(token),
+        };
+        let fits = |&end: &usize| end == self.len() || tail(end, true) && (end + 1..self.len()).all(|p| tail(p, false));
+        (min..=max.min(self.len())).filter(fits).collect()
+    }
+
+    fn tail(&self, end: usize) -> Vec<Token> {
+        let eos = self.vocab.eos().unwrap_or_default();
+        self.question.decided[end..].iter().map(|decided| decided.unwrap_or(eos)).collect()
+    }
+
+    fn new(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Self {
+        let beside = moves.beside().start();
+        let mut first = BTreeMap::new();
+        if beside != 0 {
+            first.insert((moves.stacks.rtn().start, beside), Bits::of(GROUND));
+            if moves.stacks.rtn().nullable {
+                first.insert((BOTTOM, beside), Bits::default());
+            }
+        }
+        let ground = Frame { back: BOTTOM, below: Bits::default() };
+        let (frames, pushed, tops) = (vec![ground], FastMap::default(), vec![first]);
+        Self { moves, vocab, question, frames, pushed, tops, work: 0 }
+    }
+
+    fn advance(&mut self, pos: usize) -> Result<()> {
+        self.tops.push(BTreeMap::new());
+        self.step(pos, &mut |chart, act| {
+            chart.push(pos + 1, act);
+            false
+        })
+    }
+
+    fn push(&mut self, gap: usize, act: &Act) {
+        self.work += act.below.0.len() + 1;
+        let mut below = None;
+        for at in (0..act.pushes.len()).rev() {
+            // Frames pushed together are a chain; only the outermost has what was there before beneath it.
+            let key = (gap, act.to, at, act.pushes.to_vec());
+            let new = self.frames.len() as u32;
+            let frame = *self.pushed.entry(key).or_insert(new);
+            if frame == new {
+                self.frames.push(Frame { back: act.pushes[at], below: Bits::default() });
+            }
+            match below {
+                None => self.frames[frame as usize].below.add(act.below),
+                Some(outer) => self.frames[frame as usize].below.insert(outer),
+            }
+            below = Some(frame);
+        }
+        let frames = self.tops[gap].entry(act.to).or_default();
+        match below {
+            None => frames.add(act.below),
+            Some(innermost) => frames.insert(innermost),
+        }
+    }
+
+    /// Calls `visit` with all that a token at `pos` can do, until it returns true.
+    fn step(&mut self, pos: usize, visit: &mut impl FnMut(&mut Self, &Act) -> bool) -> Result<()> {
+        let tops: Vec<(Top, Bits)> = self.tops[pos].iter().map(|(top, below)| (*top, below.clone())).collect();
+        for (top, below) in tops {
+            if top.0 == BOTTOM {
+                continue;
+            }
+            if self.work > MOST_WORK {
+                return Err(Error::too_large("deciding whether the grammar has a text for this canvas")
+                    .help("use fewer positions, or a simpler grammar"));
+            }
+            let shape = self.moves.stacks.over_any(top.0);
+            let mut walker = Walker { chart: self, from: top, visit };
+            let done = match walker.chart.question.decided[pos] {
+                None => walker.walk(0, top.1, shape, &below, &mut Vec::new()),
+                Some(token) => match walker.chart.vocab.bytes(token) {
+                    Some(bytes) => walker.spell(token, bytes, top.1, shape, &below, &mut Vec::new()),
+                    None => false,
+                },
+            };
+            if done {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the frames return to, and the frames beneath, by state.
+    fn returned(&mut self, frames: &Bits) -> BTreeMap<State, Bits> {
+        let mut by_state: BTreeMap<State, Bits> = BTreeMap::new();
+        for frame in frames.iter() {
+            let Frame { back, below } = &self.frames[frame as usize];
+            self.work += below.0.len() + 1;
+            by_state.entry(*back).or_default().add(below);
+        }
+        by_state
+    }
+
+    /// The frames on a stack of which nothing need be read any more, topmost first; `None` if there is no such stack.
+    fn completion(&self, top: State, frames: &Bits) -> Option<Vec<u32>> {
+        if top == BOTTOM {
+            return Some(Vec::new());
+        }
+        if !self.moves.stacks.rtn().accepting(top) {
+            return None;
+        }
+        frames.iter().find_map(|frame| {
+            let Frame { back, below } = &self.frames[frame as usize];
+            let mut rest = self.completion(*back, below)?;
+            rest.insert(0, frame);
+            Some(rest)
+        })
+    }
+
+    /// The tokens of a text that ends with these frames on its stack, topmost first.
+    fn trace(&mut self, end: usize, mut top: Top, mut stack: Vec<u32>) -> Result<Vec<Token>> {
+        let mut text = Vec::new();
+        for pos in (0..end).rev() {
+            let mut found = None;
+            self.step(pos, &mut |chart, act| {
+                if act.to == top && found.is_none() {
+                    found = chart.undo(pos, act, &stack).map(|stack| (act.from, stack, act.token));
+                }
+                found.is_some()
+            })?;
+            let (before, frames, token) = found.ok_or_else(|| Error::model("a text of the chart lost its way"))?;
+            (top, stack) = (before, frames);
+            text.push(token);
+        }
+        text.reverse();
+        Ok(text)
+    }
+
+    /// The stack before an act after which it was `stack`, if it can have been.
+    fn undo(&self, pos: usize, act: &Act, stack: &[u32]) -> Option<Vec<u32>> {
+        let rest = stack.get(act.pushes.len()..)?;
+        for (at, frame) in stack[..act.pushes.len()].iter().enumerate() {
+            if self.pushed.get(&(pos + 1, act.to, at, act.pushes.to_vec())) != Some(frame) {
+                return None;
+            }
+        }
+        // What is beneath must be what the returns left.
+        let beneath = rest.first().copied();
+        let frames = self.tops[pos].get(&act.from)?;
+        let mut chain = Vec::new();
+        self.chain(frames, act.returns, beneath, &mut chain).then(|| {
+            chain.extend(rest);
+            chain
+        })
+    }
+
+    /// Finds frames that return to `returns` in turn and have `beneath` under the last of them.
+    fn chain(&self, frames: &Bits, returns: &[State], beneath: Option<u32>, chain: &mut Vec<u32>) -> bool {
+        let Some((&first, rest)) = returns.split_first() else {
+            return beneath.is_none_or(|frame| frames.contains(frame)) && (beneath.is_some() || frames.is_empty());
+        };
+        frames.iter().any(|frame| {
+            let Frame { back, below } = &self.frames[frame as usize];
+            if *back != first {
+                return false;
+            }
+            chain.push(frame);
+            let found = self.chain(below, rest, beneath, chain);
+            if !found {
+                chain.pop();
+            }
+            found
+        })
+    }
+}
+
+/// Follows tokens from what is on top, through whatever they return to.
+struct Walker<'w, 'a, V> {
+    chart: &'w mut Chart<'a>,
+    from: Top,
+    visit: &'w mut V,
+}
+
+impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
+    /// All tokens beneath a node of the trie. Whether `visit` has seen enough.
+    fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+        let walk = self.chart.moves.walk(at, beside, shape);
+        for edge in &walk.edges {
+            if self.targets(edge.token, edge.beside, edge.to, below, returns) {
+                return true;
+            }
+        }
+        for &Return { at: node, beside, kept, .. } in &walk.returns {
+            if self.arrive(node, beside, kept, below, returns) {
+                return true;
+            }
+            let class = self.chart.moves.stacks.rtn().class(self.chart.moves.trie.byte(node));
+            if self.go_back(class, below, returns, &mut |walker, shape, below, returns| {
+                walker.arrive(node, beside, shape, below, returns)
+            }) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The token that ends at a node of the trie, and those beneath it.
+    fn arrive(&mut self, at: TrieNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+        if shape == NONE {
+            return false;
+        }
+        let token = self.chart.moves.trie.tokens(at).first().copied();
+        let ended = self.chart.moves.beside().mark(beside);
+        if let Some(token) = token.filter(|_| ended != 0)
+            && self.targets(token, ended, shape, below, returns)
+        {
+            return true;
+        }
+        self.walk(at, beside, shape, below, returns)
+    }
+
+    /// The rest of a decided token.
+    fn spell(
+        &mut self,
+        token: Token,
+        bytes: &[u8],
+        beside: Beside,
+        shape: Node,
+        below: &Bits,
+        returns: &mut Vec<State>,
+    ) -> bool {
+        let Some((&byte, rest)) = bytes.split_first() else {
+            let beside = self.chart.moves.beside().mark(beside);
+            return beside != 0 && self.targets(token, beside, shape, below, returns);
+        };
+        let beside = self.chart.moves.beside().step(beside, byte);
+        if beside == 0 {
+            return false;
+        }
+        let class = self.chart.moves.stacks.rtn().class(byte);
+        let (read, returned) = self.chart.moves.stacks.read(shape, class);
+        if read != NONE && self.spell(token, rest, beside, read, below, returns) {
+            return true;
+        }
+        returned != 0
+            && self.go_back(class, below, returns, &mut |walker, shape, below, returns| {
+                walker.spell(token, rest, beside, shape, below, returns)
+            })
+    }
+
+    /// Returns from the frames and reads a byte there, or further back.
+    fn go_back(
+        &mut self,
+        class: usize,
+        frames: &Bits,
+        returns: &mut Vec<State>,
+        then: &mut dyn FnMut(&mut Self, Node, &Bits, &mut Vec<State>) -> bool,
+    ) -> bool {
+        for (back, below) in self.chart.returned(frames) {
+            if back == BOTTOM {
+                continue;
+            }
+            returns.push(back);
+            let shape = self.chart.moves.stacks.over_any(back);
+            let (read, returned) = self.chart.moves.stacks.read(shape, class);
+            let done = read != NONE && then(self, read, &below, returns)
+                || returned != 0 && self.go_back(class, &below, returns, then);
+            returns.pop();
+            if done {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A token has ended with these stacks.
+    fn targets(&mut self, token: Token, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+        for stack in self.chart.moves.stacks.paths(shape) {
+            // The last entry stands for what is beneath.
+            let done = match &stack[..] {
+                [] => {
+                    let mut done = false;
+                    for (back, below) in self.chart.returned(below) {
+                        returns.push(back);
+                        let act =
+                            Act { from: self.from, returns, pushes: &[], to: (back, beside), token, below: &below };
+                        done = done || (self.visit)(self.chart, &act);
+                        returns.pop();
+                    }
+                    done
+                }
+                [top, pushes @ ..] => {
+                    let act = Act { from: self.from, returns, pushes, to: (*top, beside), token, below };
+                    (self.visit)(self.chart, &act)
+                }
+            };
+            if done {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A set of frames.
+#[derive(Debug, Clone, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn of(item: u32) -> Self {
+        let mut new = Self::default();
+        new.insert(item);
+        new
+    }
+    fn insert(&mut self, item: u32) {
+        let word = item as usize / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (item % 64);
+    }
+    fn contains(&self, item: u32) -> bool {
+        self.0.get(item as usize / 64).is_some_and(|word| word >> (item % 64) & 1 == 1)
+    }
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+    fn add(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
+    }
+    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().zip(0u32..).flat_map(|(&word, at)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.wrapping_sub(1);
+                (bit < 64).then_some(at * 64 + bit)
+            })
+        })
+    }
+}
