@@ -19,7 +19,7 @@ impl Folder {
         let line = |thing: &&str| {
             let text = |size| {
                 serde_json::json!({"text": format!("The {thing} is a {size} thing that one sees."),
-                "label": if thing.len() % 2 == 0 { "even" } else { "odd" }})
+                "label": if thing.len().is_multiple_of(2) { "even" } else { "odd" }})
             };
             ["small", "large", "old", "quick"].map(|size| text(size).to_string() + "\n").concat()
         };

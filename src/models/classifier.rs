@@ -215,14 +215,14 @@ mod tests {
         let (head, states) = head();
         let mut gradient = vec![0.0; head.weights.len()];
         head.loss_and_gradient(&states, 1, 2.0, &mut gradient);
-        for i in 0..head.weights.len() {
+        for (i, got) in gradient.into_iter().enumerate() {
             let at = |delta: f32| {
                 let mut moved = head.clone();
                 moved.weights[i] += delta;
                 -f64::from(moved.log_probs(&states)[1]) * 2.0
             };
             let want = (at(1e-2) - at(-1e-2)) / 2e-2;
-            assert!((f64::from(gradient[i]) - want).abs() < 1e-3, "{i}: {} {want}", gradient[i]);
+            assert!((f64::from(got) - want).abs() < 1e-3, "{i}: {got} {want}");
         }
     }
 

@@ -14,13 +14,13 @@ const TEMPERATURE: f32 = 0.8;
 /// A model of either objective.
 pub enum Trained {
     Masked(Model),
-    Causal(CausalModel),
+    Causal(Box<CausalModel>),
 }
 
 impl Trained {
     pub fn new(config: MaskedConfig, vocab: Vocab, network: Network) -> Result<Self> {
         Ok(match config.causal {
-            true => Self::Causal(CausalModel::new(config, vocab, network)?),
+            true => Self::Causal(Box::new(CausalModel::new(config, vocab, network)?)),
             false => Self::Masked(Model::new(MaskedModel::new(config, vocab, network)?)),
         })
     }
@@ -28,7 +28,7 @@ impl Trained {
     pub fn language_model(&self) -> &dyn LanguageModel {
         match self {
             Self::Masked(model) => model,
-            Self::Causal(model) => model,
+            Self::Causal(model) => &**model,
         }
     }
 

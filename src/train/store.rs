@@ -159,9 +159,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("stencil-store-{}", std::process::id()));
         let example = |n: u32| Example {
             tokens: (0..n % 7).map(|t| t * 1000 + n).collect(),
-            label: (n % 3 > 0).then_some(n as usize),
+            label: (!n.is_multiple_of(3)).then_some(n as usize),
             bytes: n as usize * 5,
-            ends: n % 2 == 0,
+            ends: n.is_multiple_of(2),
         };
         let mut writer = Writer::create(&path).unwrap();
         (0..50).for_each(|n| writer.push(&example(n)).unwrap());

@@ -381,3 +381,37 @@ fn checkpoint_directories_that_do_not_fit_are_refused() {
     assert!(Model::load(&out.join("nowhere")).err().unwrap().report().contains("not a directory"));
     assert!(Model::load(&out).is_ok());
 }
+
+#[test]
+fn the_documented_configuration_is_complete_and_shows_the_defaults() {
+    let page = fs::read_to_string("docs/training.md").unwrap();
+    let text = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = Folder::new("documented");
+    let path = folder.0.join("train.toml");
+    fs::write(&path, text).unwrap();
+    let config = TrainConfig::read(&path).unwrap();
+    // What differs from the defaults, and what there is no default for.
+    let short = r#"
+        out = "runs/my-model"
+        data = { file = "texts.jsonl", files = ["more/*.txt"], source = [
+            { path = "records.jsonl", weight = 2.0, label = "record", unit = "line" }] }
+        tokenizer = { vocab_size = 6144 }
+        model = { name = "my-model", hidden_size = 192, layers = 4, heads = 6, ff_size = 448, max_len = 96 }
+        optimizer = { steps = 5000, batch_tokens = 2048, lr = 2.5e-3 }
+        classifier = {}
+    "#;
+    fs::write(&path, short).unwrap();
+    assert_eq!(TrainConfig::read(&path).unwrap(), config);
+    fn keys(value: &serde_json::Value) -> Vec<String> {
+        match value {
+            serde_json::Value::Object(map) => {
+                map.iter().flat_map(|(k, v)| [vec![k.clone()], keys(v)].concat()).collect()
+            }
+            serde_json::Value::Array(items) => items.iter().flat_map(keys).collect(),
+            _ => Vec::new(),
+        }
+    }
+    for key in keys(&serde_json::to_value(&config).unwrap()) {
+        assert!(text.contains(&format!("{key} =")) || text.contains(&format!("{key}]")), "{key} is not documented");
+    }
+}
