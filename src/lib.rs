@@ -56,10 +56,12 @@ mod report;
 mod request;
 mod sample;
 mod sampler;
+pub mod schema;
 mod scores;
 mod settings;
 pub mod spec;
 pub mod train;
+mod typed;
 mod vocab;
 
 pub use automata::Language;

@@ -90,6 +90,25 @@ impl Dfa {
         Self(Automaton { symbols, next, accept, start }.minimized())
     }
 
+    /// The numbers of leading bytes that are a text of the language, ascending. Only for languages that do not speak of
+    /// token boundaries.
+    pub(crate) fn prefixes(&self, text: &[u8]) -> Vec<usize> {
+        let mut state = self.0.start;
+        let mut found = Vec::new();
+        for read in 0..=text.len() {
+            if state == DEAD {
+                break;
+            }
+            if self.0.accept[state as usize] {
+                found.push(read);
+            }
+            if let Some(&byte) = text.get(read) {
+                state = self.0.step(state, self.0.symbols.class(byte));
+            }
+        }
+        found
+    }
+
     fn begin(&self) -> BTreeSet<State> {
         BTreeSet::from([self.0.start])
     }

@@ -33,6 +33,12 @@ pub struct Constraints {
     /// The whole text is of this grammar: GBNF (.gbnf) or Lark (.lark); - reads standard input
     #[arg(long, value_name = "FILE")]
     pub grammar: Vec<PathBuf>,
+    /// The text is JSON of the schema in this file; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub json_schema: Vec<PathBuf>,
+    /// The text is JSON with these fields, e.g. 'name, age int, tags: [string]'
+    #[arg(long, value_name = "FIELDS")]
+    pub schema: Option<String>,
     /// The text is one of these; `\,` is a comma
     #[arg(long, value_name = "A,B,..", value_parser = words, allow_hyphen_values = true)]
     pub choice: Option<Words>,

@@ -94,7 +94,7 @@ impl Judge {
         let (accepted, error) = match (self.spec(&question.constraint), &question.text) {
             (Err(complaint), _) => (None, Some(complaint.clone())),
             (Ok(spec), None) => (None, check::compile(spec).err().map(|e| Complaint::from(&e))),
-            (Ok(spec), Some(text)) => match spec.check(text) {
+            (Ok(spec), Some(text)) => match spec.judge(text) {
                 Verdict::Accept => (Some(true), None),
                 Verdict::Reject { .. } => (Some(false), None),
                 Verdict::Unknown { why } => (None, Some(Complaint { kind: "undecided", message: why, pointer: None })),

@@ -20,8 +20,9 @@ use std::{
 };
 use stencil_lm::{
     Error, ErrorKind, Event, Model, Output, Result, Sampler, Source,
-    constraints::{Grammar, GrammarSyntax},
+    constraints::{Grammar, GrammarSyntax, JsonSchema},
     guides::{BiasKind, ClassifierFreeKind, ScaledLabel, TopicKind},
+    schema::{SchemaOptions, shorthand},
     spec::{BuildCx, Inputs, Registry, Spec},
 };
 
@@ -30,8 +31,20 @@ const BATCH: usize = 64;
 
 /// Everything the flags and files ask for. What a flag says wins over the `[sampler]` table of a file.
 pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
-    let Constraints { files, regex, grammar, choice, contains, excludes, length, prefix, suffix, set } =
-        &shared.constraints;
+    let Constraints {
+        files,
+        regex,
+        grammar,
+        json_schema,
+        schema,
+        choice,
+        contains,
+        excludes,
+        length,
+        prefix,
+        suffix,
+        set,
+    } = &shared.constraints;
     let Guidance { topic, bias, cfg } = &shared.guidance;
     let inputs = inputs(set)?;
     let mut spec = Spec::new();
@@ -49,6 +62,13 @@ pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
         let source = input::read(file)?;
         let syntax = GrammarSyntax::named(file);
         spec = spec.constraint(Grammar::parse(&source.text, syntax).map_err(|e| e.in_source(&source))?);
+    }
+    for file in json_schema {
+        spec = spec.constraint(JsonSchema::read(&input::read(file)?, SchemaOptions::default())?);
+    }
+    if let Some(fields) = schema {
+        let schema = shorthand(fields).map_err(|e| e.in_source(&Source::new("schema", &**fields)))?;
+        spec = spec.json_schema(&schema)?;
     }
     if let Some(options) = choice {
         spec = spec.choice(options.0.iter())?;

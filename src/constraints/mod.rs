@@ -6,6 +6,7 @@ mod contains;
 mod earley;
 mod excludes;
 mod grammar;
+mod json_schema;
 mod length;
 mod phrases;
 mod prefix;
@@ -20,6 +21,7 @@ pub use choice::{Choice, ChoiceKind};
 pub use contains::{Contains, ContainsKind};
 pub use excludes::{Excludes, ExcludesKind};
 pub use grammar::{Grammar, GrammarKind, GrammarSyntax, GrammarTable};
+pub use json_schema::{JsonSchema, JsonSchemaKind};
 pub use length::{Bound, Length, LengthKind, Lengths, Unit};
 pub use phrases::{WordList, WordTable};
 pub use prefix::{Prefix, PrefixKind};
@@ -100,6 +102,11 @@ pub trait Constraint: Send + Sync {
     fn language(&self, cx: &CompileCx) -> Result<Language>;
     /// Whether a finished text satisfies it. Must not use [`Language`].
     fn check(&self, text: &str) -> Verdict;
+    /// Asks the check and what would be generated; where they disagree, that is the answer. The same as `check` for
+    /// kinds whose language is known to be what the check says.
+    fn judge(&self, text: &str) -> Verdict {
+        self.check(text)
+    }
     /// Like [`check`](Constraint::check), for a text whose tokens are known: `tokens` are the bytes that each writes,
     /// in order. Constraints that count tokens decide here.
     fn check_tokens(&self, text: &str, _tokens: &[&[u8]]) -> Verdict {

@@ -117,6 +117,11 @@ impl Spec {
         self.constraints.iter().fold(Verdict::Accept, |verdict, c| verdict.and(|| c.check(text)))
     }
 
+    /// As [`check`](Self::check), but asks what would be generated as well; `Unknown` where the two disagree.
+    pub fn judge(&self, text: &str) -> Verdict {
+        self.constraints.iter().fold(Verdict::Accept, |verdict, c| verdict.and(|| c.judge(text)))
+    }
+
     /// Tries the texts of `accepts` and `rejects`.
     ///
     /// # Errors
@@ -186,6 +191,13 @@ impl Spec {
     pub fn grammar(self, text: &str) -> Result<Self> {
         let source = Source::new("grammar", text);
         Ok(self.constraint(c::Grammar::parse(text, None).map_err(|e| e.in_source(&source))?))
+    }
+    /// The text is JSON of a schema, as compact as can be, with keys in declared order.
+    ///
+    /// # Errors
+    /// What is no schema, cannot be kept exactly or allows no value, with a JSON Pointer.
+    pub fn json_schema(self, schema: &serde_json::Value) -> Result<Self> {
+        Ok(self.constraint(c::JsonSchema::new(schema, crate::schema::SchemaOptions::default())?))
     }
     /// The text is one of these.
     ///

@@ -96,6 +96,7 @@ impl Registry {
             .with::<constraints::TemplateKind>()
             .with::<constraints::RegexKind>()
             .with::<constraints::GrammarKind>()
+            .with::<constraints::JsonSchemaKind>()
             .with::<constraints::ChoiceKind>()
             .with::<constraints::ContainsKind>()
             .with::<constraints::ExcludesKind>()

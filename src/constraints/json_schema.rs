@@ -1,0 +1,157 @@
+//! The whole text is JSON of a schema.
+
+use super::{CompileCx, Constraint, Verdict};
+use crate::{
+    Error, Language, Result, Source,
+    schema::{Compiled, KeyOrder, Left, Membership, SchemaOptions, Whitespace, compile, shorthand},
+    spec::{BuildCx, Kind, Part},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{path::PathBuf, sync::Arc};
+
+/// The whole text is JSON of a schema: draft 2020-12, or draft-07 where `$schema` says so.
+#[derive(Clone)]
+pub struct JsonSchema {
+    compiled: Arc<Compiled>,
+    /// Written by others, and shares nothing with what was compiled.
+    validator: Arc<jsonschema::Validator>,
+}
+
+impl JsonSchema {
+    /// ```
+    /// use stencil_lm::{Constraint, constraints::JsonSchema, schema::SchemaOptions};
+    /// let schema = serde_json::json!({"type": "object", "properties": {"age": {"type": "integer", "minimum": 0}}});
+    /// let record = JsonSchema::new(&schema, SchemaOptions::default())?;
+    /// assert!(record.check(r#"{"age":36}"#).accepted());
+    /// assert!(!record.check(r#"{"age":-1}"#).accepted());
+    /// # Ok::<(), stencil_lm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Input` for what is no schema, `Unsupported` for keywords that cannot be kept exactly, `TooLarge` beyond the
+    /// limits, `Unsatisfiable` where no value is allowed; all with a JSON Pointer into the schema.
+    pub fn new(schema: &Value, options: SchemaOptions) -> Result<Self> {
+        let compiled = compile(schema, options)?;
+        let validator = jsonschema::options()
+            .should_validate_formats(compiled.formats)
+            .should_ignore_unknown_formats(true)
+            .build(schema)
+            .map_err(|e| Error::input(format!("this is no JSON Schema: {e}")).pointer(e.instance_path().to_string()))?;
+        Ok(Self { compiled: Arc::new(compiled), validator: Arc::new(validator) })
+    }
+
+    /// A schema in a file of its own.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and for what is no JSON.
+    pub fn read(source: &Source, options: SchemaOptions) -> Result<Self> {
+        let schema: Value = serde_json::from_str(&source.text).map_err(|e| {
+            let at = offset(&source.text, e.line(), e.column());
+            Error::input(format!("{} is no JSON: {e}", source.name)).at(at..at).in_source(source)
+        })?;
+        Self::new(&schema, options).map_err(|e| e.in_source(source))
+    }
+
+    /// Keywords that were left to the final check; none unless the schema was read leniently.
+    pub fn left(&self) -> &[Left] {
+        &self.compiled.left
+    }
+}
+
+impl Constraint for JsonSchema {
+    fn name(&self) -> String {
+        "json_schema".into()
+    }
+
+    fn language(&self, _: &CompileCx) -> Result<Language> {
+        Ok(self.compiled.language.clone())
+    }
+
+    fn describes(&self) -> bool {
+        true
+    }
+
+    fn check(&self, text: &str) -> Verdict {
+        let value: Value = match serde_json::from_str(text) {
+            Ok(value) => value,
+            Err(e) => return Verdict::Reject { at: offset(text, e.line(), e.column()), why: format!("no JSON: {e}") },
+        };
+        match self.validator.validate(&value) {
+            Ok(()) => Verdict::Accept,
+            Err(e) => {
+                let place = e.instance_path().to_string();
+                let why = if place.is_empty() { e.to_string() } else { format!("at {place}: {e}") };
+                Verdict::Reject { at: 0, why }
+            }
+        }
+    }
+
+    fn judge(&self, text: &str) -> Verdict {
+        let checked = self.check(text);
+        let disagree = |why: &str| Verdict::Unknown { why: why.to_string() };
+        match (self.compiled.holds(text), checked) {
+            (Err(e), _) => disagree(e.message()),
+            (Ok(Membership::In), Verdict::Accept) => Verdict::Accept,
+            (Ok(Membership::Out | Membership::NoJson), Verdict::Reject { at, why }) => Verdict::Reject { at, why },
+            (Ok(Membership::Beyond), _) => disagree("it has numbers with more digits than are ever written"),
+            (Ok(Membership::In), _) => disagree("it would be generated, but the check rejects it"),
+            (Ok(Membership::Out | Membership::NoJson), _) => {
+                disagree("the check accepts it, but it would not be generated so")
+            }
+        }
+    }
+}
+
+/// The byte at a line and column, as JSON readers count them.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column.saturating_sub(1)).min(text.len())
+}
+
+/// JSON of a schema: `{ schema = {…} }`, `{ file = "…" }`, or `{ shorthand = "name, age int" }`.
+#[derive(Debug, Clone, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JsonSchemaKind {
+    /// The schema itself.
+    pub schema: Option<Value>,
+    /// A file that holds it, relative to this one.
+    pub file: Option<PathBuf>,
+    /// The schema in a few words: `name, age int, tags: [string]`.
+    pub shorthand: Option<String>,
+    /// White space between tokens.
+    #[serde(default)]
+    pub whitespace: Whitespace,
+    /// Order of the members of objects.
+    #[serde(default)]
+    pub key_order: KeyOrder,
+    /// Leave keywords that cannot be kept exactly to the final check.
+    #[serde(default)]
+    pub lenient: bool,
+    /// Whether `format` must hold; unless told, it must, except where `$schema` names draft 2020-12.
+    pub format: Option<bool>,
+}
+
+impl Kind for JsonSchemaKind {
+    const NAME: &'static str = "json_schema";
+
+    fn build(self, cx: &BuildCx) -> Result<Part> {
+        let Self { schema, file, shorthand: short, whitespace, key_order, lenient, format } = self;
+        let options = SchemaOptions { whitespace, key_order, lenient, format };
+        let made = match (schema, file, short) {
+            (Some(schema), None, None) => JsonSchema::new(&schema, options).map_err(|e| e.under("schema")),
+            (None, Some(file), None) => {
+                let path = cx.dir.as_deref().map_or_else(|| file.clone(), |dir| dir.join(&file));
+                let source = Source::read(&path).map_err(|e| e.pointer("/file"))?;
+                JsonSchema::read(&source, options)
+            }
+            (None, None, Some(short)) => {
+                let schema = shorthand(&short).map_err(|e| e.in_source(&Source::new("shorthand", &*short)))?;
+                JsonSchema::new(&schema, options)
+            }
+            _ => Err(Error::input("a JSON Schema is given as one of `schema`, `file` and `shorthand`")
+                .help("json_schema = { file = \"record.schema.json\" }")),
+        };
+        Ok(Part::constraint(made?))
+    }
+}

@@ -1,0 +1,228 @@
+//! The texts of arrays.
+
+use super::{
+    Compiler,
+    array::ArrayShape,
+    formula::{NEVER, Node},
+    network::{Level, Net, Nets},
+    text,
+    values::Values,
+};
+use crate::{Error, Language, Result};
+use std::collections::HashMap;
+
+/// Most nodes that counting items may take.
+const NODES: usize = 50_000;
+/// Most distinct values whose uniqueness is kept track of.
+const DISTINCT: usize = 12;
+
+/// What has been read of an array.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Read {
+    /// Items, as far as their number matters.
+    items: usize,
+    /// Whether there are any.
+    some: bool,
+    /// For each count, as far as it matters.
+    counts: Vec<usize>,
+    /// Values that occurred, where they must differ.
+    seen: u32,
+    repeated: bool,
+}
+
+impl Compiler<'_> {
+    /// Adds the arrays of a shape to a network.
+    pub fn draw_array(
+        &mut self,
+        shape: &ArrayShape,
+        level: Level,
+        inner: &dyn Fn(Node) -> Level,
+        net: &mut Net,
+        nets: &mut Nets,
+    ) -> Result<()> {
+        let mut shape = shape.clone();
+        let distinct = match self.distinct(&shape)? {
+            Some(values) => values,
+            None => {
+                let at = shape.unique.clone().or(shape.repeated.clone()).unwrap_or_default();
+                let error =
+                    Error::unsupported("`uniqueItems` can be kept where the items are a few listed values only")
+                        .help(format!("list at most {DISTINCT} values with `enum` in `items`"));
+                self.keep(&at, Err(error), ())?;
+                (shape.unique, shape.repeated) = (None, None);
+                Vec::new()
+            }
+        };
+        let style = self.style();
+        let (open, comma) = (nets.text(style.open(level, "[")), nets.text(style.comma(level)));
+        let close = nets.text(style.close(level, "]"));
+        let empty = nets.text(style.empty("[", "]"));
+        let cap = shape.max.map_or(shape.min, |max| max.saturating_add(1)).max(shape.prefix.len());
+        let cap = shape.counts.iter().fold(cap, |cap, count| cap.max(count.from));
+        if cap > NODES {
+            return Err(self.too_long());
+        }
+        let begin = Read { items: 0, some: false, counts: vec![0; shape.counts.len()], seen: 0, repeated: false };
+        let complete = |read: &Read| {
+            let counted = shape.counts.iter().zip(&read.counts);
+            shape.min <= read.items
+                && counted.into_iter().all(|(count, &n)| n >= count.min)
+                && (shape.repeated.is_none() || read.repeated)
+        };
+        // Before the bracket, node 0; a node per state after it, and one after its comma.
+        if complete(&begin) {
+            net.arrows.push((0, empty, 1));
+        }
+        let first = net.node(false);
+        net.arrows.push((0, open, first));
+        let mut ids: HashMap<Read, (u32, u32)> = HashMap::new();
+        ids.insert(begin.clone(), (first, first));
+        let mut queue = vec![begin];
+        while let Some(read) = queue.pop() {
+            let (here, next) = ids[&read];
+            if read.some && complete(&read) {
+                net.arrows.push((here, close, 1));
+            }
+            let mut ways = Vec::new();
+            self.items(&shape, &distinct, &read, cap, &mut ways)?;
+            if !ways.is_empty() && read.some {
+                net.arrows.push((here, comma, next));
+            }
+            for (node, after) in ways {
+                if ids.len() > NODES {
+                    return Err(self.too_long());
+                }
+                let to = match ids.get(&after) {
+                    Some(&(to, _)) => to,
+                    None => {
+                        let pair = (net.node(false), net.node(false));
+                        ids.insert(after.clone(), pair);
+                        queue.push(after);
+                        pair.0
+                    }
+                };
+                let item = nets.call(node, inner(node));
+                net.arrows.push((next, item, to));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_long(&self) -> Error {
+        Error::too_large(format!("counting the items of an array takes more than {NODES} states"))
+            .help("use smaller `minItems` and `maxItems`, or leave them out")
+    }
+
+    /// The items that may come next, and what has been read then.
+    fn items(
+        &mut self,
+        shape: &ArrayShape,
+        distinct: &[Node],
+        read: &Read,
+        cap: usize,
+        ways: &mut Vec<(Node, Read)>,
+    ) -> Result<()> {
+        let items = (read.items + 1).min(cap.max(1));
+        if shape.max.is_some_and(|max| items > max) {
+            return Ok(());
+        }
+        let node = shape.prefix.get(read.items).copied().unwrap_or(shape.rest);
+        let after = Read { items, some: true, ..read.clone() };
+        let mut open = vec![(node, after)];
+        for (i, count) in shape.counts.iter().enumerate() {
+            if read.items < count.from {
+                continue;
+            }
+            let not = self.formulas.not(count.node);
+            let most = count.max.map_or(count.min, |max| max + 1);
+            let mut split = Vec::new();
+            for (node, after) in open {
+                let counted = (after.counts[i] + 1).min(most);
+                let inside = self.formulas.and(node, count.node);
+                // Enough is enough: then it need not be told apart any more.
+                if count.max.is_none() && after.counts[i] >= count.min {
+                    split.push((node, after));
+                    continue;
+                }
+                split.push((self.formulas.and(node, not), after.clone()));
+                if count.max.is_none_or(|max| counted <= max) {
+                    let mut after = after;
+                    after.counts[i] = counted;
+                    split.push((inside, after));
+                }
+            }
+            open = split;
+        }
+        for (node, after) in open {
+            if distinct.is_empty() {
+                if node != NEVER {
+                    ways.push((node, after));
+                }
+                continue;
+            }
+            for (bit, &value) in distinct.iter().enumerate() {
+                let twice = read.seen & 1 << bit != 0;
+                if twice && shape.unique.is_some() {
+                    continue;
+                }
+                let node = self.formulas.and(node, value);
+                let seen = if after.repeated { 0 } else { read.seen | 1 << bit };
+                let repeated = after.repeated || twice;
+                let after = Read { seen: if repeated { 0 } else { seen }, repeated, ..after.clone() };
+                if node != NEVER {
+                    ways.push((node, after));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Formulas of the single values that items may have, where they must differ; none where they need not. `None` if
+    /// they are too many to be told apart.
+    fn distinct(&mut self, shape: &ArrayShape) -> Result<Option<Vec<Node>>> {
+        if shape.unique.is_none() && shape.repeated.is_none() {
+            return Ok(Some(Vec::new()));
+        }
+        let mut values: Vec<Node> = Vec::new();
+        for &node in shape.prefix.iter().chain([&shape.rest]) {
+            let Some(list) = self.listed(node)? else { return Ok(None) };
+            for value in list {
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+        }
+        Ok((values.len() <= DISTINCT).then_some(values))
+    }
+
+    /// The values of a formula, one by one, where they are few and no containers.
+    fn listed(&mut self, node: Node) -> Result<Option<Vec<Node>>> {
+        if node == NEVER {
+            return Ok(Some(Vec::new()));
+        }
+        let values = self.expand(node)?;
+        let (Some(numbers), Some(strings)) = (text::literals(&values.numbers), text::literals(&values.strings)) else {
+            return Ok(None);
+        };
+        if !values.arrays.is_empty() || !values.objects.is_empty() {
+            return Ok(None);
+        }
+        let none = Values::none;
+        let mut sets = Vec::new();
+        if values.null {
+            sets.push(Values { null: true, ..none() });
+        }
+        for b in 0..2 {
+            if values.booleans[b] {
+                sets.push(Values { booleans: [b == 0, b == 1], ..none() });
+            }
+        }
+        sets.extend(numbers.into_iter().map(|n| Values { numbers: Language::literal(n), ..none() }));
+        sets.extend(strings.into_iter().map(|s| Values { strings: Language::literal(s), ..none() }));
+        let single = |set: Values| {
+            let key = format!("{set:?}");
+            *self.singles.entry(key).or_insert_with(|| self.formulas.set(set))
+        };
+        Ok(Some(sets.into_iter().map(single).collect()))
+    }
+}

@@ -1,0 +1,156 @@
+//! Boolean combinations of schemas, each known by a number.
+//!
+//! The items of an array and the members of an object are formulas, looked into only when they are needed: so
+//! recursion is a matter of meeting the same formula again.
+
+use serde_json::Value;
+use std::{collections::HashMap, rc::Rc};
+
+use super::values::Values;
+
+/// A formula, by its number.
+pub(super) type Node = u32;
+/// A schema at a place, by its number.
+pub(super) type SchemaId = u32;
+
+pub(super) const ANY: Node = 0;
+pub(super) const NEVER: Node = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Formula {
+    Any,
+    Never,
+    /// What a schema allows.
+    Schema(SchemaId),
+    /// One value.
+    Constant(Rc<str>),
+    /// A set that no schema wrote down, by its number.
+    Set(u32),
+    /// Everything but what a schema, a constant or a set allows.
+    Not(Node),
+    /// In ascending order, each once, none of them `All`.
+    All(Vec<Node>),
+    /// In ascending order, each once, none of them `One`.
+    One(Vec<Node>),
+}
+
+pub(super) struct Formulas {
+    formulas: Vec<Formula>,
+    ids: HashMap<Formula, Node>,
+    sets: Vec<Rc<Values>>,
+}
+
+impl Formulas {
+    pub fn new() -> Self {
+        let mut new = Self { formulas: Vec::new(), ids: HashMap::new(), sets: Vec::new() };
+        new.intern(Formula::Any);
+        new.intern(Formula::Never);
+        new
+    }
+
+    pub fn len(&self) -> usize {
+        self.formulas.len()
+    }
+
+    pub fn get(&self, node: Node) -> &Formula {
+        &self.formulas[node as usize]
+    }
+
+    pub fn set_of(&self, set: u32) -> Rc<Values> {
+        self.sets[set as usize].clone()
+    }
+
+    pub fn intern(&mut self, formula: Formula) -> Node {
+        if let Some(&known) = self.ids.get(&formula) {
+            return known;
+        }
+        let new = self.formulas.len() as Node;
+        self.formulas.push(formula.clone());
+        self.ids.insert(formula, new);
+        new
+    }
+
+    pub fn set(&mut self, values: Values) -> Node {
+        self.sets.push(Rc::new(values));
+        self.intern(Formula::Set(self.sets.len() as u32 - 1))
+    }
+
+    /// Equal values, however their numbers were written, are one formula.
+    pub fn constant(&mut self, value: &Value) -> Node {
+        self.intern(Formula::Constant(value.to_string().into()))
+    }
+
+    pub fn and(&mut self, a: Node, b: Node) -> Node {
+        self.all([a, b])
+    }
+
+    pub fn all(&mut self, nodes: impl IntoIterator<Item = Node>) -> Node {
+        let mut parts = Vec::new();
+        for node in nodes {
+            match self.get(node) {
+                Formula::Any => {}
+                Formula::Never => return NEVER,
+                Formula::All(inner) => parts.extend(inner),
+                _ => parts.push(node),
+            }
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        if self.contradict(&parts) {
+            return NEVER;
+        }
+        match parts[..] {
+            [] => ANY,
+            [one] => one,
+            _ => self.intern(Formula::All(parts)),
+        }
+    }
+
+    pub fn one(&mut self, nodes: impl IntoIterator<Item = Node>) -> Node {
+        let mut parts = Vec::new();
+        for node in nodes {
+            match self.get(node) {
+                Formula::Never => {}
+                Formula::Any => return ANY,
+                Formula::One(inner) => parts.extend(inner),
+                _ => parts.push(node),
+            }
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        if self.contradict(&parts) {
+            return ANY;
+        }
+        match parts[..] {
+            [] => NEVER,
+            [one] => one,
+            _ => self.intern(Formula::One(parts)),
+        }
+    }
+
+    /// Whether a formula and its negation are among the parts.
+    fn contradict(&self, parts: &[Node]) -> bool {
+        let negated = |&node: &Node| match self.get(node) {
+            Formula::Not(inner) => parts.binary_search(inner).is_ok(),
+            _ => false,
+        };
+        parts.iter().any(negated)
+    }
+
+    pub fn not(&mut self, node: Node) -> Node {
+        match self.get(node).clone() {
+            Formula::Any => NEVER,
+            Formula::Never => ANY,
+            Formula::Not(inner) => inner,
+            Formula::All(parts) => {
+                let parts: Vec<Node> = parts.into_iter().map(|part| self.not(part)).collect();
+                self.one(parts)
+            }
+            Formula::One(parts) => {
+                let parts: Vec<Node> = parts.into_iter().map(|part| self.not(part)).collect();
+                self.all(parts)
+            }
+            Formula::Schema(_) | Formula::Constant(_) | Formula::Set(_) => self.intern(Formula::Not(node)),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Sets of objects.
+
+use super::{
+    formula::{ANY, Formulas, NEVER, Node},
+    text::{self, Texts},
+};
+use crate::{Language, Result};
+use indexmap::IndexMap;
+use std::rc::Rc;
+
+/// The objects that satisfy all of this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ObjectShape {
+    /// Keys that are spoken of one by one, in the author's order.
+    pub keys: IndexMap<Rc<str>, Member>,
+    /// What holds of every other member whose key is in a set.
+    pub others: Vec<Others>,
+    /// Some other member has a key in the set and a value in the set.
+    pub exists: Vec<Others>,
+    pub min: usize,
+    pub max: Option<usize>,
+    /// Where `min` was written.
+    pub min_at: Rc<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Its value, where it is there.
+    pub node: Node,
+    pub required: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Others {
+    pub keys: Language,
+    pub node: Node,
+    /// JSON Pointer of the keyword it comes from.
+    pub at: Rc<str>,
+}
+
+impl ObjectShape {
+    pub fn any() -> Self {
+        let (keys, others, exists) = (IndexMap::new(), Vec::new(), Vec::new());
+        Self { keys, others, exists, min: 0, max: None, min_at: Rc::from("") }
+    }
+
+    /// Objects that have the key, with such a value.
+    pub fn with(key: &str, node: Node) -> Self {
+        let mut shape = Self::any();
+        shape.require(key, node);
+        shape
+    }
+    /// Objects that do not have the key.
+    pub fn without(key: &str) -> Self {
+        let mut shape = Self::any();
+        shape.keys.insert(Rc::from(key), Member { node: NEVER, required: false });
+        shape
+    }
+
+    pub fn require(&mut self, key: &str, node: Node) {
+        self.keys.insert(Rc::from(key), Member { node, required: true });
+    }
+    /// Allows no other keys than those spoken of.
+    pub fn close(&mut self, at: &str) {
+        self.others.push(Others { keys: Language::Any, node: NEVER, at: Rc::from(at) });
+    }
+
+    /// The value of a key that is not spoken of by itself.
+    pub fn other(&self, key: &str, formulas: &mut Formulas, texts: &mut Texts) -> Result<Node> {
+        let mut node = ANY;
+        for others in &self.others {
+            if texts.contains(&others.keys, key)? {
+                node = formulas.and(node, others.node);
+            }
+        }
+        Ok(node)
+    }
+
+    /// Objects of both shapes.
+    pub fn and(&self, other: &Self, formulas: &mut Formulas, texts: &mut Texts) -> Result<Vec<Self>> {
+        let mut both = self.clone();
+        both.exists.clear();
+        for (key, member) in &mut both.keys {
+            let theirs = match other.keys.get(key) {
+                Some(theirs) => *theirs,
+                None => Member { node: other.other(key, formulas, texts)?, required: false },
+            };
+            member.node = formulas.and(member.node, theirs.node);
+            member.required |= theirs.required;
+        }
+        for (key, theirs) in &other.keys {
+            if !self.keys.contains_key(key) {
+                let mine = self.other(key, formulas, texts)?;
+                let node = formulas.and(theirs.node, mine);
+                both.keys.insert(key.clone(), Member { node, required: theirs.required });
+            }
+        }
+        both.others.extend(other.others.iter().filter(|o| !self.others.contains(o)).cloned());
+        if other.min > self.min {
+            both.min = other.min;
+            both.min_at = other.min_at.clone();
+        }
+        both.max = self.max.into_iter().chain(other.max).min();
+        let mut all = vec![both];
+        for (mine, theirs) in [(self, other), (other, self)] {
+            for exists in &mine.exists {
+                let mut next = Vec::new();
+                for shape in all {
+                    // The member may have become one of those spoken of by the other side.
+                    for key in theirs.keys.keys().filter(|key| !mine.keys.contains_key(*key)) {
+                        if texts.contains(&exists.keys, key)? {
+                            let mut named = shape.clone();
+                            if let Some(member) = named.keys.get_mut(key) {
+                                member.node = formulas.and(member.node, exists.node);
+                                member.required = true;
+                            }
+                            next.push(named);
+                        }
+                    }
+                    let mut unnamed = shape;
+                    if !unnamed.exists.contains(exists) {
+                        unnamed.exists.push(exists.clone());
+                    }
+                    next.push(unnamed);
+                }
+                all = next;
+            }
+        }
+        all.retain(|shape| !shape.is_impossible());
+        Ok(all)
+    }
+
+    /// Whether it is plain that no object is of the shape.
+    fn is_impossible(&self) -> bool {
+        let required = self.keys.values().filter(|m| m.required).count();
+        let closed = self.others.iter().any(|o| o.node == NEVER && o.keys == Language::Any);
+        let possible = self.keys.values().filter(|m| m.node != NEVER).count();
+        self.keys.values().any(|m| m.required && m.node == NEVER)
+            || self.max.is_some_and(|max| max < self.min.max(required))
+            || closed && (!self.exists.is_empty() || possible < self.min)
+    }
+
+    /// Objects outside the shape.
+    pub fn not(&self, formulas: &mut Formulas, texts: &mut Texts) -> Result<Vec<Self>> {
+        let mut outside = Vec::new();
+        if self.min > 0 {
+            outside.push(Self { max: Some(self.min - 1), ..Self::any() });
+        }
+        if let Some(max) = self.max {
+            outside.push(Self { min: max + 1, ..Self::any() });
+        }
+        for (key, member) in &self.keys {
+            if member.required {
+                outside.push(Self::without(key));
+            }
+            if member.node != ANY {
+                outside.push(Self::with(key, formulas.not(member.node)));
+            }
+        }
+        let named = text::list_of(self.keys.keys().map(|key| &**key));
+        let unnamed = text::not(&named);
+        for others in self.others.iter().filter(|others| others.node != ANY) {
+            let keys = texts.and(&others.keys, &unnamed)?;
+            let node = formulas.not(others.node);
+            match text::literals(&keys) {
+                Some(keys) => outside.extend(keys.into_iter().map(|key| Self::with(key, node))),
+                None => outside.push(Self { exists: vec![Others { keys, node, ..others.clone() }], ..Self::any() }),
+            }
+        }
+        for exists in &self.exists {
+            let keys = texts.and(&exists.keys, &unnamed)?;
+            let node = formulas.not(exists.node);
+            outside.push(Self { others: vec![Others { keys, node, ..exists.clone() }], ..Self::any() });
+        }
+        outside.retain(|shape| !shape.is_impossible());
+        Ok(outside)
+    }
+}

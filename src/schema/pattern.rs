@@ -1,0 +1,491 @@
+//! ECMA-262 patterns, as `pattern` and `patternProperties` use them: a text matches if the pattern occurs in it.
+//!
+//! Anchors and look-ahead are understood wherever they are not repeated: what follows them is known there, so they are
+//! intersections with it. Without `u`-mode subtleties: patterns speak of Unicode characters, `\d` and `\w` of ASCII.
+
+use crate::{Error, Language, Result};
+
+/// The texts in which the pattern occurs.
+///
+/// # Errors
+/// `Input` for bad syntax, `Unsupported` for back-references, look-behind and word boundaries.
+pub(super) fn search(pattern: &str) -> Result<Language> {
+    let mut parser = Parser { chars: pattern.chars().collect(), at: 0, depth: 0 };
+    let ast = parser.alternation()?;
+    if parser.at < parser.chars.len() {
+        return Err(bad(pattern, "a closing parenthesis without an opening one"));
+    }
+    // Either from the very start of the text, or from a later place, where `^` no longer holds.
+    let first = follow(&[&ast], true, Some(Language::Any))?;
+    let later = follow(&[&ast], false, Some(Language::Any))?;
+    Ok(match later {
+        None => first.unwrap_or(Language::none()),
+        Some(Language::Any) => Language::Any,
+        Some(later) => {
+            let later = Language::Concat(vec![Language::Any, later]);
+            Language::Union(first.into_iter().chain([later]).collect())
+        }
+    })
+}
+
+fn bad(pattern: &str, why: &str) -> Error {
+    Error::input(format!("the pattern /{pattern}/ cannot be read: {why}"))
+}
+
+enum Ast {
+    /// Characters, as a class or an escape of the `regex` crate.
+    Set(String),
+    Concat(Vec<Ast>),
+    Alternation(Vec<Ast>),
+    Repeat(Box<Ast>, String),
+    Start,
+    End,
+    Look {
+        ahead: Box<Ast>,
+        negative: bool,
+    },
+}
+
+impl Ast {
+    fn asserts(&self) -> bool {
+        match self {
+            Self::Set(_) => false,
+            Self::Concat(parts) | Self::Alternation(parts) => parts.iter().any(Self::asserts),
+            Self::Repeat(inner, _) => inner.asserts(),
+            Self::Start | Self::End | Self::Look { .. } => true,
+        }
+    }
+
+    /// In the syntax of the `regex` crate; only without assertions.
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Set(set) => out.push_str(set),
+            Self::Concat(parts) => parts.iter().for_each(|part| part.write(out)),
+            Self::Alternation(parts) => {
+                out.push_str("(?:");
+                for (i, part) in parts.iter().enumerate() {
+                    out.push_str(if i > 0 { "|" } else { "" });
+                    part.write(out);
+                }
+                out.push(')');
+            }
+            Self::Repeat(inner, times) => {
+                out.push_str("(?:");
+                inner.write(out);
+                out.push(')');
+                out.push_str(times);
+            }
+            Self::Start | Self::End | Self::Look { .. } => {}
+        }
+    }
+}
+
+/// The texts that the parts match one after the other, where `rest` may follow; `None` is the empty set.
+/// `start`: whether nothing stands before.
+fn follow(parts: &[&Ast], start: bool, rest: Option<Language>) -> Result<Option<Language>> {
+    let Some(rest) = rest else { return Ok(None) };
+    let [first, after @ ..] = parts else { return Ok(Some(rest)) };
+    match first {
+        Ast::Concat(inner) => {
+            let flat: Vec<&Ast> = inner.iter().chain(after.iter().copied()).collect();
+            follow(&flat, start, Some(rest))
+        }
+        Ast::Start if start => follow(after, true, Some(rest)),
+        Ast::Start => Ok(None),
+        Ast::End => {
+            let Some(after) = follow(after, start, Some(rest))? else { return Ok(None) };
+            let empty = Language::literal("");
+            Ok(Some(if after == Language::Any { empty } else { after.and(empty) }))
+        }
+        Ast::Look { ahead, negative } => {
+            let Some(after) = follow(after, start, Some(rest))? else { return Ok(None) };
+            let ahead = follow(&[ahead], start, Some(Language::Any))?;
+            Ok(match (ahead, negative) {
+                (None, false) => None,
+                (None, true) => Some(after),
+                (Some(ahead), false) => Some(after.and(ahead)),
+                (Some(ahead), true) => Some(after.and(ahead.not())),
+            })
+        }
+        Ast::Alternation(branches) if first.asserts() => {
+            let mut ways = Vec::new();
+            for branch in branches {
+                let flat: Vec<&Ast> = [branch].into_iter().chain(after.iter().copied()).collect();
+                ways.extend(follow(&flat, start, Some(rest.clone()))?);
+            }
+            Ok((!ways.is_empty()).then_some(Language::Union(ways)))
+        }
+        Ast::Repeat(inner, times) if first.asserts() => match times.as_str() {
+            // What is optional is there or not.
+            "?" | "??" => {
+                let flat: Vec<&Ast> = [&**inner].into_iter().chain(after.iter().copied()).collect();
+                let with = follow(&flat, start, Some(rest.clone()))?;
+                let without = follow(after, start, Some(rest))?;
+                let ways: Vec<Language> = with.into_iter().chain(without).collect();
+                Ok((!ways.is_empty()).then_some(Language::Union(ways)))
+            }
+            _ => Err(Error::unsupported("an anchor or a look-ahead inside a repetition cannot be kept")
+                .help("move it out of the repetition")),
+        },
+        plain => {
+            let mut pattern = String::new();
+            plain.write(&mut pattern);
+            let plain_after = after.iter().take_while(|ast| !ast.asserts()).count();
+            after[..plain_after].iter().for_each(|ast| ast.write(&mut pattern));
+            let after = &after[plain_after..];
+            // `^` may still hold after what matched nothing.
+            if start && after.iter().any(|ast| needs_start(ast)) {
+                let empty = Language::Regex(pattern.clone()).and(Language::literal(""));
+                let still = follow(after, true, Some(rest.clone()))?.map(|after| Language::Concat(vec![empty, after]));
+                let moved = follow(after, false, Some(rest))?;
+                let moved = moved.map(|after| Language::Concat(vec![Language::Regex(pattern), after]));
+                let ways: Vec<Language> = still.into_iter().chain(moved).collect();
+                return Ok((!ways.is_empty()).then_some(Language::Union(ways)));
+            }
+            let after = follow(after, false, Some(rest))?;
+            Ok(after.map(|after| match after {
+                after if after == Language::literal("") => Language::Regex(pattern),
+                after => Language::Concat(vec![Language::Regex(pattern), after]),
+            }))
+        }
+    }
+}
+
+fn needs_start(ast: &Ast) -> bool {
+    match ast {
+        Ast::Start => true,
+        Ast::Set(_) | Ast::End => false,
+        Ast::Concat(parts) | Ast::Alternation(parts) => parts.iter().any(needs_start),
+        Ast::Repeat(inner, _) | Ast::Look { ahead: inner, .. } => needs_start(inner),
+    }
+}
+
+/// How deep groups may be nested.
+const NESTING: usize = 100;
+
+/// ECMA's white space and line terminators.
+const SPACE: &str = r"\t\n\x0B\x0C\r \u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}\u{feff}";
+
+struct Parser {
+    chars: Vec<char>,
+    at: usize,
+    depth: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn eat(&mut self, text: &str) -> bool {
+        let found = self.chars[self.at..].iter().copied().take(text.chars().count()).eq(text.chars());
+        if found {
+            self.at += text.chars().count();
+        }
+        found
+    }
+
+    fn bad(&self, why: &str) -> Error {
+        bad(&self.chars.iter().collect::<String>(), why)
+    }
+
+    fn unsupported(&self, what: &str) -> Error {
+        let pattern: String = self.chars.iter().collect();
+        Error::unsupported(format!("the pattern /{pattern}/ has {what}, which cannot be kept exactly"))
+            .help("write it with groups, alternatives, repetitions, anchors and look-ahead")
+    }
+
+    fn alternation(&mut self) -> Result<Ast> {
+        self.depth += 1;
+        if self.depth > NESTING {
+            return Err(Error::too_large(format!("a pattern nests groups deeper than {NESTING} levels")));
+        }
+        let mut branches = vec![self.sequence()?];
+        while self.eat("|") {
+            branches.push(self.sequence()?);
+        }
+        self.depth -= 1;
+        let only = if branches.len() == 1 { branches.pop() } else { None };
+        Ok(only.unwrap_or(Ast::Alternation(branches)))
+    }
+
+    fn sequence(&mut self) -> Result<Ast> {
+        let mut parts = Vec::new();
+        while let Some(c) = self.peek() {
+            if c == '|' || c == ')' {
+                break;
+            }
+            let atom = self.atom()?;
+            let repeated = self.repetition()?;
+            parts.push(match repeated {
+                None => atom,
+                Some(_) if matches!(atom, Ast::Start | Ast::End) => return Err(self.bad("nothing to repeat")),
+                Some(times) => Ast::Repeat(Box::new(atom), times),
+            });
+        }
+        Ok(Ast::Concat(parts))
+    }
+
+    fn repetition(&mut self) -> Result<Option<String>> {
+        let times = match self.peek() {
+            Some(c @ ('*' | '+' | '?')) => {
+                self.at += 1;
+                c.to_string()
+            }
+            Some('{') => {
+                let close = self.chars[self.at..].iter().position(|&c| c == '}');
+                let inside: String = match close {
+                    Some(close) => self.chars[self.at + 1..self.at + close].iter().collect(),
+                    None => return Ok(None),
+                };
+                let (min, max) = inside.split_once(',').unwrap_or((&inside, &inside));
+                let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                if !number(min) || !(max.is_empty() || number(max)) {
+                    return Ok(None);
+                }
+                self.at += inside.chars().count() + 2;
+                format!("{{{inside}}}")
+            }
+            _ => return Ok(None),
+        };
+        // Laziness does not matter to whether something matches.
+        self.eat("?");
+        Ok(Some(times))
+    }
+
+    fn atom(&mut self) -> Result<Ast> {
+        let Some(c) = self.peek() else { return Err(self.bad("it ends too early")) };
+        self.at += 1;
+        Ok(match c {
+            '^' => Ast::Start,
+            '$' => Ast::End,
+            '.' => Ast::Set(r"[^\n\r\u{2028}\u{2029}]".into()),
+            '(' => return self.group(),
+            '[' => Ast::Set(self.class()?),
+            '\\' => return self.escape(),
+            '*' | '+' | '?' => return Err(self.bad("nothing to repeat")),
+            c => Ast::Set(literal(c)),
+        })
+    }
+
+    fn group(&mut self) -> Result<Ast> {
+        let look = if self.eat("?=") {
+            Some(false)
+        } else if self.eat("?!") {
+            Some(true)
+        } else {
+            None
+        };
+        if look.is_none() && !self.eat("?:") {
+            if self.eat("?<=") || self.eat("?<!") {
+                return Err(self.unsupported("look-behind"));
+            }
+            if self.eat("?<") {
+                // A name says nothing without references to it.
+                while self.peek().is_some_and(|c| c != '>') {
+                    self.at += 1;
+                }
+                self.eat(">");
+            } else if self.peek() == Some('?') {
+                return Err(self.bad("an unknown kind of group"));
+            }
+        }
+        let inner = self.alternation()?;
+        if !self.eat(")") {
+            return Err(self.bad("a parenthesis is not closed"));
+        }
+        Ok(match look {
+            Some(negative) => Ast::Look { ahead: Box::new(inner), negative },
+            None => Ast::Alternation(vec![inner]),
+        })
+    }
+
+    fn escape(&mut self) -> Result<Ast> {
+        Ok(match self.peek() {
+            Some('b' | 'B') => return Err(self.unsupported("a word boundary")),
+            Some('1'..='9' | 'k') => return Err(self.unsupported("a back-reference")),
+            _ => {
+                let set = self.set_escape(false)?;
+                Ast::Set(set)
+            }
+        })
+    }
+
+    /// What stands after a backslash, as a set of characters.
+    fn set_escape(&mut self, in_class: bool) -> Result<String> {
+        let Some(c) = self.peek() else { return Err(self.bad("it ends with a backslash")) };
+        self.at += 1;
+        Ok(match c {
+            'd' => "[0-9]".into(),
+            'D' => "[^0-9]".into(),
+            'w' => "[A-Za-z0-9_]".into(),
+            'W' => "[^A-Za-z0-9_]".into(),
+            's' => format!("[{SPACE}]"),
+            'S' => format!("[^{SPACE}]"),
+            't' => r"\t".into(),
+            'n' => r"\n".into(),
+            'v' => r"\x0B".into(),
+            'f' => r"\x0C".into(),
+            'r' => r"\r".into(),
+            'b' if in_class => r"\x08".into(),
+            '0' => r"\x00".into(),
+            'c' => {
+                let letter = self.peek().filter(char::is_ascii_alphabetic);
+                let letter = letter.ok_or_else(|| self.bad("\\c needs a letter"))?;
+                self.at += 1;
+                format!(r"\x{:02X}", letter as u32 % 32)
+            }
+            'x' => {
+                let point = self.hex(2)?;
+                self.point(point)?
+            }
+            'u' if self.peek() == Some('{') => {
+                self.at += 1;
+                let digits: String = self.chars[self.at..].iter().take_while(|&&c| c != '}').collect();
+                self.at += digits.len() + 1;
+                let point = u32::from_str_radix(&digits, 16).map_err(|_| self.bad("a code point in hexadecimal"))?;
+                self.point(point)?
+            }
+            'u' => {
+                let mut point = self.hex(4)?;
+                if (0xd800..0xdc00).contains(&point) && self.eat("\\u") {
+                    let low = self.hex(4)?;
+                    point = 0x1_0000 + ((point - 0xd800) << 10) + low.wrapping_sub(0xdc00) % 0x400;
+                }
+                self.point(point)?
+            }
+            'p' | 'P' => {
+                if !self.eat("{") {
+                    return Err(self.bad("a property is written \\p{Name}"));
+                }
+                let name: String = self.chars[self.at..].iter().take_while(|&&c| c != '}').collect();
+                self.at += name.chars().count() + 1;
+                let name = name.replace("Script=", "sc=").replace("Script_Extensions=", "scx=");
+                let set = format!("\\{c}{{{name}}}");
+                if regex_syntax::parse(&set).is_err() {
+                    return Err(self.bad(&format!("there is no property {name:?}")));
+                }
+                set
+            }
+            c if c.is_ascii_alphanumeric() => return Err(self.bad(&format!("\\{c} means nothing"))),
+            c => literal(c),
+        })
+    }
+
+    fn hex(&mut self, digits: usize) -> Result<u32> {
+        let text: String = self.chars[self.at..].iter().take(digits).collect();
+        self.at += text.chars().count();
+        let number = (text.len() == digits).then(|| u32::from_str_radix(&text, 16).ok()).flatten();
+        number.ok_or_else(|| self.bad("hexadecimal digits are missing"))
+    }
+
+    fn point(&self, point: u32) -> Result<String> {
+        char::from_u32(point).map(literal).ok_or_else(|| self.bad("a code point that is no character"))
+    }
+
+    fn class(&mut self) -> Result<String> {
+        let negative = self.eat("^");
+        let mut items = String::new();
+        loop {
+            let Some(c) = self.peek() else { return Err(self.bad("a bracket is not closed")) };
+            self.at += 1;
+            let item = match c {
+                ']' => break,
+                '\\' => self.set_escape(true)?,
+                c => literal(c),
+            };
+            let single = |set: &str| !set.starts_with('[') && !set.starts_with(r"\p") && !set.starts_with(r"\P");
+            // A range, unless the hyphen comes last or a set stands beside it.
+            let ranged = self.peek() == Some('-') && self.chars.get(self.at + 1).is_some_and(|&c| c != ']');
+            if ranged && single(&item) {
+                self.at += 1;
+                let end = match self.peek() {
+                    Some('\\') => {
+                        self.at += 1;
+                        self.set_escape(true)?
+                    }
+                    Some(c) => {
+                        self.at += 1;
+                        literal(c)
+                    }
+                    None => return Err(self.bad("a bracket is not closed")),
+                };
+                if single(&end) {
+                    items += &format!("{item}-{end}");
+                } else {
+                    items += &format!(r"{item}\-{end}");
+                }
+            } else {
+                items += &item;
+            }
+        }
+        Ok(match (items.is_empty(), negative) {
+            (true, true) => "(?s:.)".into(),
+            (true, false) => "[a&&b]".into(),
+            (false, true) => format!("[^{items}]"),
+            (false, false) => format!("[{items}]"),
+        })
+    }
+}
+
+/// A character that means itself, inside and outside of brackets.
+fn literal(c: char) -> String {
+    match c {
+        c if c.is_ascii_punctuation() && c != '<' && c != '>' => format!("\\{c}"),
+        c if c.is_alphanumeric() || c == '<' || c == '>' => c.to_string(),
+        c => format!("\\u{{{:x}}}", c as u32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::search;
+    use crate::automata::{Dfa, Limits};
+
+    /// (pattern, texts it occurs in, texts it does not occur in)
+    const CASES: &[(&str, &[&str], &[&str])] = &[
+        ("a+", &["a", "xay"], &["", "b"]),
+        ("^a*$", &["", "aaa"], &["b", "ab", "a\n"]),
+        ("^a|b$", &["a", "ax", "xb", "b"], &["xa", "bx", ""]),
+        ("^(a|b)c?$", &["a", "bc"], &["abc", ""]),
+        ("(^a|b)c", &["ac", "acx", "xbc"], &["xac", "c"]),
+        ("^(?!foo)[a-z]+$", &["bar", "fo", "xfoo"], &["foo", "foobar", "1"]),
+        (r"^(?=.*\d)(?=.*[a-z]).{4,}$", &["abc1", "1xyz"], &["ab1", "abcd", "1234"]),
+        (r"^\d{3}$", &["123"], &["12", "1234", "१२३"]),
+        (r"^\w+\s\S$", &["ab c", "a\u{feff}b"], &["é x", "ab"]),
+        (r"^\u0041\x42\u{43}\cA$", &["ABC\u{1}"], &["ABC"]),
+        (r"^[^]$", &["a", "\n"], &["", "ab"]),
+        (r"^[]$", &[], &["", "a"]),
+        (r"^[\w-]+\.[a\-z]$", &["a-b.-", "x.a"], &["a.b"]),
+        (r"^\p{Letter}+$", &["é", "日本"], &["1", ""]),
+        (r"^x{2}{$", &["xx{"], &["xx"]),
+        (r"^.$", &["a", "😀"], &["\n", "\u{2028}", "ab"]),
+        ("", &["", "anything"], &[]),
+        ("a$b", &[], &["ab", "a", "b"]),
+        ("x*^a", &["a", "ab"], &["xa", "ba"]),
+        (r"^\$\{[^}]+\}$", &["${a}"], &["${}", "$a"]),
+    ];
+
+    #[test]
+    fn patterns_mean_what_ecma_says() {
+        for (pattern, matching, others) in CASES {
+            let dfa = Dfa::compile(&search(pattern).unwrap(), &Limits::default()).unwrap();
+            for text in *matching {
+                assert!(dfa.accepts(text.as_bytes()), "/{pattern}/ occurs in {text:?}");
+            }
+            for text in *others {
+                assert!(!dfa.accepts(text.as_bytes()), "/{pattern}/ does not occur in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused() {
+        for pattern in [r"(a)\1", "(?<=a)b", r"\bword"] {
+            assert_eq!(search(pattern).unwrap_err().kind(), crate::ErrorKind::Unsupported, "{pattern}");
+        }
+        for pattern in ["(a", "a)", "[a", "*a", r"\p{Nope}", r"\q", "a**"] {
+            assert_eq!(search(pattern).unwrap_err().kind(), crate::ErrorKind::Input, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Where schemas stand, and where references lead.
+
+use crate::{Error, Result};
+use referencing::{meta, uri};
+use serde_json::Value;
+use std::{collections::HashMap, rc::Rc};
+
+/// A dialect of JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Draft {
+    /// Draft-07, and draft-06, which has fewer keywords and no other meanings.
+    Draft7,
+    Draft2020,
+}
+
+/// A schema in its document.
+#[derive(Debug, Clone)]
+pub(super) struct Place<'a> {
+    pub value: &'a Value,
+    /// JSON Pointer from the root of the document; other documents start with their URI.
+    pub pointer: Rc<str>,
+    pub resource: u32,
+    /// Resources with dynamic anchors on the way here, by number.
+    pub scope: u32,
+}
+
+/// A schema with an identifier of its own, and the anchors in it.
+struct Resource<'a> {
+    uri: String,
+    root: &'a Value,
+    pointer: Rc<str>,
+    draft: Draft,
+    anchors: HashMap<String, (&'a Value, Rc<str>)>,
+    dynamic: HashMap<String, (&'a Value, Rc<str>)>,
+}
+
+pub(super) struct Documents<'a> {
+    resources: Vec<Resource<'a>>,
+    by_uri: HashMap<String, u32>,
+    /// Roots of resources, by address.
+    roots: HashMap<*const Value, u32>,
+    scopes: Vec<Vec<u32>>,
+}
+
+/// Keywords whose value is a schema, a list of them, or a map of them.
+const ONE: [&str; 12] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "items",
+    "additionalItems",
+    "additionalProperties",
+    "contains",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+];
+const LIST: [&str; 5] = ["allOf", "anyOf", "oneOf", "prefixItems", "items"];
+const MAP: [&str; 6] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
+
+/// How deep schemas may be nested.
+const DEPTH: usize = 500;
+
+impl<'a> Documents<'a> {
+    pub fn new(root: &'a Value) -> Result<(Self, Place<'a>)> {
+        let mut new = Self { resources: Vec::new(), by_uri: HashMap::new(), roots: HashMap::new(), scopes: Vec::new() };
+        new.add(root, "json-schema:///", "", Draft::Draft2020)?;
+        new.scopes.push(Vec::new());
+        let place = Place { value: root, pointer: Rc::from(""), resource: 0, scope: 0 };
+        let place = new.entered(place);
+        Ok((new, place))
+    }
+
+    pub fn draft(&self, place: &Place) -> Draft {
+        self.resources[place.resource as usize].draft
+    }
+
+    /// Whether the document says itself that it is of draft 2020-12.
+    pub fn declares_2020(&self) -> bool {
+        let root = self.resources[0].root;
+        self.resources[0].draft == Draft::Draft2020 && root.get("$schema").is_some()
+    }
+
+    fn add(&mut self, root: &'a Value, base: &str, pointer: &str, draft: Draft) -> Result<u32> {
+        let draft = draft_of(root, draft).map_err(|e| e.pointer(format!("{pointer}/$schema")))?;
+        let id = identifier(root, draft).map(|id| join(base, id)).transpose()?;
+        let uri = without_fragment(id.as_deref().unwrap_or(base)).to_string();
+        let new = self.resources.len() as u32;
+        let (anchors, dynamic) = (HashMap::new(), HashMap::new());
+        self.resources.push(Resource { uri: uri.clone(), root, pointer: pointer.into(), draft, anchors, dynamic });
+        self.by_uri.entry(uri).or_insert(new);
+        if new == 0 {
+            self.by_uri.insert(base.to_string(), new);
+        }
+        self.roots.insert(root, new);
+        self.walk(root, new, pointer, 0)?;
+        Ok(new)
+    }
+
+    /// Finds the anchors and the embedded resources of a schema.
+    fn walk(&mut self, value: &'a Value, resource: u32, pointer: &str, depth: usize) -> Result<()> {
+        let Value::Object(map) = value else { return Ok(()) };
+        if depth > DEPTH {
+            return Err(Error::too_large(format!("the schema is nested deeper than {DEPTH} levels")));
+        }
+        let (draft, uri) = (self.resources[resource as usize].draft, self.resources[resource as usize].uri.clone());
+        if depth > 0 && identifier(value, draft).is_some() {
+            self.add(value, &uri, pointer, draft)?;
+            return Ok(());
+        }
+        let here = &mut self.resources[resource as usize];
+        let text = |key: &str| map.get(key).and_then(Value::as_str);
+        if draft == Draft::Draft2020 {
+            if let Some(name) = text("$anchor") {
+                here.anchors.insert(name.into(), (value, pointer.into()));
+            }
+            if let Some(name) = text("$dynamicAnchor") {
+                here.anchors.insert(name.into(), (value, pointer.into()));
+                here.dynamic.insert(name.into(), (value, pointer.into()));
+            }
+        } else if let Some(name) = text("$id").and_then(|id| id.split_once('#')).map(|(_, name)| name)
+            && !name.is_empty()
+        {
+            here.anchors.insert(name.into(), (value, pointer.into()));
+        }
+        for (key, inner) in map {
+            let at = || format!("{pointer}/{}", escape(key));
+            match inner {
+                Value::Object(inner) if MAP.contains(&&**key) => {
+                    for (name, schema) in inner {
+                        self.walk(schema, resource, &format!("{}/{}", at(), escape(name)), depth + 1)?;
+                    }
+                }
+                Value::Object(_) if ONE.contains(&&**key) => self.walk(inner, resource, &at(), depth + 1)?,
+                Value::Array(list) if LIST.contains(&&**key) => {
+                    for (i, schema) in list.iter().enumerate() {
+                        self.walk(schema, resource, &format!("{}/{i}", at()), depth + 1)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A part of the value at a place.
+    pub fn child(&mut self, place: &Place<'a>, key: &str) -> Option<Place<'a>> {
+        let value = match place.value {
+            Value::Object(map) => map.get(key)?,
+            Value::Array(list) => list.get(key.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+        let pointer = format!("{}/{}", place.pointer, escape(key)).into();
+        Some(self.entered(Place { value, pointer, ..place.clone() }))
+    }
+
+    /// The same place, in the resource that starts there, if one does.
+    fn entered(&mut self, mut place: Place<'a>) -> Place<'a> {
+        if let Some(&resource) = self.roots.get(&std::ptr::from_ref(place.value)) {
+            place.resource = resource;
+        }
+        let scope = &self.scopes[place.scope as usize];
+        if !self.resources[place.resource as usize].dynamic.is_empty() && !scope.contains(&place.resource) {
+            let mut longer = scope.clone();
+            longer.push(place.resource);
+            place.scope = match self.scopes.iter().position(|known| *known == longer) {
+                Some(known) => known as u32,
+                None => {
+                    self.scopes.push(longer);
+                    self.scopes.len() as u32 - 1
+                }
+            };
+        }
+        place
+    }
+
+    /// Where a reference leads. A dynamic one leads to the outermost schema on the way here that has the anchor.
+    ///
+    /// # Errors
+    /// `Input` where there is nothing, `Unsupported` for other documents.
+    pub fn resolve(&mut self, from: &Place<'a>, reference: &str, dynamic: bool) -> Result<Place<'a>> {
+        let full = join(&self.resources[from.resource as usize].uri, reference)?;
+        let uri = without_fragment(&full);
+        let fragment = full.split_once('#').map_or("", |(_, fragment)| fragment);
+        let fragment = percent_decoded(fragment);
+        let resource = self.resource(uri, reference)?;
+        let found = &self.resources[resource as usize];
+        let missing = || Error::input(format!("`$ref` {reference:?} leads nowhere")).help("is the name spelt right?");
+        let target = |(value, pointer): &(&'a Value, Rc<str>), resource| Place {
+            value,
+            pointer: pointer.clone(),
+            resource,
+            scope: from.scope,
+        };
+        if fragment.is_empty() || fragment.starts_with('/') {
+            let mut place = Place { value: found.root, pointer: found.pointer.clone(), resource, scope: from.scope };
+            place = self.entered(place);
+            for segment in fragment.split('/').skip(1) {
+                let segment = segment.replace("~1", "/").replace("~0", "~");
+                place = self.child(&place, &segment).ok_or_else(missing)?;
+            }
+            return Ok(place);
+        }
+        let place = found.anchors.get(&*fragment).ok_or_else(missing)?;
+        let mut place = target(place, resource);
+        if dynamic && found.dynamic.contains_key(&*fragment) {
+            let scope = self.entered(place.clone()).scope;
+            let outermost = self.scopes[scope as usize].iter().find_map(|&resource| {
+                let place = self.resources[resource as usize].dynamic.get(&*fragment)?;
+                Some(target(place, resource))
+            });
+            place = outermost.unwrap_or(place);
+        }
+        Ok(self.entered(place))
+    }
+
+    fn resource(&mut self, uri: &str, reference: &str) -> Result<u32> {
+        if let Some(&known) = self.by_uri.get(uri) {
+            return Ok(known);
+        }
+        let Some((document, draft)) = bundled(uri) else {
+            return Err(Error::unsupported(format!(
+                "`$ref` {reference:?} leads to another document, which is not read"
+            ))
+            .help("copy that schema into `$defs`, with its `$id`, and refer to it there"));
+        };
+        self.add(document, uri, uri, draft)
+    }
+}
+
+/// The metaschemas that everyone has.
+fn bundled(uri: &str) -> Option<(&'static Value, Draft)> {
+    let draft_2020 = |document: &'static Value| (document, Draft::Draft2020);
+    Some(match uri {
+        "http://json-schema.org/draft-07/schema" => (&meta::DRAFT7, Draft::Draft7),
+        "http://json-schema.org/draft-06/schema" => (&meta::DRAFT6, Draft::Draft7),
+        _ => match uri.strip_prefix("https://json-schema.org/draft/2020-12/")? {
+            "schema" => draft_2020(&meta::DRAFT202012),
+            "meta/core" => draft_2020(&meta::DRAFT202012_CORE),
+            "meta/applicator" => draft_2020(&meta::DRAFT202012_APPLICATOR),
+            "meta/unevaluated" => draft_2020(&meta::DRAFT202012_UNEVALUATED),
+            "meta/validation" => draft_2020(&meta::DRAFT202012_VALIDATION),
+            "meta/meta-data" => draft_2020(&meta::DRAFT202012_META_DATA),
+            "meta/format-annotation" => draft_2020(&meta::DRAFT202012_FORMAT_ANNOTATION),
+            "meta/format-assertion" => draft_2020(&meta::DRAFT202012_FORMAT_ASSERTION),
+            "meta/content" => draft_2020(&meta::DRAFT202012_CONTENT),
+            _ => return None,
+        },
+    })
+}
+
+fn draft_of(schema: &Value, inherited: Draft) -> Result<Draft> {
+    let Some(uri) = schema.get("$schema").and_then(Value::as_str) else { return Ok(inherited) };
+    match uri.trim_end_matches('#') {
+        "https://json-schema.org/draft/2020-12/schema" | "http://json-schema.org/draft/2020-12/schema" => {
+            Ok(Draft::Draft2020)
+        }
+        "http://json-schema.org/draft-07/schema"
+        | "https://json-schema.org/draft-07/schema"
+        | "http://json-schema.org/draft-06/schema"
+        | "https://json-schema.org/draft-06/schema" => Ok(Draft::Draft7),
+        _ => Err(Error::unsupported(format!("`$schema` {uri:?}: draft 2020-12 and draft-07 are read"))
+            .help("leave `$schema` out for draft 2020-12, or write \"http://json-schema.org/draft-07/schema#\"")),
+    }
+}
+
+/// The identifier that makes a schema a resource of its own.
+fn identifier(schema: &Value, draft: Draft) -> Option<&str> {
+    // Beside `$ref`, draft-07 ignores everything.
+    if draft == Draft::Draft7 && schema.get("$ref").is_some() {
+        return None;
+    }
+    schema.get("$id").and_then(Value::as_str).filter(|id| !without_fragment(id).is_empty())
+}
+
+fn join(base: &str, reference: &str) -> Result<String> {
+    let wrong = |e: referencing::Error| Error::input(format!("{reference:?} cannot be read as a reference")).because(e);
+    let base = uri::from_str(base).map_err(wrong)?;
+    Ok(uri::resolve_against(&base.borrow(), reference).map_err(wrong)?.as_str().to_string())
+}
+
+fn without_fragment(uri: &str) -> &str {
+    uri.split('#').next().unwrap_or(uri)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let decoded = match (first, tail) {
+            (b'%', [a, b, ..]) => std::str::from_utf8(&[*a, *b]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()),
+            _ => None,
+        };
+        bytes.push(decoded.unwrap_or(*first));
+        rest = &tail[if decoded.is_some() { 2 } else { 0 }..];
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A segment of a JSON Pointer.
+pub(super) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,172 @@
+//! Sets of JSON values, type by type.
+
+use super::{
+    array::ArrayShape,
+    formula::{Formula, Formulas},
+    number::{self, Decimal},
+    object::ObjectShape,
+    text::{self, Texts},
+};
+use crate::{Error, Language, Result};
+use serde_json::Value;
+
+/// Most shapes that a set of arrays or objects may fall into.
+const SHAPES: usize = 3000;
+
+/// A set of JSON values: what it holds of each type. Arrays and objects are unions of shapes, each a conjunction.
+#[derive(Debug, Clone)]
+pub(super) struct Values {
+    pub null: bool,
+    /// `false`, `true`
+    pub booleans: [bool; 2],
+    /// Canonical texts; [`Language::Any`] is every number.
+    pub numbers: Language,
+    /// Decoded.
+    pub strings: Language,
+    pub arrays: Vec<ArrayShape>,
+    pub objects: Vec<ObjectShape>,
+}
+
+impl Values {
+    pub fn all() -> Self {
+        Self {
+            null: true,
+            booleans: [true; 2],
+            numbers: Language::Any,
+            strings: Language::Any,
+            arrays: vec![ArrayShape::any()],
+            objects: vec![ObjectShape::any()],
+        }
+    }
+
+    pub fn none() -> Self {
+        Self {
+            null: false,
+            booleans: [false; 2],
+            numbers: Language::none(),
+            strings: Language::none(),
+            arrays: Vec::new(),
+            objects: Vec::new(),
+        }
+    }
+
+    /// Everything but objects, and the objects of one shape.
+    pub fn objects(shape: ObjectShape) -> Self {
+        Self { objects: vec![shape], ..Self::all() }
+    }
+    /// Everything but arrays, and the arrays of one shape.
+    pub fn arrays(shape: ArrayShape) -> Self {
+        Self { arrays: vec![shape], ..Self::all() }
+    }
+
+    /// The values of a type by its name; `None` if there is no such type.
+    pub fn of_type(name: &str) -> Option<Self> {
+        let (none, all) = (Self::none(), Self::all());
+        Some(match name {
+            "null" => Self { null: true, ..none },
+            "boolean" => Self { booleans: [true; 2], ..none },
+            "integer" => Self { numbers: Language::regex(number::INTEGER), ..none },
+            "number" => Self { numbers: Language::Any, ..none },
+            "string" => Self { strings: Language::Any, ..none },
+            "array" => Self { arrays: all.arrays, ..none },
+            "object" => Self { objects: all.objects, ..none },
+            _ => return None,
+        })
+    }
+
+    /// One value and no other.
+    pub fn constant(value: &Value, formulas: &mut Formulas) -> Result<Self> {
+        let mut set = Self::none();
+        match value {
+            Value::Null => set.null = true,
+            Value::Bool(b) => set.booleans[*b as usize] = true,
+            Value::Number(n) => {
+                let number =
+                    Decimal::of(n).ok_or_else(|| Error::unsupported(format!("the number {n} is too large")))?;
+                set.numbers = Language::literal(number.text());
+            }
+            Value::String(text) => set.strings = Language::literal(text),
+            Value::Array(items) => {
+                let prefix = items.iter().map(|item| formulas.constant(item)).collect::<Vec<_>>();
+                let length = prefix.len();
+                let (rest, max) = (formulas.intern(Formula::Never), Some(length));
+                set.arrays.push(ArrayShape { prefix, rest, min: length, max, ..ArrayShape::any() });
+            }
+            Value::Object(members) => {
+                let mut shape = ObjectShape::any();
+                for (key, value) in members {
+                    shape.require(key, formulas.constant(value));
+                }
+                shape.close("");
+                set.objects.push(shape);
+            }
+        }
+        Ok(set)
+    }
+
+    pub fn or(&self, other: &Self) -> Self {
+        let mut arrays = self.arrays.clone();
+        arrays.extend(other.arrays.iter().filter(|s| !self.arrays.contains(s)).cloned());
+        let mut objects = self.objects.clone();
+        objects.extend(other.objects.iter().filter(|s| !self.objects.contains(s)).cloned());
+        Self {
+            null: self.null || other.null,
+            booleans: [0, 1].map(|b| self.booleans[b] || other.booleans[b]),
+            numbers: text::or(&self.numbers, &other.numbers),
+            strings: text::or(&self.strings, &other.strings),
+            arrays,
+            objects,
+        }
+    }
+
+    pub fn and(&self, other: &Self, formulas: &mut Formulas, texts: &mut Texts) -> Result<Self> {
+        let mut arrays = Vec::new();
+        for (a, b) in pairs(&self.arrays, &other.arrays)? {
+            arrays.extend(a.and(b, formulas).filter(|shape| !arrays.contains(shape)));
+        }
+        let mut objects: Vec<ObjectShape> = Vec::new();
+        for (a, b) in pairs(&self.objects, &other.objects)? {
+            for shape in a.and(b, formulas, texts)? {
+                if !objects.contains(&shape) {
+                    objects.push(shape);
+                }
+            }
+        }
+        Ok(Self {
+            null: self.null && other.null,
+            booleans: [0, 1].map(|b| self.booleans[b] && other.booleans[b]),
+            numbers: texts.and(&self.numbers, &other.numbers)?,
+            strings: texts.and(&self.strings, &other.strings)?,
+            arrays,
+            objects,
+        })
+    }
+
+    pub fn not(&self, formulas: &mut Formulas, texts: &mut Texts) -> Result<Self> {
+        let mut rest = Self {
+            null: !self.null,
+            booleans: self.booleans.map(|b| !b),
+            numbers: text::not(&self.numbers),
+            strings: text::not(&self.strings),
+            ..Self::all()
+        };
+        for shape in &self.arrays {
+            let outside = Self { arrays: shape.not(formulas), ..Self::all() };
+            rest.arrays = Self { arrays: rest.arrays, ..Self::none() }.and(&outside, formulas, texts)?.arrays;
+        }
+        for shape in &self.objects {
+            let outside = Self { objects: shape.not(formulas, texts)?, ..Self::all() };
+            rest.objects = Self { objects: rest.objects, ..Self::none() }.and(&outside, formulas, texts)?.objects;
+        }
+        Ok(rest)
+    }
+}
+
+/// All pairs, if they are not too many.
+fn pairs<'s, T>(a: &'s [T], b: &'s [T]) -> Result<impl Iterator<Item = (&'s T, &'s T)>> {
+    if a.len().saturating_mul(b.len()) > SHAPES {
+        return Err(Error::too_large(format!("the alternatives multiply to more than {SHAPES} cases"))
+            .help("use fewer alternatives at once, or list the allowed values with `enum`"));
+    }
+    Ok(a.iter().flat_map(move |a| b.iter().map(move |b| (a, b))))
+}
