@@ -104,7 +104,8 @@ class Side:
     """A program that works when told to: a number per line of input, a line of JSON per answer."""
 
     def __init__(self, command, threads):
-        variables = {"RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        # Waiting threads of OpenMP sleep instead of spinning, which would favour stencil where other programs run.
+        variables = {"RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
         self.process = subprocess.Popen(
             command, env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -137,7 +137,8 @@ def main():
         ratio = lambda clock: statistics.median(t[clock] / o[clock] for o, t in rounds)
         print(
             f"{threads} thread(s): stencil {rate(0, 'seconds'):.0f} tokens/s, PyTorch {rate(1, 'seconds'):.0f} tokens/s, "
-            f"ratio {ratio('seconds'):.2f} (of CPU time {ratio('cpu'):.2f}); "
+            f"ratio {ratio('seconds'):.2f}; per second of CPU {rate(0, 'cpu'):.0f} and {rate(1, 'cpu'):.0f}, "
+            f"ratio {ratio('cpu'):.2f}; "
             f"peak memory {rounds[-1][0]['peak_mib']:.0f} and {rounds[-1][1]['peak_mib']:.0f} MiB", flush=True
         )
         ours.close(), torch.close()
