@@ -59,6 +59,7 @@ mod sampler;
 pub mod schema;
 mod scores;
 mod settings;
+mod simd;
 pub mod spec;
 pub mod train;
 mod typed;

@@ -2,10 +2,9 @@
 
 use super::graph::Graph;
 use super::parallel;
-use super::posterior::Posterior;
-use super::rows::{Row, Support};
+use super::posterior::{Place, Posterior};
 use crate::Token;
-use crate::automata::Class;
+use crate::automata::{Class, Label};
 
 /// Logarithm of the weight of the likeliest token of a set, and that token: the lowest one of several.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,24 +27,28 @@ impl<G: Graph> Posterior<'_, G> {
     /// first differing token is lowest.
     pub fn map(&self) -> Vec<Token> {
         let graph = self.problem.automaton;
-        let items: Vec<(&Row, &Support)> = self.rows.iter().zip(&self.supports).collect();
-        let work = items.len() * graph.vocab_len();
-        let best = parallel::map(items, work, |(row, support)| label_maxima(graph, row, support));
-
+        let places: Vec<Place> = (0..self.open.len()).filter_map(|pos| self.place(pos)).collect();
+        let work = places.len() * graph.vocab_len();
+        let best = parallel::map(places, work, |place| self.label_maxima(place));
         // value[gap][state]: log weight of the best completion, on fitting texts only.
         let mut value = vec![0.0; self.layers.len()];
         let mut after = vec![f64::NEG_INFINITY; graph.states()];
+        let mut logs = vec![f64::NEG_INFINITY; graph.labels()];
         for (pos, decided) in self.problem.decided.iter().enumerate().rev() {
             let next = self.layers.layer(pos + 1);
             next.iter().zip(&value[self.layers.range(pos + 1)]).for_each(|(&q, &v)| after[q as usize] = v);
+            if let Some(place) = self.place(pos) {
+                logs.fill(f64::NEG_INFINITY);
+                let known = place.support.labels.iter().zip(&best[place.open]);
+                known.for_each(|(&label, best)| logs[label as usize] = best.log);
+            }
             let range = self.layers.range(pos);
             for (&q, v) in self.layers.layer(pos).iter().zip(&mut value[range]) {
-                *v = match (decided, self.open[pos]) {
-                    (None, Some(open)) => (graph.edges(q).iter())
-                        .map(|e| best[open][e.label as usize].log + after[e.target as usize])
+                *v = match decided {
+                    None => (graph.edges(q).iter())
+                        .map(|e| logs[e.label as usize] + after[e.target as usize])
                         .fold(f64::NEG_INFINITY, f64::max),
-                    (decided, _) => decided
-                        .and_then(|token| graph.next(q, graph.class_of(token)?))
+                    Some(token) => (graph.class_of(*token).and_then(|class| graph.next(q, class)))
                         .map_or(f64::NEG_INFINITY, |to| after[to as usize]),
                 };
             }
@@ -57,12 +60,13 @@ impl<G: Graph> Posterior<'_, G> {
         for (pos, decided) in self.problem.decided.iter().enumerate() {
             let next = self.layers.layer(pos + 1);
             let values = &value[self.layers.range(pos + 1)];
-            let (token, to) = match (decided, self.open[pos]) {
-                (None, Some(open)) => {
+            let (token, to) = match self.place(pos) {
+                Some(place) => {
                     let mut chosen = (Best::NONE, state);
                     for edge in graph.edges(state) {
-                        let Ok(i) = next.binary_search(&edge.target) else { continue };
-                        let Best { log, token } = best[open][edge.label as usize];
+                        let label = place.support.labels.binary_search(&edge.label);
+                        let (Ok(i), Ok(label)) = (next.binary_search(&edge.target), label) else { continue };
+                        let Best { log, token } = best[place.open][label];
                         let this = Best { log: log + values[i], token };
                         if chosen.0.or(this) == this {
                             chosen = (this, edge.target);
@@ -70,7 +74,7 @@ impl<G: Graph> Posterior<'_, G> {
                     }
                     (chosen.0.token, chosen.1)
                 }
-                (decided, _) => {
+                None => {
                     let token = decided.unwrap_or(Token::MAX);
                     (token, graph.class_of(token).and_then(|c| graph.next(state, c)).unwrap_or(state))
                 }
@@ -80,15 +84,20 @@ impl<G: Graph> Posterior<'_, G> {
         }
         text
     }
-}
 
-/// The likeliest token of each label.
-fn label_maxima<G: Graph>(graph: &G, row: &Row, support: &Support) -> Vec<Best> {
-    let class = |class: Class| {
-        let each = support.members(graph, class).iter().map(|&token| Best { log: row.log_weight(token), token });
-        each.fold(Best::NONE, Best::or)
-    };
-    let classes: Vec<Best> = (0..graph.classes() as Class).map(class).collect();
-    let label = |label| graph.label(label).iter().fold(Best::NONE, |best, &c| best.or(classes[c as usize]));
-    (0..graph.labels() as u32).map(label).collect()
+    /// The likeliest token of each label of the support.
+    fn label_maxima(&self, place: Place) -> Vec<Best> {
+        let (graph, row) = (self.problem.automaton, &self.rows[place.open]);
+        let mut buffer = Vec::new();
+        let mut classes = vec![Best::NONE; graph.classes()];
+        for (i, &class) in place.support.classes.iter().enumerate() {
+            let members = place.support.members(graph, i);
+            let found = row.scores(members, &mut buffer);
+            let at = buffer.iter().position(|&score| found.level || score == found.largest).unwrap_or_default();
+            classes[class as usize] = Best { log: found.log, token: members[at] };
+        }
+        let best = |class: &Class| classes[*class as usize];
+        let label = |label: &Label| graph.label(*label).iter().fold(Best::NONE, |sum, class| sum.or(best(class)));
+        place.support.labels.iter().map(label).collect()
+    }
 }

@@ -5,30 +5,38 @@
 //! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
 //! layers to [`Reach::from_layers`]. Everything after that is the same.
 
-mod exp;
+mod bits;
 mod graph;
+mod layers;
+mod logits;
 mod map;
 mod messages;
 mod number;
 mod parallel;
 mod posterior;
 mod reach;
-mod rows;
+mod row;
 mod sample;
+mod support;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod truncate;
 
 pub use graph::Graph;
+pub use logits::Logits;
 pub use posterior::Posterior;
 pub use reach::{Problem, Reach, reach};
+pub use tables::Tables;
 
-use crate::{Error, Result, Scores, Token};
-use messages::Messages;
+use crate::automata::Class;
+use crate::{Error, Result, Token};
+use layers::Layers;
+use messages::{Messages, label_masses};
+use number::Number;
 use posterior::Solved;
-use reach::{Choice, Layers};
-use rows::{ClassMass, Row, Support};
-
+use row::{Mass, Row};
+use std::sync::{Arc, OnceLock};
 /// How to read the scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options<'a> {
@@ -51,8 +59,9 @@ impl Default for Options<'_> {
 
 /// Conditions the distribution of the scores on the texts that fit.
 ///
-/// `scores` has one row per position; rows of decided positions are not read. A score of −∞, or one more than 1e9
-/// below its row's largest, counts as 1e9 below it: only the constraint forbids.
+/// `scores` has one row per position; rows of decided positions are not read, and of the others what is legal, unless
+/// that is much of the row. A score of −∞, or one more than 1e9 below its row's largest, counts as 1e9 below it: only
+/// the constraint forbids.
 ///
 /// # Truncation
 /// `top_k` and `top_p` look at the *constrained* marginals, so they choose among legal tokens only, and they always
@@ -60,37 +69,53 @@ impl Default for Options<'_> {
 /// position can therefore never be left without a legal token.
 ///
 /// # Errors
-/// When the scores do not fit the canvas or the vocabulary, or an option is out of range.
-pub fn infer<'a, G: Graph>(reach: &Reach<'a, G>, scores: &'a Scores, options: &Options) -> Result<Posterior<'a, G>> {
-    let problem = *reach.problem();
+/// When the scores do not fit the canvas or the vocabulary, or one that is read is NaN or +∞; when an option is out of
+/// range.
+pub fn infer<'a, G: Graph>(
+    reach: &Reach<'a, G>,
+    scores: impl Into<Logits<'a>>,
+    options: &Options,
+) -> Result<Posterior<'a, G>> {
+    let (problem, scores) = (*reach.problem(), scores.into());
     check(reach, scores, options)?;
-    let mut rows = Vec::new();
-    let mut open = Vec::with_capacity(problem.decided.len());
-    for (pos, decided) in problem.decided.iter().enumerate() {
-        open.push(decided.is_none().then_some(rows.len()));
-        if decided.is_none() {
-            rows.push(Row::new(scores, pos, options.temperature)?);
-        }
+    let mut undecided = Vec::new();
+    let mut open = Vec::with_capacity(reach.len());
+    for (pos, support) in reach.layers.supports.iter().enumerate() {
+        open.push(support.is_some().then_some(undecided.len()));
+        undecided.extend(support.iter().map(|support| (pos, support.clone())));
     }
-    let supports: Vec<Support> = rows.iter().map(|_| Support::Full).collect();
-    let choices = reach::choices(&problem).unwrap_or_default();
-    let (messages, log_total) = solve(&problem, &reach.layers, &choices, &rows, &supports)?;
-    let log_z = (messages.log_sum() - log_total).min(0.0);
-    let full = Posterior { problem, layers: reach.layers.clone(), open, rows, supports, messages, log_z };
+    let graph = problem.automaton;
+    let read = |(pos, support): (usize, Arc<_>)| {
+        let logits = scores.row(pos, graph.vocab_len());
+        Row::read(logits, (graph, &*reach.tables, &*support), options.temperature, pos)
+    };
+    let work = undecided.len() * graph.vocab_len();
+    let read: Result<Vec<(Row, Vec<Mass>)>> = parallel::map(undecided, work, read).into_iter().collect();
+    let (rows, masses): (Vec<Row>, Vec<Vec<Mass>>) = read?.into_iter().unzip();
+    let messages = solve(&problem, &reach.layers, &masses)?;
+    let full = Posterior {
+        problem,
+        layers: reach.layers.clone(),
+        classes: masses.iter().map(|_| OnceLock::new()).collect(),
+        open,
+        log_sum: messages.log_sum(),
+        rows,
+        masses,
+        messages,
+    };
     if options.top_k.is_none() && options.top_p.is_none() {
         return Ok(full);
     }
     truncate::truncate(full, options)
 }
 
-/// States of all gaps together; each takes up to 20 bytes.
-const MOST_MESSAGES: usize = 32 << 20;
+/// States of all gaps together; each takes up to 36 bytes, 20 unless scores are far apart.
+const MOST_MESSAGES: usize = 24 << 20;
 
-fn check<G: Graph>(reach: &Reach<G>, scores: &Scores, options: &Options) -> Result<()> {
+fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Result<()> {
     let (len, vocab) = (reach.len(), reach.problem.automaton.vocab_len());
-    if scores.vocab() != vocab || scores.len() != len {
-        let (rows, width) = (scores.len(), scores.vocab());
-        return Err(Error::model(format!("{rows} rows of {width} scores for {len} positions and {vocab} tokens")));
+    if scores.len() != len * vocab {
+        return Err(Error::model(format!("{} scores for {len} positions × {vocab} tokens", scores.len())));
     }
     if !(options.temperature > 0.0 && options.temperature.is_finite()) {
         return Err(Error::input(format!("temperature {} is not a positive number", options.temperature)));
@@ -114,34 +139,20 @@ fn check<G: Graph>(reach: &Reach<G>, scores: &Scores, options: &Options) -> Resu
     Ok(())
 }
 
-/// Messages, and the logarithm of the total weight of all texts, fitting or not.
-fn solve<G: Graph>(
-    problem: &Problem<G>,
-    layers: &Layers,
-    choices: &[Choice],
-    rows: &[Row],
-    supports: &[Support],
-) -> Result<(Solved, f64)> {
-    let (mass, log_total) = masses(problem, rows, supports);
-    if let Some(messages) = Messages::pass(problem.automaton, layers, choices, mass) {
-        return Ok((Solved::Plain(messages), log_total));
+/// In plain numbers if they suffice.
+fn solve<G: Graph>(problem: &Problem<G>, layers: &Layers, masses: &[Vec<Mass>]) -> Result<Solved> {
+    if let Some(messages) = pass(problem, layers, masses) {
+        return Ok(Solved::Plain(messages));
     }
-    let (mass, log_total) = masses(problem, rows, supports);
-    let messages = Messages::pass(problem.automaton, layers, choices, mass);
-    let messages = messages.ok_or_else(|| Error::model("the scores are out of range"))?;
-    Ok((Solved::Wide(messages), log_total))
+    let messages = pass(problem, layers, masses).ok_or_else(|| Error::model("the scores are out of range"))?;
+    Ok(Solved::Wide(messages))
 }
 
-/// Class masses of all open positions, row-major, and the logarithm of the product of the rows' totals.
-fn masses<N: ClassMass, G: Graph>(problem: &Problem<G>, rows: &[Row], supports: &[Support]) -> (Vec<N>, f64) {
-    let classes = problem.automaton.classes();
-    let items = rows.iter().zip(supports).collect();
-    let each = |(row, support)| {
-        let mut masses = vec![N::ZERO; classes];
-        let total = N::sum_classes(problem.automaton, row, support, &mut masses);
-        (masses, total)
-    };
-    let (masses, totals): (Vec<Vec<N>>, Vec<f64>) =
-        parallel::map(items, rows.len() * problem.automaton.vocab_len(), each).into_iter().unzip();
-    (masses.concat(), totals.iter().sum())
+fn pass<N: Number, G: Graph>(problem: &Problem<G>, layers: &Layers, masses: &[Vec<Mass>]) -> Option<Messages<N>> {
+    let graph = problem.automaton;
+    let class = |token: &Option<Token>| token.and_then(|token| graph.class_of(token));
+    let decided: Vec<Option<Class>> = problem.decided.iter().map(class).collect();
+    let open = layers.supports.iter().flatten().zip(masses);
+    let labels = open.map(|(support, masses)| label_masses(graph, support, masses)).collect();
+    Messages::pass(graph, layers, &decided, labels)
 }

@@ -6,6 +6,8 @@ use std::f64::consts::{LN_2, LOG2_E};
 pub(super) trait Number: Copy + Send + Sync {
     const ZERO: Self;
     const ONE: Self;
+    /// sum · e^log, for a positive sum.
+    fn exp(log: f64, sum: f64) -> Self;
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
     /// self / other; `other` is not zero.
@@ -28,6 +30,9 @@ const LEAST_MASS: f64 = 1e-150;
 impl Number for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    fn exp(log: f64, sum: f64) -> Self {
+        log.exp() * sum
+    }
     fn plus(self, other: Self) -> Self {
         self + other
     }
@@ -63,7 +68,7 @@ pub(super) struct Wide {
 
 impl Wide {
     /// e^x, for any finite x.
-    pub(super) fn exp(x: f64) -> Self {
+    pub(super) fn power(x: f64) -> Self {
         // What the constant LN_2 lacks of ln 2; it matters for large exponents.
         const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
         let exponent = (x * LOG2_E).floor();
@@ -99,6 +104,9 @@ impl Number for Wide {
     // Far below every other exponent, so that sums need no special case.
     const ZERO: Self = Self { mantissa: 0.0, exponent: i64::MIN / 4 };
     const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
+    fn exp(log: f64, sum: f64) -> Self {
+        Self::power(log).times(Self::from(sum))
+    }
     fn plus(self, other: Self) -> Self {
         let (large, small) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
         let shift = large.exponent - small.exponent;

@@ -1,21 +1,23 @@
 //! The model's distribution, conditioned on the constraint.
 
-use super::exp::{exp, exp_all};
 use super::graph::Graph;
+use super::layers::Layers;
 use super::messages::Messages;
 use super::number::{Number, Wide};
 use super::parallel;
-use super::reach::{Choice, Layers, Problem};
-use super::rows::{Row, Support};
+use super::reach::Problem;
+use super::row::{Mass, Row};
+use super::support::Support;
 use crate::automata::{Class, TokenAutomaton};
 use crate::{Candidate, Pos, Token};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The distribution of one step, conditioned on the constraint: the scores' factorised distribution restricted to
 /// the texts that fit, and renormalised.
 ///
 /// All answers are of the truncated distribution where [`Options`](super::Options) ask for truncation, except
-/// [`log_z`](Self::log_z).
+/// [`log_z`](Self::log_z). What is not asked for is not computed: the messages of both passes are there, the rest is
+/// found for one position at a time.
 pub struct Posterior<'a, G = TokenAutomaton> {
     pub(super) problem: Problem<'a, G>,
     pub(super) layers: Arc<Layers>,
@@ -23,10 +25,13 @@ pub struct Posterior<'a, G = TokenAutomaton> {
     pub(super) open: Vec<Option<usize>>,
     /// One for each open position.
     pub(super) rows: Vec<Row<'a>>,
-    /// One for each open position.
-    pub(super) supports: Vec<Support>,
+    /// Of each open position the masses of its support's classes.
+    pub(super) masses: Vec<Vec<Mass>>,
     pub(super) messages: Solved,
-    pub(super) log_z: f64,
+    /// Of each open position the posterior of its support's classes.
+    pub(super) classes: Vec<OnceLock<Vec<f64>>>,
+    /// Logarithm of the weight of all fitting texts, before truncation.
+    pub(super) log_sum: f64,
 }
 
 /// Messages in the numbers that could hold them.
@@ -36,12 +41,6 @@ pub(super) enum Solved {
 }
 
 impl Solved {
-    fn class(&self) -> &[f64] {
-        match self {
-            Self::Plain(m) => &m.class,
-            Self::Wide(m) => &m.class,
-        }
-    }
     pub(super) fn log_sum(&self) -> f64 {
         match self {
             Self::Plain(m) => m.log_sum,
@@ -50,9 +49,19 @@ impl Solved {
     }
 }
 
+/// An open position.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub(super) pos: Pos,
+    /// Its number among the open ones.
+    pub(super) open: usize,
+    pub(super) support: &'p Support,
+}
+
 /// A class that can stand at an open position.
 struct Legal<'p> {
     class: Class,
+    prob: f64,
     /// What to add to the logarithm of a member's weight to have that of its posterior probability.
     shift: f64,
     members: &'p [Token],
@@ -61,19 +70,26 @@ struct Legal<'p> {
 impl<G: Graph> Posterior<'_, G> {
     /// Logarithm, in nats, of the probability that a text drawn position by position from the scores fits the
     /// constraint: at most 0. Decided positions count with factor 1; truncation does not enter.
+    ///
+    /// This needs the weight of the illegal tokens too: rows of which only the legal ones have been read are read in
+    /// full when it is asked for first. NaN if a score that no text can use is NaN.
     pub fn log_z(&self) -> f64 {
-        self.log_z
+        let work = self.rows.len() * self.problem.automaton.vocab_len();
+        let totals: f64 = parallel::map(self.rows.iter().collect(), work, |row: &Row| row.log_total()).iter().sum();
+        // `min` would pass over NaN.
+        let log_z = self.log_sum - totals;
+        if log_z > 0.0 { 0.0 } else { log_z }
     }
 
     /// Probability of `token` at `pos`, given that the text fits.
     pub fn prob(&self, pos: Pos, token: Token) -> f32 {
-        let Some(open) = self.open[pos] else {
+        let Some(place) = self.place(pos) else {
             return (self.problem.decided[pos] == Some(token)) as u8 as f32;
         };
-        let Some(class) = self.problem.automaton.class_of(token) else { return 0.0 };
-        match self.legal(open, class) {
+        let class = self.problem.automaton.class_of(token).and_then(|class| place.support.place(class));
+        match class.and_then(|class| self.legal(place, class)) {
             Some(legal) if legal.members.binary_search(&token).is_ok() => {
-                probability(self.rows[open].log_weight(token) + legal.shift)
+                probability(self.rows[place.open].log_weight(token) + legal.shift)
             }
             _ => 0.0,
         }
@@ -82,133 +98,180 @@ impl<G: Graph> Posterior<'_, G> {
     /// Probabilities of all tokens at `pos`, given that the text fits: V numbers that sum to 1.
     pub fn marginal(&self, pos: Pos) -> Vec<f32> {
         let mut marginal = vec![0.0; self.problem.automaton.vocab_len()];
-        match (self.open[pos], self.problem.decided[pos]) {
-            (Some(open), _) => {
-                self.each_probability(open, |_, token, p| marginal[token as usize] = p as f32);
-            }
+        match (self.place(pos), self.problem.decided[pos]) {
+            (Some(place), _) => self.each_probability(place, |_, token, p| marginal[token as usize] = p as f32),
             (None, Some(token)) => marginal[token as usize] = 1.0,
             (None, None) => {}
         }
         marginal
     }
 
+    /// Writes the logarithms of [`marginal`](Self::marginal) to `out`, V numbers: the projected logits of a position,
+    /// −∞ where a token is illegal or was truncated.
+    ///
+    /// # Panics
+    /// When `out` is shorter than the vocabulary.
+    pub fn log_marginal(&self, pos: Pos, out: &mut [f32]) {
+        let graph = self.problem.automaton;
+        out.fill(f32::NEG_INFINITY);
+        match (self.place(pos), self.problem.decided[pos]) {
+            (Some(place), _) if place.support.is_full() && place.support.tokens * 4 > graph.vocab_len() => {
+                let mut shifts = vec![f64::NEG_INFINITY; graph.classes()];
+                self.all_legal(place).for_each(|legal| shifts[legal.class as usize] = legal.shift);
+                self.rows[place.open].shifted(graph, &shifts, out);
+            }
+            (Some(place), _) => {
+                let row = &self.rows[place.open];
+                for legal in self.all_legal(place) {
+                    let write = |&token: &Token| out[token as usize] = (row.log_weight(token) + legal.shift) as f32;
+                    legal.members.iter().for_each(write);
+                }
+            }
+            (None, Some(token)) => out[token as usize] = 0.0,
+            (None, None) => {}
+        }
+    }
+
     /// The two likeliest tokens at `pos` with their probabilities, the likelier first; the lower token on a tie. The
     /// second is `None` where only one token is left.
     pub fn top2(&self, pos: Pos) -> ((Token, f32), Option<(Token, f32)>) {
-        match self.open[pos] {
-            Some(open) => self.shape(open).top2(),
+        match self.place(pos) {
+            Some(place) => self.shape(place).top2(),
             None => ((self.problem.decided[pos].unwrap_or_default(), 1.0), None),
         }
     }
 
     /// Probability of the likeliest token at `pos` minus that of the next.
     pub fn margin(&self, pos: Pos) -> f32 {
-        self.open[pos].map_or(1.0, |open| self.shape(open).margin())
+        self.place(pos).map_or(1.0, |place| self.shape(place).margin())
     }
 
     /// Entropy of the marginal at `pos`, in nats.
     pub fn entropy(&self, pos: Pos) -> f32 {
-        self.open[pos].map_or(0.0, |open| self.shape(open).entropy())
+        self.place(pos).map_or(0.0, |place| self.shape(place).entropy())
     }
 
     /// What a policy needs to know of each undecided position, with the token that `text` has there.
     pub fn candidates(&self, text: &[Token]) -> Vec<Candidate> {
-        let undecided: Vec<(Pos, usize)> = (0..).zip(&self.open).filter_map(|(pos, o)| Some((pos, (*o)?))).collect();
-        let candidate = |(pos, open): (Pos, usize)| {
-            let shape = self.shape(open);
+        let undecided: Vec<Pos> = (0..self.open.len()).filter(|&pos| self.open[pos].is_some()).collect();
+        self.candidates_at(&undecided, text)
+    }
+
+    /// [`candidates`](Self::candidates) of some undecided positions only; decided ones are passed over.
+    pub fn candidates_at(&self, positions: &[Pos], text: &[Token]) -> Vec<Candidate> {
+        let places: Vec<Place> = positions.iter().filter_map(|&pos| self.place(pos)).collect();
+        let candidate = |place: Place| {
+            let (pos, shape) = (place.pos, self.shape(place));
             let prob = self.prob(pos, text[pos]);
             Candidate { pos, token: text[pos], prob, margin: shape.margin(), entropy: shape.entropy() }
         };
-        let work = undecided.len() * self.problem.automaton.vocab_len();
-        parallel::map(undecided, work, candidate)
+        let work = places.len() * self.problem.automaton.vocab_len();
+        parallel::map(places, work, candidate)
     }
 
     /// One look at all probabilities of an open position.
-    fn shape(&self, open: usize) -> Shape {
-        let mut shape = Shape { best: [(f64::NEG_INFINITY, Token::MAX); 2], entropy: [0.0; 8] };
-        for legal in self.all_legal(open) {
-            self.rows[open].visit(legal.members, legal.shift, |tokens, logs| {
-                let mut probs = logs;
-                exp_all(&mut probs);
-                shape.entropy.iter_mut().zip(logs).zip(probs).for_each(|((sum, log), p)| *sum -= p * log);
-                tokens.iter().zip(logs).for_each(|(&token, log)| shape.see(log, token));
-            });
+    fn shape(&self, place: Place) -> Shape {
+        let row = &self.rows[place.open];
+        let mut shape = Shape { best: [(f64::NEG_INFINITY, Token::MAX); 2], entropy: 0.0 };
+        let mut buffer = Vec::new();
+        for legal in self.all_legal(place) {
+            let found = row.scores(legal.members, &mut buffer);
+            let (sum, moment) = row.moments(&found, &buffer);
+            shape.entropy -= legal.prob * (legal.prob.ln() - sum.ln() + moment / sum);
+            // The two likeliest of the class; `level` ones are the lowest tokens.
+            for _ in 0..2 {
+                let largest = buffer.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let at = buffer.iter().position(|&score| found.level || score == largest);
+                let Some(at) = at.filter(|&at| shape.sees(row.log_weight(legal.members[at]) + legal.shift)) else {
+                    break;
+                };
+                shape.see(row.log_weight(legal.members[at]) + legal.shift, legal.members[at]);
+                if found.level {
+                    if let Some(&second) = legal.members.get(1) {
+                        shape.see(row.log_weight(second) + legal.shift, second);
+                    }
+                    break;
+                }
+                buffer[at] = f32::NEG_INFINITY;
+                if legal.members.len() < 2 {
+                    break;
+                }
+            }
         }
         shape
     }
 
     /// Calls `visit` with class, token and probability of everything that can stand at an open position.
-    fn each_probability(&self, open: usize, mut visit: impl FnMut(Class, Token, f64)) {
-        for legal in self.all_legal(open) {
-            self.rows[open].visit(legal.members, legal.shift, |tokens, mut logs| {
-                exp_all(&mut logs);
-                tokens.iter().zip(logs).for_each(|(&token, p)| visit(legal.class, token, p));
-            });
+    fn each_probability(&self, place: Place, mut visit: impl FnMut(Class, Token, f64)) {
+        let row = &self.rows[place.open];
+        let (mut buffer, mut weights) = (Vec::new(), Vec::new());
+        for legal in self.all_legal(place) {
+            let found = row.scores(legal.members, &mut buffer);
+            row.weigh(&found, &mut buffer, &mut weights);
+            let factor = (found.log + legal.shift).exp();
+            let members = legal.members.iter().zip(&weights);
+            members.for_each(|(&token, &weight)| visit(legal.class, token, weight as f64 * factor));
         }
     }
 
     /// Legal tokens of an open position with their probabilities.
-    pub(super) fn probabilities(&self, open: usize) -> Vec<(f64, Token, Class)> {
-        let mut all = Vec::new();
-        self.each_probability(open, |class, token, p| all.push((p, token, class)));
+    pub(super) fn probabilities(&self, place: Place) -> Vec<(f64, Token, Class)> {
+        let mut all = Vec::with_capacity(place.support.tokens);
+        self.each_probability(place, |class, token, p| all.push((p, token, class)));
         all
     }
 
-    fn all_legal(&self, open: usize) -> impl Iterator<Item = Legal<'_>> {
-        (0..self.problem.automaton.classes() as Class).filter_map(move |class| self.legal(open, class))
+    fn all_legal<'p>(&'p self, place: Place<'p>) -> impl Iterator<Item = Legal<'p>> {
+        (0..place.support.classes.len()).filter_map(move |class| self.legal(place, class))
     }
 
-    fn legal(&self, open: usize, class: Class) -> Option<Legal<'_>> {
-        let prob = self.messages.class()[self.index(open, class)];
+    /// By the place of the class in the support.
+    fn legal<'p>(&'p self, place: Place<'p>, class: usize) -> Option<Legal<'p>> {
+        let prob = self.class_posterior(place)[class];
         if prob == 0.0 {
             return None;
         }
-        let shift = prob.ln() - self.log_mass(open, class);
-        Some(Legal { class, shift, members: self.supports[open].members(self.problem.automaton, class) })
+        let shift = prob.ln() - self.masses[place.open][class].ln();
+        let members = place.support.members(self.problem.automaton, class);
+        Some(Legal { class: place.support.classes[class], prob, shift, members })
     }
 
-    /// Logarithm of a class's mass before the constraint.
-    pub(super) fn log_mass(&self, open: usize, class: Class) -> f64 {
-        let index = self.index(open, class);
-        match &self.messages {
-            Solved::Plain(m) => m.mass[index].ln(),
-            Solved::Wide(m) => m.mass[index].ln(),
+    fn class_posterior(&self, place: Place) -> &[f64] {
+        fn found<N: Number, G: Graph>(posterior: &Posterior<G>, messages: &Messages<N>, place: Place) -> Vec<f64> {
+            let graph = posterior.problem.automaton;
+            let masses = &posterior.masses[place.open];
+            messages.classes(graph, &posterior.layers, (place.pos, place.support), masses)
         }
+        self.classes[place.open].get_or_init(|| match &self.messages {
+            Solved::Plain(messages) => found(self, messages, place),
+            Solved::Wide(messages) => found(self, messages, place),
+        })
     }
 
-    fn index(&self, open: usize, class: Class) -> usize {
-        open * self.problem.automaton.classes() + class as usize
-    }
-
-    /// What may stand at each position.
-    pub(super) fn choices(&self) -> Vec<Choice<'_>> {
-        let choice = |(open, decided): (&Option<usize>, &Option<Token>)| match (open, decided) {
-            (Some(open), _) => match &self.supports[*open] {
-                Support::Full => Choice::Any,
-                Support::Kept(kept) => Choice::Among(&kept.labels),
-            },
-            (None, decided) => {
-                decided.and_then(|t| self.problem.automaton.class_of(t)).map_or(Choice::Among(&[]), Choice::One)
-            }
-        };
-        self.open.iter().zip(self.problem.decided).map(choice).collect()
+    /// `None` where a token is decided.
+    pub(super) fn place(&self, pos: Pos) -> Option<Place<'_>> {
+        let support = self.layers.supports[pos].as_deref()?;
+        Some(Place { pos, open: self.open[pos]?, support })
     }
 }
 
 /// Probability from its logarithm, which may exceed 0 by rounding.
 fn probability(log: f64) -> f32 {
-    exp(log.min(0.0)) as f32
+    log.min(0.0).exp() as f32
 }
 
 /// Summary of one position's probabilities.
 struct Shape {
     /// Logarithm and token of the two likeliest.
     best: [(f64, Token); 2],
-    /// Parts of the entropy.
-    entropy: [f64; 8],
+    entropy: f64,
 }
 
 impl Shape {
+    /// Whether a token of this logarithm could be one of the two.
+    fn sees(&self, log: f64) -> bool {
+        log >= self.best[1].0
+    }
     fn see(&mut self, log: f64, token: Token) {
         let above = |(best, other): (f64, Token)| log > best || log == best && token < other;
         if above(self.best[1]) {
@@ -227,6 +290,6 @@ impl Shape {
         first - second.map_or(0.0, |(_, p)| p)
     }
     fn entropy(&self) -> f32 {
-        self.entropy.iter().sum::<f64>().max(0.0) as f32
+        self.entropy.max(0.0) as f32
     }
 }

@@ -1,21 +1,22 @@
 //! Joint samples: the path of classes first, then a token inside each class.
 
-use super::exp::exp_all;
 use super::graph::Graph;
 use super::messages::Messages;
 use super::number::Number;
 use super::parallel;
-use super::posterior::{Posterior, Solved};
+use super::posterior::{Place, Posterior, Solved};
 use crate::Token;
-use crate::automata::Class;
 use rand::Rng;
 
 /// What a position of a sample is, before the token has been picked.
-enum Drawn {
+enum Drawn<'p> {
     Decided(Token),
-    /// Open position, class, and the uniform number that picks the token.
-    Class(usize, Class, f64),
+    /// Open position, place of the class in its support, and the uniform number that picks the token.
+    Class(Place<'p>, usize, f64),
 }
+
+/// Tokens weighed at a time.
+const BLOCK: usize = 1024;
 
 impl<G: Graph> Posterior<'_, G> {
     /// One text, drawn from the joint distribution of all positions: one token per position, tail included. Any
@@ -29,68 +30,63 @@ impl<G: Graph> Posterior<'_, G> {
         };
         let token = |drawn: Drawn| match drawn {
             Drawn::Decided(token) => token,
-            Drawn::Class(open, class, uniform) => self.draw_token(open, class, uniform),
+            Drawn::Class(place, class, uniform) => self.draw_token(place, class, uniform),
         };
         let work = self.rows.len() * self.problem.automaton.vocab_len();
         parallel::map(path, work, token)
     }
 
-    fn draw_path<N: Number>(&self, messages: &Messages<N>, rng: &mut impl Rng) -> Vec<Drawn> {
-        let automaton = self.problem.automaton;
-        let classes = automaton.classes();
-        let mut state = automaton.start();
+    fn draw_path<N: Number>(&self, messages: &Messages<N>, rng: &mut impl Rng) -> Vec<Drawn<'_>> {
+        let graph = self.problem.automaton;
+        let mut state = graph.start();
         let mut path = Vec::with_capacity(self.open.len());
-        for (pos, open) in self.open.iter().enumerate() {
-            let Some(open) = *open else {
+        for pos in 0..self.open.len() {
+            let Some(place) = self.place(pos) else {
                 let Some(token) = self.problem.decided[pos] else { continue };
                 path.push(Drawn::Decided(token));
-                state = automaton.class_of(token).and_then(|c| automaton.next(state, c)).unwrap_or(state);
+                state = graph.class_of(token).and_then(|c| graph.next(state, c)).unwrap_or(state);
                 continue;
             };
             let next = self.layers.layer(pos + 1);
             let backward = &messages.backward[self.layers.range(pos + 1)];
             let after = |to: u32| next.binary_search(&to).map_or(N::ZERO, |i| backward[i]);
-            let mass = |class: Class| messages.mass[open * classes + class as usize];
-            let edges = automaton.edges(state);
-            let edge = pick(rng.random(), edges, |edge| {
-                let sum = automaton.label(edge.label).iter().fold(N::ZERO, |sum, &class| sum.plus(mass(class)));
-                sum.times(after(edge.target))
+            let (labels, masses) = (&messages.labels[place.open], &self.masses[place.open]);
+            let edges = graph.edges(state);
+            let edge = pick(rng.random(), edges, |edge| match place.support.labels.binary_search(&edge.label) {
+                Ok(label) => labels[label].times(after(edge.target)),
+                Err(_) => N::ZERO,
             });
-            let label = automaton.label(edges[edge].label);
-            let class = label[pick(rng.random(), label, |&class| mass(class))];
-            path.push(Drawn::Class(open, class, rng.random()));
+            // Truncation may have left only some of the label's classes.
+            let label = graph.label(edges[edge].label).iter().filter_map(|&class| place.support.place(class));
+            let label: Vec<usize> = label.collect();
+            let class = label[pick(rng.random(), &label, |&class| masses[class].number::<N>())];
+            path.push(Drawn::Class(place, class, rng.random()));
             state = edges[edge].target;
         }
         path
     }
 
-    fn draw_token(&self, open: usize, class: Class, uniform: f64) -> Token {
-        let members = self.supports[open].members(self.problem.automaton, class);
-        let row = &self.rows[open];
-        // Relative to the mass of the class, so that the sum neither under- nor overflows.
-        let shift = -self.log_mass(open, class);
-        let mut sums = Vec::with_capacity(members.len().div_ceil(8));
-        let mut total = 0.0;
-        row.visit(members, shift, |_, mut logs| {
-            exp_all(&mut logs);
-            total += logs.iter().sum::<f64>();
-            sums.push(total);
-        });
-        let wanted = uniform * total;
-        let chunk = sums.partition_point(|&sum| sum <= wanted).min(sums.len().saturating_sub(1));
-        let members = &members[chunk * 8..members.len().min(chunk * 8 + 8)];
-        let mut rest = wanted - if chunk == 0 { 0.0 } else { sums[chunk - 1] };
-        let mut drawn = members[0];
-        row.visit(members, shift, |tokens, mut logs| {
-            exp_all(&mut logs);
-            for (&token, weight) in tokens.iter().zip(logs) {
-                if rest >= 0.0 {
-                    drawn = token;
-                }
-                rest -= weight;
-            }
-        });
-        drawn
+    fn draw_token(&self, place: Place, class: usize, uniform: f64) -> Token {
+        let members = place.support.members(self.problem.automaton, class);
+        if let &[token] = members {
+            return token;
+        }
+        let row = &self.rows[place.open];
+        let mut buffer = Vec::new();
+        let whole = row.scores(members, &mut buffer);
+        // The sums of the blocks, then one block token by token.
+        let sums: Vec<f64> = buffer.chunks(BLOCK).map(|block| row.moments(&whole, block).0).collect();
+        let mut rest = uniform * sums.iter().sum::<f64>();
+        let last = sums.iter().rposition(|&sum| sum > 0.0).unwrap_or_default();
+        let mut block = 0;
+        while block < last && rest >= sums[block] {
+            rest -= sums[block];
+            block += 1;
+        }
+        let range = block * BLOCK..members.len().min((block + 1) * BLOCK);
+        let mut weights = Vec::new();
+        row.weigh(&whole, &mut buffer[range.clone()], &mut weights);
+        members[range][pick_rest(rest, weights.iter().map(|&w| w as f64))]
     }
 }
 
@@ -98,13 +94,16 @@ impl<G: Graph> Posterior<'_, G> {
 fn pick<T, N: Number>(uniform: f64, items: &[T], weight: impl Fn(&T) -> N) -> usize {
     let weights: Vec<N> = items.iter().map(weight).collect();
     let total = weights.iter().fold(N::ZERO, |sum, &w| sum.plus(w));
-    let mut rest = uniform;
+    pick_rest(uniform, weights.iter().map(|weight| weight.over(total)))
+}
+
+/// Index of the weight at which the sum exceeds `rest`; the last positive one where rounding leaves none.
+fn pick_rest(mut rest: f64, weights: impl Iterator<Item = f64>) -> usize {
     let mut last = 0;
-    for (i, weight) in weights.iter().enumerate() {
-        let p = weight.over(total);
-        if p > 0.0 {
+    for (i, weight) in weights.enumerate() {
+        if weight > 0.0 {
             last = i;
-            rest -= p;
+            rest -= weight;
             if rest < 0.0 {
                 break;
             }

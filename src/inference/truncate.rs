@@ -1,34 +1,45 @@
 //! Truncation: fewer tokens at each position, never none.
 
 use super::graph::Graph;
-use super::rows::{Kept, Support};
+use super::layers::Choice;
+use super::posterior::Place;
+use super::support::Support;
 use super::{Options, Posterior, parallel, solve};
 use crate::automata::Class;
 use crate::{Error, Result, Token};
-use std::{cmp::Ordering, sync::Arc};
+use std::{
+    cmp::Ordering,
+    sync::{Arc, OnceLock},
+};
 
 /// Restricts each position to the likeliest legal tokens and those of a witness, and solves again.
 pub(super) fn truncate<'a, G: Graph>(full: Posterior<'a, G>, options: &Options) -> Result<Posterior<'a, G>> {
-    let automaton = full.problem.automaton;
+    let graph = full.problem.automaton;
     let witness = options.witness.map_or_else(|| full.map(), <[Token]>::to_vec);
-    let undecided: Vec<(usize, Token)> =
-        full.open.iter().zip(witness).filter_map(|(open, token)| Some(((*open)?, token))).collect();
-    let keep = |(open, token): (usize, Token)| {
-        let mut kept = likeliest(full.probabilities(open), options);
-        kept.extend(automaton.class_of(token).map(|class| (class, token)));
-        Support::Kept(Kept::new(automaton, kept))
+    let places: Vec<(Place, Token)> =
+        witness.into_iter().enumerate().filter_map(|(pos, token)| Some((full.place(pos)?, token))).collect();
+    let keep = |(place, token): (Place, Token)| {
+        let mut kept = likeliest(full.probabilities(place), options);
+        kept.extend(graph.class_of(token).map(|class| (class, token)));
+        let support = place.support.restricted(graph, kept);
+        let (row, mut buffer) = (&full.rows[place.open], Vec::new());
+        let mass = |place| row.mass_of(support.members(graph, place), &mut buffer);
+        let masses = (0..support.classes.len()).map(mass).collect();
+        (Arc::new(support), masses)
     };
-    let work = undecided.len() * automaton.vocab_len();
-    let supports = parallel::map(undecided, work, keep);
-    let mut cut = Posterior { supports, ..full };
-    let choices = cut.choices();
-    let layers = (cut.layers.restricted(automaton, &choices))
-        .ok_or_else(|| Error::model("the witness is not a text that fits the canvas"))?;
-    let (messages, _) = solve(&cut.problem, &layers, &choices, &cut.rows, &cut.supports)?;
-    drop(choices);
-    cut.layers = Arc::new(layers);
-    cut.messages = messages;
-    Ok(cut)
+    let work = places.len() * graph.vocab_len();
+    let (supports, masses): (Vec<Arc<Support>>, Vec<_>) = parallel::map(places, work, keep).into_iter().unzip();
+    let mut supports = supports.into_iter();
+    let choice = |token: &Option<Token>| match token {
+        Some(token) => graph.class_of(*token).map(Choice::One),
+        None => supports.next().map(Choice::Kept),
+    };
+    let choices: Option<Vec<Choice>> = full.problem.decided.iter().map(choice).collect();
+    let layers = choices.and_then(|choices| full.layers.restricted(graph, &choices));
+    let layers = layers.ok_or_else(|| Error::model("the witness is not a text that fits the canvas"))?;
+    let messages = solve(&full.problem, &layers, &masses)?;
+    let classes = masses.iter().map(|_| OnceLock::new()).collect();
+    Ok(Posterior { layers: Arc::new(layers), masses, messages, classes, ..full })
 }
 
 type Weighed = (f64, Token, Class);

@@ -1,0 +1,253 @@
+//! One position's scores: what is legal is read once and summed into classes.
+
+use super::graph::Graph;
+use super::logits::Logits;
+use super::number::Number;
+use super::support::Support;
+use super::tables::Tables;
+use crate::automata::Class;
+use crate::simd::{Scale, Simd};
+use crate::{Error, Pos, Result, Token};
+use std::sync::OnceLock;
+
+/// A score this far below its row's largest, at temperature 1, counts as no lower: −∞ is very unlikely, not illegal.
+/// Only the constraint forbids.
+const LOWEST: f64 = -1e9;
+/// No logarithm of a weight is below this, at any temperature: sums over all positions must stay exact enough.
+const LOWEST_LOG: f64 = -1e12;
+
+/// Where at least one token in so many is legal the whole row is read, in order: that takes no longer than fetching
+/// them from memory one by one.
+const WHOLE: usize = 12;
+/// A class with less mass than this, relative to the likeliest token, is summed again on its own: what single
+/// precision has lost of it might matter.
+const FAINT: f64 = 1e-18;
+
+/// The mass of a class: sum · e^log, in units of the row's origin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Mass {
+    log: f64,
+    sum: f64,
+}
+
+impl Mass {
+    pub(super) fn ln(self) -> f64 {
+        self.log + self.sum.ln()
+    }
+    pub(super) fn number<N: Number>(self) -> N {
+        N::exp(self.log, self.sum)
+    }
+}
+
+/// One row, read as logarithms of weights relative to an origin.
+pub(super) struct Row<'a> {
+    logits: Logits<'a>,
+    /// The largest score that has been read.
+    origin: f64,
+    lowest: f64,
+    inverse_temperature: f64,
+    scale: Scale,
+    /// Logarithm of the weight of all tokens, legal or not.
+    log_total: OnceLock<f64>,
+}
+
+/// What the tokens of a class weigh, the likeliest at 1.
+pub(super) struct Weights {
+    /// Logarithm of the likeliest one's weight.
+    pub(super) log: f64,
+    pub(super) largest: f32,
+    /// Whether all are too unlikely to tell them apart.
+    pub(super) level: bool,
+}
+
+impl<'a> Row<'a> {
+    /// Reads what is legal at `pos`; the masses of the support's classes.
+    ///
+    /// # Errors
+    /// NaN or +∞ among what has been read.
+    pub(super) fn read<G: Graph>(
+        logits: Logits<'a>,
+        (graph, tables, support): (&G, &Tables, &Support),
+        temperature: f32,
+        pos: Pos,
+    ) -> Result<(Self, Vec<Mass>)> {
+        let inverse_temperature = 1.0 / temperature as f64;
+        let mut row = Self {
+            logits,
+            origin: f64::NEG_INFINITY,
+            lowest: LOWEST.max(LOWEST_LOG * temperature as f64),
+            inverse_temperature,
+            scale: Scale::new(inverse_temperature),
+            log_total: OnceLock::new(),
+        };
+        let whole = support.tokens * WHOLE >= graph.vocab_len();
+        let masses = if whole { row.read_whole(graph, tables, support) } else { row.read_legal(graph, support) };
+        match masses {
+            Some(masses) => Ok((row, masses)),
+            None => Err(row.damaged(pos)),
+        }
+    }
+
+    /// One pass over all scores, then one over the tokens of each small class; `None` if there is NaN or +∞.
+    fn read_whole<G: Graph>(&mut self, graph: &G, tables: &Tables, support: &Support) -> Option<Vec<Mass>> {
+        let (mut space, simd) = (Vec::new(), Simd::best());
+        let values = Logits::F32(self.logits.single(&mut space));
+        let Logits::F32(all) = values else { return None };
+        let mask = |&class: &Class| tables.mask(class).filter(|_| support.is_full());
+        let masks: Vec<&[u16]> = support.classes.iter().filter_map(mask).collect();
+        let mut sums = vec![0.0; masks.len()];
+        let largest = if masks.is_empty() {
+            simd.max(all)
+        } else {
+            let (largest, total) = simd.softmax_parts(all, self.scale, &masks, &mut sums);
+            if total.is_nan() {
+                return None;
+            }
+            if largest > f32::NEG_INFINITY {
+                self.log_total.get_or_init(|| total.ln());
+            }
+            largest
+        };
+        self.set_origin(largest)?;
+        let (mut sums, mut buffer) = (sums.into_iter(), Vec::new());
+        let mass = |(place, class): (usize, &Class)| {
+            let masked = if mask(class).is_some() { sums.next() } else { None };
+            match masked.filter(|&sum| sum > FAINT) {
+                Some(sum) => Some(Mass { log: 0.0, sum }),
+                None => self.mass(&values, support.members(graph, place), &mut buffer),
+            }
+        };
+        support.classes.iter().enumerate().map(mass).collect()
+    }
+
+    /// Only the legal tokens; `None` if there is NaN or +∞ among them.
+    fn read_legal<G: Graph>(&mut self, graph: &G, support: &Support) -> Option<Vec<Mass>> {
+        let (mut buffer, simd) = (Vec::new(), Simd::best());
+        let peaks = (0..support.classes.len()).map(|place| {
+            self.logits.gather(support.members(graph, place), &mut buffer);
+            let largest = simd.max(&buffer);
+            let sum = if largest.is_finite() { self.sum(&buffer, largest) } else { buffer.iter().sum::<f32>() as f64 };
+            (largest, sum)
+        });
+        let peaks: Vec<(f32, f64)> = peaks.collect();
+        if peaks.iter().any(|&(_, sum)| sum.is_nan()) {
+            return None;
+        }
+        let largest = peaks.iter().fold(f32::NEG_INFINITY, |a, &(b, _)| a.max(b));
+        // What is that unlikely is measured from the row's largest.
+        let deep = peaks.iter().any(|&(peak, _)| !(peak as f64 - largest as f64 > LOWEST / 10.0));
+        self.set_origin(if deep { simd.max(self.logits.single(&mut Vec::new())) } else { largest })?;
+        let masses = peaks.into_iter().enumerate().map(|(place, (peak, sum))| match self.log(peak) {
+            log if self.is_level(peak) => Mass { log, sum: support.members(graph, place).len() as f64 },
+            log => Mass { log, sum },
+        });
+        Some(masses.collect())
+    }
+
+    /// `None` of NaN and +∞.
+    fn set_origin(&mut self, largest: f32) -> Option<()> {
+        if largest.is_finite() {
+            self.origin = largest as f64;
+        } else {
+            // A row of nothing but −∞ says nothing: all tokens are equally likely.
+            (self.origin, self.lowest) = (0.0, 0.0);
+            self.log_total.get_or_init(|| (self.logits.len() as f64).ln());
+        }
+        (largest < f32::INFINITY).then_some(())
+    }
+
+    /// `None` if there is NaN.
+    fn mass(&self, values: &Logits, tokens: &[Token], buffer: &mut Vec<f32>) -> Option<Mass> {
+        if let &[token] = tokens {
+            let value = values.get(token);
+            return (!value.is_nan()).then(|| Mass { log: self.log(value), sum: 1.0 });
+        }
+        values.gather(tokens, buffer);
+        let largest = Simd::best().max(buffer);
+        if self.is_level(largest) {
+            let damaged = buffer.iter().any(|x| x.is_nan());
+            return (!damaged).then(|| Mass { log: self.log(largest), sum: tokens.len() as f64 });
+        }
+        let sum = self.sum(buffer, largest);
+        (!sum.is_nan()).then(|| Mass { log: self.log(largest), sum })
+    }
+
+    fn sum(&self, scores: &[f32], largest: f32) -> f64 {
+        match scores {
+            [_] => 1.0,
+            _ => Simd::best().sum_exp(scores, largest, self.scale),
+        }
+    }
+
+    /// The mass of some tokens, measured from the origin that has been found.
+    pub(super) fn mass_of(&self, tokens: &[Token], buffer: &mut Vec<f32>) -> Mass {
+        self.mass(&self.logits, tokens, buffer).unwrap_or(Mass { log: f64::NAN, sum: f64::NAN })
+    }
+
+    fn is_level(&self, largest: f32) -> bool {
+        largest as f64 - self.origin <= self.lowest
+    }
+
+    /// Logarithm of the weight of a score.
+    fn log(&self, score: f32) -> f64 {
+        let below = score as f64 - self.origin;
+        (if below > self.lowest { below } else { self.lowest }) * self.inverse_temperature
+    }
+
+    /// Logarithm of the token's weight: at most 0.
+    pub(super) fn log_weight(&self, token: Token) -> f64 {
+        self.log(self.logits.get(token))
+    }
+
+    /// Leaves the tokens' scores in `buffer`.
+    pub(super) fn scores(&self, tokens: &[Token], buffer: &mut Vec<f32>) -> Weights {
+        self.logits.gather(tokens, buffer);
+        let largest = Simd::best().max(buffer);
+        Weights { log: self.log(largest), largest, level: self.is_level(largest) }
+    }
+
+    /// Turns scores into weights relative to the likeliest.
+    pub(super) fn weigh(&self, found: &Weights, buffer: &mut [f32], weights: &mut Vec<f32>) {
+        weights.clear();
+        weights.resize(buffer.len(), 1.0);
+        if !found.level {
+            Simd::best().exp(buffer, found.largest, self.scale, weights);
+        }
+    }
+
+    /// Σ w and Σ w ln w of the weights w, relative to the likeliest.
+    pub(super) fn moments(&self, found: &Weights, buffer: &[f32]) -> (f64, f64) {
+        match buffer {
+            [_] => (1.0, 0.0),
+            _ if found.level => (buffer.len() as f64, 0.0),
+            _ => Simd::best().moments(buffer, found.largest, self.scale),
+        }
+    }
+
+    /// Logarithm of the weight of all tokens together, legal or not: reads the whole row if that has not been done.
+    /// NaN where a score is.
+    pub(super) fn log_total(&self) -> f64 {
+        *self.log_total.get_or_init(|| {
+            let mut space = Vec::new();
+            let (largest, sum) = Simd::best().softmax_parts(self.logits.single(&mut space), self.scale, &[], &mut []);
+            sum.ln() + (largest as f64 - self.origin) * self.inverse_temperature
+        })
+    }
+
+    /// Adds `shift[class]` to the logarithm of each token's weight; −∞ without a class.
+    pub(super) fn shifted<G: Graph>(&self, graph: &G, shift: &[f64], out: &mut [f32]) {
+        let mut space = Vec::new();
+        for ((&score, out), token) in self.logits.single(&mut space).iter().zip(out).zip(0..) {
+            *out = graph.class_of(token).map_or(f32::NEG_INFINITY, |c| (self.log(score) + shift[c as usize]) as f32);
+        }
+    }
+
+    fn damaged(&self, pos: Pos) -> Error {
+        let mut space = Vec::new();
+        let values = self.logits.single(&mut space);
+        let bad = values.iter().position(|x| x.is_nan() || *x == f32::INFINITY).unwrap_or_default();
+        let value = values.get(bad).copied().unwrap_or(f32::NAN);
+        Error::model(format!("scores: {value} at position {pos}, token {bad}: the weights are damaged"))
+            .help("scores are finite or −∞")
+    }
+}

@@ -1,0 +1,220 @@
+//! The algorithms, for any kind of lanes.
+
+use super::lanes::Lanes;
+
+/// Numbers handled at a time.
+pub(crate) const LANES: usize = 16;
+
+/// Numbers that are looked at again and again while they are in the nearest cache; a multiple of [`LANES`].
+const BLOCK: usize = 2048;
+
+/// Σ of fewer terms than this are exact enough in single precision.
+const PARTS: usize = 4;
+
+/// A positive factor, ready for the exponential.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scale {
+    factor: f32,
+    /// factor · log₂ e, in two parts.
+    high: f32,
+    low: f32,
+    /// Below this e^(t · factor) is 0.
+    lowest: f32,
+}
+
+impl Scale {
+    pub(crate) fn new(factor: f64) -> Self {
+        let exact = (factor * std::f64::consts::LOG2_E).clamp(1e-30, 1e30);
+        let high = exact as f32;
+        Self { factor: factor as f32, high, low: (exact - high as f64) as f32, lowest: -127.0 / high }
+    }
+}
+
+/// The largest number of a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Peak {
+    pub(crate) value: f32,
+    pub(crate) index: usize,
+    /// Σ e^((x − value) · scale)
+    pub(crate) sum: f64,
+}
+
+/// 2^f for |f| ≤ ½: of the polynomials that are 1 at 0 the one with the least relative error, 9.2e-8.
+const POLYNOMIAL: [f32; 6] = [1.0, 0.693_147, 0.240_222_42, 0.055_507_336, 0.009_671_513, 0.001_326_472_7];
+
+/// e^(t · scale) for t ≤ 0; NaN of NaN.
+#[inline(always)]
+fn exp_lanes<V: Lanes>(t: V, scale: Scale) -> V {
+    let t = V::splat(scale.lowest).max(t);
+    let n = t.times(V::splat(scale.high)).round();
+    let f = t.mul_add(V::splat(scale.high), V::splat(0.0).minus(n));
+    let f = t.mul_add(V::splat(scale.low), f);
+    let mut sum = V::splat(POLYNOMIAL[5]);
+    for i in (0..5).rev() {
+        sum = sum.mul_add(f, V::splat(POLYNOMIAL[i]));
+    }
+    sum.times(n.power_of_two())
+}
+
+#[inline(always)]
+fn total<V: Lanes>(parts: [V; PARTS]) -> f64 {
+    let sums = parts[0].plus(parts[1]).plus(parts[2].plus(parts[3])).store();
+    sums.iter().map(|&x| x as f64).sum()
+}
+
+/// The rest of a row, filled up to sixteen.
+#[inline(always)]
+fn padded(rest: &[f32], with: f32) -> [f32; LANES] {
+    let mut full = [with; LANES];
+    full[..rest.len()].copy_from_slice(rest);
+    full
+}
+
+#[inline(always)]
+pub(super) fn max<V: Lanes>(x: &[f32]) -> f32 {
+    let mut parts = [V::splat(f32::NEG_INFINITY); PARTS];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (groups, single) = chunks.as_chunks::<PARTS>();
+    for group in groups {
+        for (part, chunk) in parts.iter_mut().zip(group) {
+            *part = V::load(chunk).max(*part);
+        }
+    }
+    for chunk in single {
+        parts[0] = V::load(chunk).max(parts[0]);
+    }
+    if !rest.is_empty() {
+        parts[1] = V::load(&padded(rest, f32::NEG_INFINITY)).max(parts[1]);
+    }
+    let lanes = parts[0].max(parts[1]).max(parts[2].max(parts[3])).store();
+    lanes.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+}
+
+/// Calls `visit` with the exponentials of sixteen numbers at a time, and with which of them.
+#[inline(always)]
+fn each_exp<V: Lanes>(x: &[f32], origin: f32, scale: Scale, mut visit: impl FnMut(usize, V, V)) {
+    let origin = V::splat(origin);
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for (i, chunk) in chunks.iter().enumerate() {
+        let t = V::load(chunk).minus(origin);
+        visit(i, t, exp_lanes(t, scale));
+    }
+    if !rest.is_empty() {
+        let t = V::load(&padded(rest, f32::NEG_INFINITY)).minus(origin);
+        visit(chunks.len(), t, exp_lanes(t, scale));
+    }
+}
+
+#[inline(always)]
+pub(super) fn sum_exp<V: Lanes>(x: &[f32], origin: f32, scale: Scale) -> f64 {
+    let mut sum = 0.0;
+    for block in x.chunks(BLOCK) {
+        let mut parts = [V::splat(0.0); PARTS];
+        each_exp::<V>(block, origin, scale, |i, _, e| parts[i % PARTS] = parts[i % PARTS].plus(e));
+        sum += total(parts);
+    }
+    sum
+}
+
+#[inline(always)]
+pub(super) fn moments<V: Lanes>(x: &[f32], origin: f32, scale: Scale) -> (f64, f64) {
+    let (mut sum, mut first) = (0.0, 0.0);
+    for block in x.chunks(BLOCK) {
+        let (mut sums, mut firsts) = ([V::splat(0.0); PARTS], [V::splat(0.0); PARTS]);
+        // Where e^t is 0 so is t·e^t; −∞ · 0 would not be.
+        let least = V::splat(f32::MIN);
+        each_exp::<V>(block, origin, scale, |i, t, e| {
+            sums[i % PARTS] = sums[i % PARTS].plus(e);
+            firsts[i % PARTS] = least.max(t).mul_add(e, firsts[i % PARTS]);
+        });
+        sum += total(sums);
+        first += total(firsts);
+    }
+    (sum, first * scale.factor as f64)
+}
+
+#[inline(always)]
+pub(super) fn exp<V: Lanes>(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) {
+    each_exp::<V>(x, origin, scale, |i, _, e| {
+        let e = e.store();
+        let out = &mut out[i * LANES..];
+        let n = out.len().min(LANES);
+        out[..n].copy_from_slice(&e[..n]);
+    });
+}
+
+/// Σ of the numbers whose bit is set.
+#[inline(always)]
+fn masked_sum<V: Lanes>(x: &[[f32; LANES]], mask: &[u16]) -> f64 {
+    let mut parts = [V::splat(0.0); PARTS];
+    let (groups, single) = x.as_chunks::<PARTS>();
+    let (group_bits, single_bits) = mask.as_chunks::<PARTS>();
+    for (group, bits) in groups.iter().zip(group_bits) {
+        for i in 0..PARTS {
+            parts[i] = parts[i].plus(V::load(&group[i]).keep(bits[i]));
+        }
+    }
+    for (chunk, &bits) in single.iter().zip(single_bits) {
+        parts[0] = parts[0].plus(V::load(chunk).keep(bits));
+    }
+    total(parts)
+}
+
+/// Moves the origin of sums to a larger number, if it is larger.
+#[inline(always)]
+fn raise(largest: &mut f32, block: f32, scale: Scale, mut rescale: impl FnMut(f64)) {
+    if block > *largest {
+        if *largest > f32::NEG_INFINITY {
+            rescale(((*largest as f64 - block as f64) * scale.factor as f64).exp());
+        }
+        *largest = block;
+    }
+}
+
+#[inline(always)]
+pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, masks: &[&[u16]], sums: &mut [f64]) -> (f32, f64) {
+    let (mut largest, mut all) = (f32::NEG_INFINITY, 0.0);
+    let mut exps = [[0.0; LANES]; BLOCK / LANES];
+    for (n, block) in x.chunks(BLOCK).enumerate() {
+        raise(&mut largest, max::<V>(block), scale, |factor| {
+            all *= factor;
+            sums.iter_mut().for_each(|sum| *sum *= factor);
+        });
+        let origin = if largest > f32::NEG_INFINITY { largest } else { 0.0 };
+        let mut parts = [V::splat(0.0); PARTS];
+        if masks.is_empty() {
+            each_exp::<V>(block, origin, scale, |i, _, e| parts[i % PARTS] = parts[i % PARTS].plus(e));
+            all += total(parts);
+            continue;
+        }
+        each_exp::<V>(block, origin, scale, |i, _, e| {
+            exps[i] = e.store();
+            parts[i % PARTS] = parts[i % PARTS].plus(e);
+        });
+        all += total(parts);
+        let used = block.len().div_ceil(LANES);
+        for (sum, mask) in sums.iter_mut().zip(masks) {
+            *sum += masked_sum::<V>(&exps[..used], &mask[n * (BLOCK / LANES)..][..used]);
+        }
+    }
+    (largest, all)
+}
+
+#[inline(always)]
+pub(super) fn softmax<V: Lanes>(x: &[f32], scale: Scale) -> Peak {
+    let (mut largest, mut sum, mut at) = (f32::NEG_INFINITY, 0.0, 0);
+    for (n, block) in x.chunks(BLOCK).enumerate() {
+        let before = largest;
+        raise(&mut largest, max::<V>(block), scale, |factor| sum *= factor);
+        if largest > before {
+            at = n;
+        }
+        let origin = if largest > f32::NEG_INFINITY { largest } else { 0.0 };
+        let mut parts = [V::splat(0.0); PARTS];
+        each_exp::<V>(block, origin, scale, |i, _, e| parts[i % PARTS] = parts[i % PARTS].plus(e));
+        sum += total(parts);
+    }
+    let block = &x[(at * BLOCK).min(x.len())..];
+    let index = at * BLOCK + block.iter().take(BLOCK).position(|&value| value == largest).unwrap_or(0);
+    Peak { value: largest, index, sum }
+}

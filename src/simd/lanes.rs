@@ -1,0 +1,23 @@
+//! Sixteen numbers at a time.
+
+use super::kernels::LANES;
+
+/// Sixteen floats in registers. Multiplications and additions are fused where the machine can.
+pub(super) trait Lanes: Copy {
+    fn splat(x: f32) -> Self;
+    fn load(x: &[f32; LANES]) -> Self;
+    fn store(self) -> [f32; LANES];
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    /// self · factor + addend
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// The larger; `other` where either is NaN.
+    fn max(self, other: Self) -> Self;
+    /// The nearest integer, ties to even.
+    fn round(self) -> Self;
+    /// 2^self for integers from −126 to 127; 0 for −127.
+    fn power_of_two(self) -> Self;
+    /// The lanes whose bit is set, 0 elsewhere.
+    fn keep(self, bits: u16) -> Self;
+}

@@ -1,0 +1,116 @@
+//! NEON.
+#![allow(unsafe_code)]
+
+use super::kernels::{self, LANES, Peak, Scale};
+use super::lanes::Lanes;
+use std::arch::aarch64::*;
+
+/// Proof that the machine has NEON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Neon(());
+
+impl Neon {
+    pub(super) fn detect() -> Option<Self> {
+        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
+    }
+}
+
+/// Each kernel compiled for NEON.
+macro_rules! compile {
+    ($($kernel:ident ( $($name:ident : $kind:ty),* ) -> $result:ty;)*) => {
+        impl Neon {$(
+            pub(super) fn $kernel(self, $($name: $kind),*) -> $result {
+                #[target_feature(enable = "neon")]
+                fn compiled($($name: $kind),*) -> $result {
+                    kernels::$kernel::<Quads>($($name),*)
+                }
+                // SAFETY: a value of `Neon` exists only where the feature has been detected.
+                unsafe { compiled($($name),*) }
+            }
+        )*}
+    };
+}
+
+compile! {
+    max(x: &[f32]) -> f32;
+    sum_exp(x: &[f32], origin: f32, scale: Scale) -> f64;
+    moments(x: &[f32], origin: f32, scale: Scale) -> (f64, f64);
+    exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ();
+    softmax_parts(x: &[f32], scale: Scale, masks: &[&[u16]], sums: &mut [f64]) -> (f32, f64);
+    softmax(x: &[f32], scale: Scale) -> Peak;
+}
+
+/// Sixteen lanes in four registers. Made only inside functions compiled for NEON.
+#[derive(Clone, Copy)]
+struct Quads([float32x4_t; 4]);
+
+impl Quads {
+    #[inline(always)]
+    fn each(self, f: impl Fn(float32x4_t) -> float32x4_t) -> Self {
+        Self(self.0.map(f))
+    }
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(float32x4_t, float32x4_t) -> float32x4_t) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+// SAFETY, for each block: the instructions are those of NEON, which the kernels that use `Quads` are compiled for;
+// loads and stores go through slices of at least four floats.
+impl Lanes for Quads {
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self([unsafe { vdupq_n_f32(x) }; 4])
+    }
+    #[inline(always)]
+    fn load(x: &[f32; LANES]) -> Self {
+        Self(std::array::from_fn(|i| unsafe { vld1q_f32(x[4 * i..4 * i + 4].as_ptr()) }))
+    }
+    #[inline(always)]
+    fn store(self) -> [f32; LANES] {
+        let mut out = [0.0; LANES];
+        for (quad, out) in self.0.into_iter().zip(out.chunks_exact_mut(4)) {
+            unsafe { vst1q_f32(out.as_mut_ptr(), quad) };
+        }
+        out
+    }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { vaddq_f32(a, b) })
+    }
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { vsubq_f32(a, b) })
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { vmulq_f32(a, b) })
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(std::array::from_fn(|i| unsafe { vfmaq_f32(addend.0[i], self.0[i], factor.0[i]) }))
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) })
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        self.each(|a| unsafe { vrndnq_f32(a) })
+    }
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        self.each(|a| unsafe {
+            let biased = vaddq_s32(vcvtq_s32_f32(a), vdupq_n_s32(127));
+            vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
+        })
+    }
+    #[inline(always)]
+    fn keep(self, bits: u16) -> Self {
+        let each = unsafe { vld1q_u32([1u32, 2, 4, 8].as_ptr()) };
+        Self(std::array::from_fn(|i| unsafe {
+            let set = vtstq_u32(vdupq_n_u32(bits as u32 >> (4 * i)), each);
+            vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(self.0[i]), set))
+        }))
+    }
+}

@@ -1,0 +1,108 @@
+//! All paths against each other, and against the standard library in double precision.
+
+use super::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn row(len: usize, spread: f32, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..len).map(|_| rng.random_range(-spread..spread)).collect()
+}
+
+fn largest(x: &[f32]) -> f32 {
+    x.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+fn close(found: f64, expected: f64, what: &str) {
+    assert!((found - expected).abs() <= 2e-6 * expected.abs() + 1e-30, "{what}: {found}, expected {expected}");
+}
+
+const LENGTHS: [usize; 10] = [0, 1, 15, 16, 17, 63, 64, 2047, 4096, 5003];
+
+#[test]
+fn every_path_agrees_with_double_precision() {
+    for (seed, len) in LENGTHS.into_iter().enumerate() {
+        for (spread, factor) in [(1.0, 1.0), (20.0, 1.0), (10.0, 3.0), (1000.0, 0.01)] {
+            let x = row(len, spread, seed as u64);
+            let (origin, scale) = (largest(&x), Scale::new(factor));
+            let t = |x: f32| (x as f64 - origin as f64) * factor;
+            let masks: Vec<Vec<u16>> = (0..3).map(|m| row(len.div_ceil(16), 3e4, m)).map(bits).collect();
+            let inside = |mask: &[u16], i: usize| mask[i / 16] >> (i % 16) & 1 == 1;
+            for simd in Simd::available() {
+                let name = format!("{simd:?}, {len} of {spread} × {factor}");
+                assert_eq!(simd.max(&x), origin, "{name}");
+                let sum: f64 = x.iter().map(|&x| t(x).exp()).sum();
+                let first: f64 = x.iter().map(|&x| t(x) * t(x).exp()).sum();
+                close(simd.sum_exp(&x, origin, scale), sum, &name);
+                let (zeroth, moment) = simd.moments(&x, origin, scale);
+                close(zeroth, sum, &name);
+                assert!((moment - first).abs() <= 2e-6 * sum.max(first.abs()), "{name}: {moment}, expected {first}");
+                let mut each = vec![0.0; len];
+                simd.exp(&x, origin, scale, &mut each);
+                for (&x, &e) in x.iter().zip(&each) {
+                    let slope = if simd == Simd::Portable { 2.4e-7 } else { 6e-8 };
+                    let bound = 3e-7 + slope * t(x).abs();
+                    assert!((e as f64 / t(x).exp() - 1.0).abs() <= bound || t(x) < -87.0, "{name}: e^{} = {e}", t(x));
+                }
+                let mut sums = vec![0.0; 3];
+                let views: Vec<&[u16]> = masks.iter().map(|m| &m[..]).collect();
+                let (found, all) = simd.softmax_parts(&x, scale, &views, &mut sums);
+                assert_eq!(found, origin);
+                close(all, sum, &name);
+                for (mask, found) in masks.iter().zip(&sums) {
+                    close(*found, (0..len).filter(|&i| inside(mask, i)).map(|i| t(x[i]).exp()).sum(), &name);
+                }
+                close(simd.softmax_parts(&x, scale, &[], &mut []).1, sum, &name);
+                let peak = simd.softmax(&x, scale);
+                close(peak.sum, sum, &name);
+                assert!(len == 0 || peak.value == origin && x[peak.index] == origin, "{name}: {peak:?}");
+            }
+        }
+    }
+}
+
+fn bits(random: Vec<f32>) -> Vec<u16> {
+    random.into_iter().map(|x| x as i32 as u16).collect()
+}
+
+/// Sixteen lanes everywhere: the machines that fuse give the same bits.
+#[test]
+fn fused_paths_agree_to_the_last_bit() {
+    let fused: Vec<Simd> = Simd::available().into_iter().filter(|&s| s != Simd::Portable).collect();
+    for len in LENGTHS {
+        let x = row(len, 30.0, 7);
+        let mask = bits(row(len.div_ceil(16), 3e4, 8));
+        let answers = fused.iter().map(|simd| {
+            let mut sums = [0.0];
+            let parts = simd.softmax_parts(&x, Scale::new(0.7), &[&mask], &mut sums);
+            (parts, sums, simd.sum_exp(&x, 30.0, Scale::new(1.3)), simd.moments(&x, 30.0, Scale::new(1.3)))
+        });
+        let answers: Vec<_> = answers.collect();
+        assert!(answers.windows(2).all(|w| w[0] == w[1]), "{answers:?}");
+    }
+}
+
+#[test]
+fn extremes() {
+    let infinite = f32::NEG_INFINITY;
+    for simd in Simd::available() {
+        let scale = Scale::new(1.0);
+        assert_eq!(simd.max(&[infinite; 20]), infinite);
+        assert_eq!(simd.sum_exp(&[infinite; 20], 0.0, scale), 0.0);
+        assert_eq!(simd.moments(&[infinite, 0.0], 0.0, scale), (1.0, 0.0));
+        assert_eq!(simd.softmax_parts(&[infinite; 20], scale, &[], &mut []), (infinite, 0.0));
+        assert_eq!(simd.sum_exp(&[0.0; 5003], 0.0, scale), 5003.0);
+        assert_eq!(simd.sum_exp(&[-1e4, -3e38, f32::MIN], 0.0, scale), 0.0);
+        for at in [0, 17, 2000, 4999] {
+            let mut x = row(5000, 3.0, 9);
+            x[at] = f32::NAN;
+            assert!(simd.sum_exp(&x, 3.0, scale).is_nan() && simd.softmax(&x, scale).sum.is_nan());
+            let mut sums = [0.0];
+            assert!(simd.softmax_parts(&x, scale, &[&[0xffff; 313]], &mut sums).1.is_nan());
+        }
+        for factor in [1e-38, 1e-6, 1e6, 1e38] {
+            let sum = simd.sum_exp(&[0.0, -1.0, infinite], 0.0, Scale::new(factor));
+            assert!((0.99..=3.01).contains(&sum), "{factor}: {sum}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! AVX-512 and AVX2.
+#![allow(unsafe_code)]
+
+use super::kernels::{self, LANES, Peak, Scale};
+use super::lanes::Lanes;
+use std::arch::x86_64::*;
+
+/// Proof that the machine has AVX-512.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Avx512(());
+
+/// Proof that the machine has AVX2 and FMA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Avx2(());
+
+impl Avx512 {
+    pub(super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+/// Each kernel compiled for a set of instructions.
+macro_rules! compile {
+    ($simd:ident, $lanes:ident, $features:literal) => {
+        impl $simd {
+            compile!(@ $lanes, $features, max(x: &[f32]) -> f32);
+            compile!(@ $lanes, $features, sum_exp(x: &[f32], origin: f32, scale: Scale) -> f64);
+            compile!(@ $lanes, $features, moments(x: &[f32], origin: f32, scale: Scale) -> (f64, f64));
+            compile!(@ $lanes, $features, exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ());
+            compile!(@ $lanes, $features,
+                softmax_parts(x: &[f32], scale: Scale, masks: &[&[u16]], sums: &mut [f64]) -> (f32, f64));
+            compile!(@ $lanes, $features, softmax(x: &[f32], scale: Scale) -> Peak);
+        }
+    };
+    (@ $lanes:ident, $features:literal, $kernel:ident ( $($name:ident : $kind:ty),* ) -> $result:ty) => {
+        pub(super) fn $kernel(self, $($name: $kind),*) -> $result {
+            #[target_feature(enable = $features)]
+            fn compiled($($name: $kind),*) -> $result {
+                kernels::$kernel::<$lanes>($($name),*)
+            }
+            // SAFETY: a value of `Self` exists only where the features have been detected.
+            unsafe { compiled($($name),*) }
+        }
+    };
+}
+
+compile!(Avx512, Zmm, "avx512f,fma");
+compile!(Avx2, Ymm, "avx2,fma");
+
+/// Sixteen lanes in one register. Made only inside functions compiled for AVX-512.
+#[derive(Clone, Copy)]
+struct Zmm(__m512);
+
+// SAFETY, for each block: the instructions are those of AVX-512F, which the kernels that use `Zmm` are compiled for;
+// loads and stores go through references to sixteen floats.
+impl Lanes for Zmm {
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self(unsafe { _mm512_set1_ps(x) })
+    }
+    #[inline(always)]
+    fn load(x: &[f32; LANES]) -> Self {
+        Self(unsafe { _mm512_loadu_ps(x.as_ptr()) })
+    }
+    #[inline(always)]
+    fn store(self) -> [f32; LANES] {
+        let mut out = [0.0; LANES];
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
+        out
+    }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        unsafe {
+            let biased = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased)))
+        }
+    }
+    #[inline(always)]
+    fn keep(self, bits: u16) -> Self {
+        Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
+    }
+}
+
+/// Sixteen lanes in two registers. Made only inside functions compiled for AVX2 and FMA.
+#[derive(Clone, Copy)]
+struct Ymm([__m256; 2]);
+
+impl Ymm {
+    #[inline(always)]
+    fn each(self, f: impl Fn(__m256) -> __m256) -> Self {
+        Self([f(self.0[0]), f(self.0[1])])
+    }
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(__m256, __m256) -> __m256) -> Self {
+        Self([f(self.0[0], other.0[0]), f(self.0[1], other.0[1])])
+    }
+}
+
+// SAFETY, for each block: the instructions are those of AVX2 and FMA, which the kernels that use `Ymm` are compiled
+// for; loads and stores go through references to sixteen floats.
+impl Lanes for Ymm {
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self([unsafe { _mm256_set1_ps(x) }; 2])
+    }
+    #[inline(always)]
+    fn load(x: &[f32; LANES]) -> Self {
+        Self(unsafe { [_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x[8..].as_ptr())] })
+    }
+    #[inline(always)]
+    fn store(self) -> [f32; LANES] {
+        let mut out = [0.0; LANES];
+        unsafe {
+            _mm256_storeu_ps(out.as_mut_ptr(), self.0[0]);
+            _mm256_storeu_ps(out[8..].as_mut_ptr(), self.0[1]);
+        }
+        out
+    }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { _mm256_add_ps(a, b) })
+    }
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { _mm256_sub_ps(a, b) })
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { _mm256_mul_ps(a, b) })
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        let half = |i: usize| unsafe { _mm256_fmadd_ps(self.0[i], factor.0[i], addend.0[i]) };
+        Self([half(0), half(1)])
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| unsafe { _mm256_max_ps(a, b) })
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        self.each(|a| unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) })
+    }
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        self.each(|a| unsafe {
+            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        })
+    }
+    #[inline(always)]
+    fn keep(self, bits: u16) -> Self {
+        let half = |a: __m256, bits: i32| unsafe {
+            let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), each), each);
+            _mm256_and_ps(a, _mm256_castsi256_ps(set))
+        };
+        Self([half(self.0[0], bits as i32 & 0xff), half(self.0[1], bits as i32 >> 8)])
+    }
+}
