@@ -41,6 +41,7 @@
 pub mod automata;
 mod canvas;
 pub mod constraints;
+pub mod engine;
 mod error;
 pub mod eval;
 pub mod grammar;

@@ -5,14 +5,16 @@ use crate::{
     CompileCx, Constraint, Error, Language, Result, Token, Vocab,
     automata::{Dfa, Limits, TokenAutomaton},
     grammar::{Compiled, Pushdown, Question, View},
-    inference::{Problem, Reach, reach},
+    inference::{Problem, Reach, Tables, reach},
     spec::Spec,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a run must satisfy.
 pub(crate) struct Plan {
     engine: Engine,
+    /// Of the automaton, made when first asked for.
+    tables: OnceLock<Arc<Tables>>,
     /// Bounds on the number of tokens of the text.
     pub tokens: (usize, usize),
     /// Fewest tokens that a text of the constraint needs.
@@ -34,7 +36,7 @@ pub(crate) struct Region<'a> {
 }
 
 enum Viewed<'a> {
-    All(&'a TokenAutomaton),
+    All(&'a TokenAutomaton, &'a Arc<Tables>),
     Part(View),
 }
 
@@ -45,19 +47,19 @@ impl Region<'_> {
     /// Those of [`Reach::from_layers`].
     pub fn reach(&self) -> Result<Option<Reach<'_>>> {
         let automaton = match &self.view {
-            Viewed::All(automaton) => automaton,
+            Viewed::All(automaton, _) => *automaton,
             Viewed::Part(view) => &view.automaton,
         };
         let problem = Problem::new(automaton, self.decided).with_tokens(self.tokens.0, self.tokens.1);
         match &self.view {
-            Viewed::All(_) => Ok(reach(&problem)),
+            Viewed::All(_, tables) => Ok(reach(&problem.with_tables(tables))),
             Viewed::Part(view) => Reach::from_layers(&problem, view.layers.clone()),
         }
     }
     /// Whether these are all texts that fit.
     pub fn exact(&self) -> bool {
         match &self.view {
-            Viewed::All(_) => true,
+            Viewed::All(..) => true,
             Viewed::Part(view) => view.exact,
         }
     }
@@ -88,7 +90,8 @@ impl Plan {
                 Compiled::Regular(dfa) => Arc::new(TokenAutomaton::lift(&dfa, vocab)?),
                 Compiled::Pushdown(pushdown) => {
                     let shortest = pushdown.fewest_tokens()?.ok_or_else(unwritable)?.max(tokens.0);
-                    return Ok(Self { engine: Engine::Pushdown(pushdown), tokens, shortest, longest: tokens.1 });
+                    let (engine, tables) = (Engine::Pushdown(pushdown), OnceLock::new());
+                    return Ok(Self { engine, tables, tokens, shortest, longest: tokens.1 });
                 }
             },
         };
@@ -99,7 +102,8 @@ impl Plan {
             return Err(unwritable());
         };
         let (engine, longest) = (Engine::Finite(automaton.clone()), longest(&automaton).unwrap_or(usize::MAX));
-        Ok(Self { engine, tokens, shortest: shortest.max(tokens.0), longest: longest.min(tokens.1) })
+        let (tables, shortest) = (OnceLock::new(), shortest.max(tokens.0));
+        Ok(Self { engine, tables, tokens, shortest, longest: longest.min(tokens.1) })
     }
 
     /// What the constraints are on a canvas with these tokens; `None` if no text fits. A `witness` is a text that fits,
@@ -110,13 +114,23 @@ impl Plan {
     pub fn region<'a>(&'a self, decided: &'a [Option<Token>], witness: Option<&[Token]>) -> Result<Option<Region<'a>>> {
         let tokens = self.tokens;
         let view = match &self.engine {
-            Engine::Finite(automaton) => Viewed::All(automaton),
+            Engine::Finite(automaton) => {
+                Viewed::All(automaton, self.tables.get_or_init(|| Arc::new(Tables::new(&**automaton))))
+            }
             Engine::Pushdown(pushdown) => match pushdown.view(Question { decided, tokens, witness })? {
                 Some(view) => Viewed::Part(view),
                 None => return Ok(None),
             },
         };
         Ok(Some(Region { decided, tokens, view }))
+    }
+
+    /// The automaton of constraints without a recursive grammar.
+    pub fn automaton(&self) -> Option<&TokenAutomaton> {
+        match &self.engine {
+            Engine::Finite(automaton) => Some(automaton),
+            Engine::Pushdown(_) => None,
+        }
     }
 
     /// Whether some text fits a canvas.
@@ -129,6 +143,11 @@ impl Plan {
             None => Ok(false),
         }
     }
+}
+
+/// What a canvas says that no text fits; within a run, the witness invariant rules it out.
+pub(crate) fn lost() -> Error {
+    Error::unsatisfiable("the canvas cannot be completed: a committed position contradicts the constraints")
 }
 
 impl Spec {

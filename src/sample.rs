@@ -5,7 +5,7 @@ use crate::{
     Report, Result, Scores, Settings, Step, Token, Verdict,
     inference::{self, Options},
     layout::Draft,
-    plan::Plan,
+    plan::{Plan, lost},
 };
 use std::time::{Duration, Instant};
 
@@ -255,11 +255,6 @@ pub(crate) const DEFAULT_TEMPERATURE: f32 = 0.7;
 
 fn step<'a>(index: usize, budget: usize, seed: u64, canvas: &'a Canvas, denoiser: &'a dyn Denoiser) -> Step<'a> {
     Step { index, budget, canvas, vocab: denoiser.vocab(), seed }
-}
-
-/// What the witness invariant rules out: committed positions are always part of one valid text.
-fn lost() -> Error {
-    Error::unsatisfiable("the canvas cannot be completed: a committed position contradicts the constraints")
 }
 
 /// Checks the policy's choice: only candidates, each once; where it chose none, the most probable one.
