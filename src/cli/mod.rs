@@ -1,6 +1,7 @@
 //! The command line, one file per command.
 
 mod args;
+mod bench;
 mod check;
 mod check_jsonl;
 mod completions;
@@ -63,6 +64,8 @@ enum Command {
     Train(train::Train),
     /// Measure a model on texts
     Eval(eval::Eval),
+    /// Measure the speed of the engine
+    Bench(bench::Bench),
     /// Write a trained model with fewer bits per weight
     Export(export::Export),
     /// Show what a model knows
@@ -116,6 +119,7 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Train(command) => command.run(),
             Command::Eval(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Schema(command) => command.run(),

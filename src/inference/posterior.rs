@@ -178,24 +178,17 @@ impl<G: Graph> Posterior<'_, G> {
             let found = row.scores(legal.members, &mut buffer);
             let (sum, moment) = row.moments(&found, &buffer);
             shape.entropy -= legal.prob * (legal.prob.ln() - sum.ln() + moment / sum);
-            // The two likeliest of the class; `level` ones are the lowest tokens.
-            for _ in 0..2 {
+            let mut see = |at: usize| {
+                let log = row.log_weight(legal.members[at]) + legal.shift;
+                shape.see(log, legal.members[at]);
+                log >= shape.best[1].0
+            };
+            let first = buffer.iter().position(|&score| found.level || score == found.largest).unwrap_or_default();
+            if see(first) && buffer.len() > 1 {
+                buffer[first] = f32::NEG_INFINITY;
                 let largest = buffer.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let at = buffer.iter().position(|&score| found.level || score == largest);
-                let Some(at) = at.filter(|&at| shape.sees(row.log_weight(legal.members[at]) + legal.shift)) else {
-                    break;
-                };
-                shape.see(row.log_weight(legal.members[at]) + legal.shift, legal.members[at]);
-                if found.level {
-                    if let Some(&second) = legal.members.get(1) {
-                        shape.see(row.log_weight(second) + legal.shift, second);
-                    }
-                    break;
-                }
-                buffer[at] = f32::NEG_INFINITY;
-                if legal.members.len() < 2 {
-                    break;
-                }
+                let second = |&at: &usize| at != first && (found.level || buffer[at] == largest);
+                (0..buffer.len()).find(second).map(see);
             }
         }
         shape
@@ -268,10 +261,6 @@ struct Shape {
 }
 
 impl Shape {
-    /// Whether a token of this logarithm could be one of the two.
-    fn sees(&self, log: f64) -> bool {
-        log >= self.best[1].0
-    }
     fn see(&mut self, log: f64, token: Token) {
         let above = |(best, other): (f64, Token)| log > best || log == best && token < other;
         if above(self.best[1]) {
