@@ -17,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const GRAMMARS: [(&str, &str); 2] = [
     ("json", include_str!("../constraints/grammars/json.gbnf")),
-    ("c_function", include_str!("../constraints/grammars/c_function.gbnf")),
+    ("c_function", include_str!("../constraints/grammars/c_function.lark")),
 ];
 
 fn milliseconds(since: Instant) -> f64 {
@@ -40,7 +40,8 @@ fn main() -> Result<()> {
     let scores = Scores::new(vocab.len(), values)?;
     for (name, text) in GRAMMARS.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|only| only == name)) {
         let started = Instant::now();
-        let language = Language::grammar(Grammar::gbnf(text)?.grammar);
+        let parsed = if text.contains("::=") { Grammar::gbnf(text)? } else { Grammar::lark(text)? };
+        let language = Language::grammar(parsed.grammar);
         let Compiled::Pushdown(pushdown) = Compiled::new(&language, &vocab, &Limits::default())? else { continue };
         println!("{name}: {} states, compiled in {:.1} ms", pushdown.states(), milliseconds(started));
         let mut decided: Vec<Option<Token>> = vec![None; len];

@@ -14,15 +14,17 @@ pub(super) struct Terminal {
     language: Language,
     /// Its one text, if it is written as that.
     text: Option<String>,
+    /// It is a list of texts.
+    listed: bool,
     priority: i64,
 }
 
 impl Terminal {
     pub fn literal(text: &str) -> Self {
-        Self { language: Language::literal(text), text: Some(text.into()), priority: 0 }
+        Self { language: Language::literal(text), text: Some(text.into()), listed: true, priority: 0 }
     }
     pub fn pattern(language: Language) -> Self {
-        Self { language, text: None, priority: 0 }
+        Self { language, text: None, listed: false, priority: 0 }
     }
 }
 
@@ -97,7 +99,8 @@ impl Terminals {
                 Some(terminal) => terminal,
                 None => Terminal::pattern(self.language(body, 0)?),
             };
-            named.insert(name.clone(), Terminal { priority: *priority, ..terminal });
+            let listed = terminal.listed || is_list(body);
+            named.insert(name.clone(), Terminal { priority: *priority, listed, ..terminal });
         }
         for (name, pattern) in &self.imported {
             named.insert(name.clone(), Terminal::pattern(Language::regex(*pattern)));
@@ -112,6 +115,13 @@ impl Terminals {
             }
         };
         named.values().for_each(&mut add);
+        // A terminal may list words: they are texts of their own, too.
+        for (_, priority, body) in self.named.values() {
+            if let (true, Node::Union(ways)) = (is_list(body), body) {
+                let texts = ways.iter().filter_map(anonymous);
+                texts.for_each(|text| add(&Terminal { priority: *priority, ..text }));
+            }
+        }
         for body in bodies {
             each_literal(body, &mut |node| anonymous(node).iter().for_each(&mut add));
         }
@@ -168,6 +178,10 @@ fn unknown<'a>(name: &str, span: &Range<usize>, known: impl Iterator<Item = &'a 
         None if COMMON.iter().any(|(common, _)| *common == name) => error.help(format!("%import common.{name}")),
         None => error.help(format!("define `{name}`")),
     }
+}
+
+fn is_list(node: &Node) -> bool {
+    matches!(node, Node::Union(ways) if ways.iter().all(|way| matches!(way, Node::Literal { .. })))
 }
 
 fn each_literal(node: &Node, visit: &mut impl FnMut(&Node)) {
@@ -227,9 +241,9 @@ impl Known {
 
     /// A terminal after what is ignored, without the words that others are preferred for.
     fn terminal(&self, terminal: &Terminal) -> Expr {
-        let taken: Vec<Language> = match terminal.text {
-            Some(_) => Vec::new(),
-            None => self.words.iter().filter(|w| w.1 >= terminal.priority).map(|w| Language::literal(&*w.0)).collect(),
+        let taken: Vec<Language> = match terminal.listed {
+            true => Vec::new(),
+            false => self.words.iter().filter(|w| w.1 >= terminal.priority).map(|w| Language::literal(&*w.0)).collect(),
         };
         let language = match taken.is_empty() {
             true => terminal.language.clone(),

@@ -1,0 +1,108 @@
+//! Texts of the ready-made grammars: drawn with random scores, in random orders, around tokens of real texts that stand
+//! fixed, and read by independent parsers.
+//!
+//! `STENCIL_SAMPLES=200 STENCIL_SAMPLES_FILE=samples.jsonl cargo test --test grammars` draws more and writes them down,
+//! for `scripts/check_grammar_samples.py`.
+
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use std::path::Path;
+use stencil_lm::{
+    Model, Scores, Token, Vocab,
+    automata::TokenAutomaton,
+    grammar::{Compiled, Question},
+    inference::{Options, Problem, Reach, infer, reach},
+    spec::{Inputs, Registry, Spec},
+};
+
+const NAMES: [&str; 11] = [
+    "json_document",
+    "arithmetic",
+    "sql_query",
+    "python_expression",
+    "csv_table",
+    "markdown_table",
+    "chess_game",
+    "smiles",
+    "s_expression",
+    "ini_file",
+    "c_function",
+];
+
+enum Engine {
+    Finite(Box<TokenAutomaton>),
+    Pushdown(Box<stencil_lm::grammar::Pushdown>),
+}
+
+/// One text: a few positions of each draw are kept, in random order.
+fn draw(engine: &Engine, vocab: &Vocab, mut decided: Vec<Option<Token>>, rng: &mut impl Rng) -> Vec<Token> {
+    let mut witness: Option<Vec<Token>> = None;
+    loop {
+        let values = (0..decided.len() * vocab.len()).map(|_| rng.random_range(-6.0f32..6.0)).collect();
+        let scores = Scores::new(vocab.len(), values).unwrap();
+        let text = match engine {
+            Engine::Finite(automaton) => {
+                let fitting = reach(&Problem::new(automaton, &decided)).expect("a text fits");
+                infer(&fitting, &scores, &Options::default()).unwrap().sample(rng)
+            }
+            Engine::Pushdown(pushdown) => {
+                let question = Question { decided: &decided, tokens: (0, usize::MAX), witness: witness.as_deref() };
+                let view = pushdown.view(question).unwrap().expect("a text fits");
+                let problem = Problem::new(&view.automaton, &decided);
+                let fitting = Reach::from_layers(&problem, view.layers.clone()).unwrap().expect("a text fits");
+                infer(&fitting, &scores, &Options::default()).unwrap().sample(rng)
+            }
+        };
+        let open: Vec<usize> = (0..decided.len()).filter(|&pos| decided[pos].is_none()).collect();
+        if open.is_empty() {
+            return text;
+        }
+        for &pos in &open {
+            if open.len() < 4 || rng.random_bool(0.4) {
+                decided[pos] = Some(text[pos]);
+            }
+        }
+        witness = Some(text);
+    }
+}
+
+#[test]
+fn texts_of_the_ready_made_grammars_are_parsed() {
+    let samples: usize = std::env::var("STENCIL_SAMPLES").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let model = Model::bundled().unwrap();
+    let vocab = model.denoiser().vocab().clone();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut lines = String::new();
+    for name in NAMES {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("constraints").join(name).with_extension("toml");
+        let spec = Spec::load(&path, &Registry::builtin(), &Inputs::default()).unwrap();
+        let engine = match spec.acceptor(&vocab).unwrap() {
+            Compiled::Regular(dfa) => Engine::Finite(Box::new(TokenAutomaton::lift(&dfa, &vocab).unwrap())),
+            Compiled::Pushdown(pushdown) => Engine::Pushdown(pushdown),
+        };
+        let real: Vec<Vec<Token>> = spec.accepts.iter().filter_map(|text| vocab.encode(text).ok()).collect();
+        let mut fixed = 0;
+        for _ in 0..samples {
+            let text = real.choose(&mut rng).unwrap();
+            let room = text.len() + rng.random_range(0..=text.len().div_ceil(4)) + 1;
+            let mut decided: Vec<Option<Token>> = vec![None; room];
+            for (pos, &token) in text.iter().enumerate() {
+                if rng.random_bool(0.1) {
+                    decided[pos] = Some(token);
+                    fixed += 1;
+                }
+            }
+            let drawn = draw(&engine, &vocab, decided, &mut rng);
+            let text = String::from_utf8(vocab.decode(&drawn)).unwrap();
+            assert!(spec.check(&text).accepted(), "{name}: {text:?}: {:?}", spec.check(&text));
+            if name == "json_document" {
+                serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text:?}: {e}"));
+            }
+            lines += &format!("{}\n", serde_json::json!({ "grammar": name, "text": text }));
+        }
+        println!("{name}: {samples} texts, {fixed} tokens fixed");
+    }
+    if let Some(file) = std::env::var_os("STENCIL_SAMPLES_FILE") {
+        std::fs::write(file, lines).unwrap();
+    }
+}
