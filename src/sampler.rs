@@ -31,6 +31,8 @@ pub struct Sampler<'a> {
     policy: Option<PolicyFactory>,
     observers: Vec<Box<dyn Observer + 'a>>,
     prompt: String,
+    system: Option<String>,
+    raw: bool,
     count: usize,
 }
 
@@ -44,6 +46,8 @@ impl<'a> Sampler<'a> {
             policy: None,
             observers: Vec::new(),
             prompt: String::new(),
+            system: None,
+            raw: false,
             count: 1,
         }
     }
@@ -79,6 +83,16 @@ impl<'a> Sampler<'a> {
         self.prompt = prompt.into();
         self
     }
+    /// What the model is told before the prompt; for models with a chat template.
+    pub fn system(mut self, system: impl Into<String>) -> Self {
+        self.system = Some(system.into());
+        self
+    }
+    /// Gives the prompt as it stands, whatever chat template the model has.
+    pub fn raw(mut self, raw: bool) -> Self {
+        self.raw = raw;
+        self
+    }
     /// How many samples to draw, as one batch. Sample i has seed `seed + i` and is what it would be alone.
     pub fn count(mut self, count: usize) -> Self {
         self.count = count;
@@ -99,7 +113,7 @@ impl<'a> Sampler<'a> {
         let started = Instant::now();
         check_settings(&self.settings)?;
         let denoiser = self.model.denoiser();
-        let prompt = denoiser.vocab().encode(&self.prompt)?;
+        let prompt = self.model.prompt_tokens(self.system.as_deref(), &self.prompt, self.raw)?;
         let plan = Plan::compile(&self.constraints, denoiser.vocab())?;
         let compiled = started.elapsed();
 

@@ -93,6 +93,18 @@ impl Vocab {
         Ok(Self::assemble(bytes, eos, pad, Encoder::Tokenizer(Box::new(tokenizer))))
     }
 
+    /// Makes these tokens special: they write nothing. Tokens outside the vocabulary are passed over.
+    pub fn with_special(mut self, tokens: impl IntoIterator<Item = Token>) -> Self {
+        for token in tokens {
+            if let Some(bytes) = self.bytes.get_mut(token as usize) {
+                *bytes = None;
+            }
+        }
+        self.longest = self.bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(0);
+        self.trie = OnceLock::new();
+        self
+    }
+
     fn assemble(mut bytes: Vec<Option<Box<[u8]>>>, eos: Option<Token>, pad: Option<Token>, encoder: Encoder) -> Self {
         for special in [eos, pad].into_iter().flatten() {
             bytes[special as usize] = None;
@@ -177,6 +189,21 @@ impl Vocab {
         }
         Err(Error::input(format!("the model's vocabulary cannot write {text:?}"))
             .help("leave out characters the model has no token for"))
+    }
+
+    /// Tokens of a text in which control tokens are recognised by their names: a rendered chat template.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode_marked(&self, text: &str) -> Result<Vec<Token>> {
+        match &self.encoder {
+            Encoder::Tokenizer(tokenizer) => Ok(tokenizer
+                .encode_fast(text, false)
+                .map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?
+                .get_ids()
+                .to_vec()),
+            Encoder::Shortest(_) => self.encode(text),
+        }
     }
 
     /// The bytes that the tokens write, special tokens skipped.

@@ -1,10 +1,14 @@
 //! Denoisers: what predicts the open positions.
 
 mod causal;
+pub mod checkpoint;
 mod classifier;
+pub mod families;
 pub mod masked;
 mod model;
 mod oracle;
+mod pretrained;
+pub mod transformer;
 pub(crate) use causal::draw;
 pub use causal::{CausalModel, Prefix};
 pub(crate) use classifier::states;
@@ -12,6 +16,7 @@ pub use classifier::{CLASSIFIER, Classifier, Head};
 pub use masked::MaskedModel;
 pub use model::{Model, TOPICS};
 pub use oracle::{Chain, Oracle};
+pub use pretrained::Pretrained;
 
 use crate::{CanvasView, Result, Scores, Vocab};
 

@@ -1,21 +1,27 @@
+use super::checkpoint::{ChatTemplate, Checkpoint, Message, Precision, Tokens, check_memory, read_json};
 use super::masked::{self, MaskedModel};
-use crate::{Denoiser, Error, Result, guides::Topics};
+use super::Pretrained;
+use crate::{Denoiser, Error, Result, Token, guides::Topics};
 use std::{path::Path, sync::Arc};
 
 /// File name of the label statistics in a checkpoint directory.
 pub const TOPICS: &str = "topics.safetensors";
+
+/// Largest configuration that is read.
+const MOST_CONFIG: u64 = 16 << 20;
 
 /// A denoiser with what is shipped beside it.
 #[derive(Clone)]
 pub struct Model {
     denoiser: Arc<dyn Denoiser>,
     topics: Option<Arc<Topics>>,
+    chat: Option<Arc<ChatTemplate>>,
 }
 
 impl Model {
     /// A denoiser with nothing beside it.
     pub fn new(denoiser: impl Denoiser + 'static) -> Self {
-        Self { denoiser: Arc::new(denoiser), topics: None }
+        Self { denoiser: Arc::new(denoiser), topics: None, chat: None }
     }
 
     /// The model that ships with this crate (`models/stencil-base`): short, simple sentences about everyday things.
@@ -34,7 +40,8 @@ impl Model {
     }
 
     /// Reads a checkpoint directory: `config.json`, `tokenizer.json`, `model.safetensors`, and `topics.safetensors`
-    /// where there is one.
+    /// where there is one; or a pretrained model of one of the [families](super::families::FAMILIES), as it is
+    /// downloaded, shards and chat template included.
     ///
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
@@ -47,6 +54,11 @@ impl Model {
                 masked::TOKENIZER,
                 masked::WEIGHTS
             )));
+        }
+        // A configuration that cannot be read is told below, in the words of this crate's own format.
+        let config = read_json(&directory.join(masked::CONFIG), MOST_CONFIG).ok();
+        if config.is_some_and(|c| c.get("model_type").and_then(|t| t.as_str()) != Some(masked::MODEL_TYPE)) {
+            return Self::pretrained(directory, None).map_err(|e| e.context(place));
         }
         let read = |name: &str| {
             std::fs::read(directory.join(name)).map_err(|e| {
@@ -61,6 +73,21 @@ impl Model {
         let topics = if directory.join(TOPICS).exists() { Some(read(TOPICS)?) } else { None };
         Self::from_bytes(&read(masked::CONFIG)?, &read(masked::TOKENIZER)?, &read(masked::WEIGHTS)?, topics.as_deref())
             .map_err(|e| e.context(place))
+    }
+
+    /// Reads a pretrained model. `memory`: bytes that it may take; what the machine has left if not given.
+    ///
+    /// # Errors
+    /// Of kind `Model`, naming the file and what is wrong with it; `TooLarge` with the figures, before anything is
+    /// loaded, where the memory does not suffice.
+    pub fn pretrained(directory: &Path, memory: Option<u64>) -> Result<Self> {
+        let checkpoint = Checkpoint::open(directory)?;
+        let tokens = Tokens::open(directory, &checkpoint.description)?;
+        let chat = ChatTemplate::open(directory, &tokens.config, &tokens.names)?;
+        check_memory(checkpoint.needed(Precision::F32), memory)?;
+        let Checkpoint { name, description, weights } = checkpoint;
+        let denoiser = Pretrained::new(name, description, tokens.vocab, tokens.mask, tokens.ends, &weights)?;
+        Ok(Self { chat: chat.map(Arc::new), ..Self::new(denoiser) })
     }
 
     fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8], topics: Option<&[u8]>) -> Result<Self> {
@@ -80,6 +107,33 @@ impl Model {
     pub fn with_topics(mut self, topics: Topics) -> Self {
         self.topics = Some(Arc::new(topics));
         self
+    }
+    /// The way the model wants conversations written down, if it was trained for them.
+    pub fn chat(&self) -> Option<&ChatTemplate> {
+        self.chat.as_deref()
+    }
+    /// The tokens of a prompt: as a turn of a conversation where the model has a template for them and `raw` does not
+    /// hold, as it stands otherwise.
+    ///
+    /// # Errors
+    /// Text that the vocabulary cannot write or that contains a control token of the model, and a `system` text for a
+    /// model without conversations.
+    pub fn prompt_tokens(&self, system: Option<&str>, prompt: &str, raw: bool) -> Result<Vec<Token>> {
+        let vocab = self.denoiser.vocab();
+        let chat = self.chat.as_deref().filter(|_| !raw && (!prompt.is_empty() || system.is_some()));
+        let Some(chat) = chat else {
+            return match system {
+                Some(_) => Err(Error::input("a system text needs a model with a chat template")
+                    .help("put it into the prompt, or use an instruction-tuned model")),
+                None => vocab.encode(prompt),
+            };
+        };
+        // A control token in what a user wrote would forge a turn.
+        for text in system.into_iter().chain([prompt]) {
+            vocab.encode(text)?;
+        }
+        let turns = system.map(|s| Message::new("system", s)).into_iter().chain([Message::new("user", prompt)]);
+        vocab.encode_marked(&chat.render(&turns.collect::<Vec<_>>())?)
     }
     /// What predicts the open positions.
     pub fn denoiser(&self) -> &dyn Denoiser {

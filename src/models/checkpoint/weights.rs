@@ -1,0 +1,197 @@
+//! The tensors of a checkpoint: one file, or shards with an index.
+
+use super::map::map;
+use crate::models::transformer::plan::{Plan, TensorPlan};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::Path,
+};
+
+/// The only file of weights, where there are no shards.
+pub const WEIGHTS: &str = "model.safetensors";
+/// Which shard has which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// Largest index that is read.
+const MOST_INDEX_BYTES: u64 = 256 << 20;
+const AGAIN: &str = "download or copy the checkpoint again";
+
+struct Entry {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Range<usize>,
+}
+
+/// Tensors by name, mapped into memory, none of them read yet.
+pub struct Weights {
+    files: Vec<(String, Mmap)>,
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Weights {
+    /// Opens the weights of a checkpoint directory.
+    ///
+    /// # Errors
+    /// Files that are missing, truncated or damaged; an index that names a tensor which its shard does not have, or a
+    /// file outside the directory.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let index = directory.join(INDEX);
+        let mut new = Self { files: Vec::new(), entries: BTreeMap::new() };
+        if !index.exists() {
+            if !directory.join(WEIGHTS).exists() {
+                let others = directory.join("pytorch_model.bin").exists()
+                    || directory.join("pytorch_model.bin.index.json").exists();
+                let error = Error::model(format!("there is neither {WEIGHTS} nor {INDEX}"));
+                return Err(match others {
+                    true => error.help("pytorch_model.bin is not read: convert it to safetensors"),
+                    false => error.help(AGAIN),
+                });
+            }
+            new.add(directory, WEIGHTS)?;
+            return Ok(new);
+        }
+        let map = read_index(&index).map_err(|e| e.context(INDEX))?;
+        let shards: BTreeSet<&String> = map.values().collect();
+        for shard in shards {
+            new.add(directory, shard)?;
+        }
+        for (tensor, shard) in &map {
+            match new.entries.get(tensor) {
+                Some(entry) if new.files[entry.file].0 == *shard => {}
+                _ => {
+                    return Err(Error::model(format!("{INDEX}: says that {tensor:?} is in {shard}, but it is not"))
+                        .help(AGAIN));
+                }
+            }
+        }
+        if let Some(stray) = new.entries.keys().find(|name| !map.contains_key(*name)) {
+            return Err(Error::model(format!("{INDEX}: does not list {stray:?}, which a shard has")).help(AGAIN));
+        }
+        Ok(new)
+    }
+
+    fn add(&mut self, directory: &Path, name: &str) -> Result<()> {
+        let bytes = map(&directory.join(name))
+            .map_err(|e| Error::model(format!("cannot read {name}")).because(e).help(AGAIN))?;
+        let damaged = |e| {
+            Error::model(format!("{name}: truncated or damaged ({} bytes)", bytes.len())).because(e).help(AGAIN)
+        };
+        // Checks the header, every shape against its bytes, and the length of the file.
+        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let file = self.files.len();
+        for (tensor, info) in metadata.tensors() {
+            let (from, to) = info.data_offsets;
+            let entry = Entry {
+                file,
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+                bytes: header + 8 + from..header + 8 + to,
+            };
+            if self.entries.insert(tensor.clone(), entry).is_some() {
+                return Err(Error::model(format!("{name}: tensor {tensor:?} is also in another shard")).help(AGAIN));
+            }
+        }
+        self.files.push((name.to_string(), bytes));
+        Ok(())
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+    /// Number of files.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+    /// Bytes of all tensors as they are stored.
+    pub fn bytes(&self) -> u64 {
+        self.entries.values().map(|e| e.bytes.len() as u64).sum()
+    }
+    /// The types of numbers that occur, with the bytes each takes.
+    pub fn dtypes(&self) -> BTreeMap<String, u64> {
+        let mut types = BTreeMap::new();
+        for entry in self.entries.values() {
+            *types.entry(format!("{:?}", entry.dtype)).or_default() += entry.bytes.len() as u64;
+        }
+        types
+    }
+
+    /// Holds the plan against the files: every tensor is there with its shape, and no other is, but for names that
+    /// contain one of `ignored`.
+    ///
+    /// # Errors
+    /// Naming the first tensor that is missing, of another shape or type, or belongs to no layer.
+    pub fn check(&self, plan: &Plan, ignored: &[&str]) -> Result<()> {
+        let tensors = plan.tensors();
+        for tensor in &tensors {
+            self.find(tensor)?;
+        }
+        let read: BTreeSet<&str> = tensors.iter().map(|t| t.name.as_str()).collect();
+        let unread = |name: &&String| !read.contains(name.as_str()) && !ignored.iter().any(|i| name.contains(i));
+        match self.entries.keys().find(unread) {
+            None => Ok(()),
+            Some(name) => Err(Error::model(format!("tensor {name:?} belongs to no layer of this model"))
+                .help("use the config.json that belongs to these weights")),
+        }
+    }
+
+    fn find(&self, tensor: &TensorPlan) -> Result<(&Entry, DType)> {
+        let help = "use the config.json that belongs to these weights";
+        let TensorPlan { name, shape } = tensor;
+        let Some(entry) = self.entries.get(name) else {
+            return Err(Error::model(format!("tensor {name:?} is missing, expected shape {shape:?}")).help(help));
+        };
+        let place = &self.files[entry.file].0;
+        if entry.shape != *shape {
+            let found = &entry.shape;
+            return Err(Error::model(format!("{place}: tensor {name:?} has shape {found:?}, expected {shape:?}"))
+                .help(help));
+        }
+        let dtype = match entry.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            other => {
+                return Err(Error::model(format!(
+                    "{place}: tensor {name:?} is stored as {other:?}, expected F32, F16 or BF16"
+                ))
+                .help("use the checkpoint before it was quantised"));
+            }
+        };
+        Ok((entry, dtype))
+    }
+
+    /// Reads a tensor as 32-bit numbers.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn read(&self, tensor: &TensorPlan, device: &Device) -> Result<Tensor> {
+        let (entry, dtype) = self.find(tensor)?;
+        let bytes = self.files[entry.file].1.get(entry.bytes.clone());
+        let bytes = bytes.ok_or_else(|| Error::model(format!("tensor {:?} lies outside its file", tensor.name)))?;
+        Ok(Tensor::from_raw_buffer(bytes, dtype, &tensor.shape, device)?.to_dtype(DType::F32)?)
+    }
+}
+
+fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
+    let value = super::read_json(path, MOST_INDEX_BYTES)?;
+    let map = value.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| Error::model("it has no \"weight_map\"").help(AGAIN))?;
+    let mut shards = BTreeMap::new();
+    for (tensor, shard) in map {
+        let plain = |s: &&str| s.ends_with(".safetensors") && !s.contains(['/', '\\']);
+        let Some(shard) = shard.as_str().filter(plain) else {
+            return Err(Error::model(format!("says that {tensor:?} is in {shard}, which is no file of weights beside it"))
+                .help(AGAIN));
+        };
+        shards.insert(tensor.clone(), shard.to_string());
+    }
+    Ok(shards)
+}

@@ -1,0 +1,164 @@
+//! From a plan and its tensors to a network.
+
+use super::attention::{Attention, Qkv};
+use super::feed_forward::{Experts, FeedForward, Mlp, Moe, Router};
+use super::ops::{Linear, Norm};
+use super::plan::*;
+use super::{Layer, Noise, SelfConditioning, Transformer};
+use crate::Result;
+use candle_core::{DType, Tensor};
+
+/// Asks for each tensor by its plan.
+pub struct Builder<'a> {
+    pub tensor: &'a mut dyn FnMut(&TensorPlan) -> Result<Tensor>,
+}
+
+impl Builder<'_> {
+    pub fn transformer(&mut self, plan: &Plan) -> Result<Transformer> {
+        let layers = plan.layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>>>()?;
+        let noise = plan.noise.as_ref().map(|noise| {
+            Ok::<_, crate::Error>(Noise {
+                width: noise.width,
+                first: self.linear(&noise.first)?,
+                second: self.linear(&noise.second)?,
+                modulation: self.linear(&noise.modulation)?,
+            })
+        });
+        let own = plan.self_conditioning.as_ref().map(|own| {
+            Ok::<_, crate::Error>(SelfConditioning {
+                pre: self.norm(&own.pre)?,
+                mlp: self.mlp(&own.mlp)?,
+                post: self.norm(&own.post)?,
+            })
+        });
+        let (noise, self_conditioning) = (noise.transpose()?, own.transpose()?);
+        let embedding = (self.tensor)(&plan.embedding)?;
+        let head = match &plan.head {
+            Some(head) => self.linear(head)?,
+            None => Linear { weight: embedding.clone(), bias: None },
+        };
+        Ok(Transformer {
+            embedding,
+            embedding_scale: plan.embedding_scale,
+            ropes: plan.ropes.clone(),
+            layers,
+            norm: self.norm(&plan.norm)?,
+            head,
+            logit_scale: plan.logit_scale,
+            softcap: plan.softcap,
+            noise,
+            self_conditioning,
+        })
+    }
+
+    fn linear(&mut self, plan: &LinearPlan) -> Result<Linear> {
+        let bias = plan.bias.as_ref().map(|bias| (self.tensor)(bias)).transpose()?;
+        Ok(Linear { weight: (self.tensor)(&plan.weight)?, bias })
+    }
+
+    fn norm(&mut self, plan: &NormPlan) -> Result<Norm> {
+        let mut weight = plan.weight.as_ref().map(|weight| (self.tensor)(weight)).transpose()?;
+        if let (NormKind::RmsPlusOne, Some(stored)) = (plan.kind, &weight) {
+            weight = Some((stored + 1.0)?);
+        }
+        let bias = plan.bias.as_ref().map(|bias| (self.tensor)(bias)).transpose()?;
+        Ok(Norm { kind: plan.kind, eps: plan.eps, weight, bias })
+    }
+
+    fn optional(&mut self, plan: &Option<NormPlan>) -> Result<Option<Norm>> {
+        plan.as_ref().map(|norm| self.norm(norm)).transpose()
+    }
+
+    fn mlp(&mut self, plan: &MlpPlan) -> Result<Mlp> {
+        let gate = plan.gate.as_ref().map(|gate| self.linear(gate)).transpose()?;
+        Ok(Mlp { activation: plan.activation, gate, up: self.linear(&plan.up)?, down: self.linear(&plan.down)? })
+    }
+
+    fn numbers(&mut self, plan: &TensorPlan) -> Result<Vec<f32>> {
+        Ok((self.tensor)(plan)?.to_dtype(DType::F32)?.to_vec1::<f32>()?)
+    }
+
+    fn moe(&mut self, plan: &MoePlan) -> Result<Moe> {
+        let router = &plan.router;
+        let input = router.input.as_ref().map(|(norm, scale)| {
+            Ok::<_, crate::Error>((self.norm(norm)?, (self.tensor)(scale)?))
+        });
+        let input = input.transpose()?;
+        let router = Router {
+            gate: Linear { weight: (self.tensor)(&router.gate)?, bias: None },
+            sigmoid: router.sigmoid,
+            choice_bias: router.choice_bias.as_ref().map(|bias| self.numbers(bias)).transpose()?,
+            top_k: router.top_k,
+            groups: router.groups,
+            renormalize: router.renormalize,
+            scale: router.scale,
+            expert_scale: router.expert_scale.as_ref().map(|scale| self.numbers(scale)).transpose()?,
+            input,
+        };
+        let experts = match &plan.experts {
+            ExpertsPlan::Separate(experts) => {
+                Experts::Separate(experts.iter().map(|expert| self.mlp(expert)).collect::<Result<_>>()?)
+            }
+            ExpertsPlan::Stacked { activation, gate_up, down } => Experts::Stacked {
+                activation: *activation,
+                gate_up: (self.tensor)(gate_up)?,
+                down: (self.tensor)(down)?,
+            },
+        };
+        let shared = plan.shared.as_ref().map(|shared| self.mlp(shared)).transpose()?;
+        Ok(Moe { router, experts, shared })
+    }
+
+    fn attention(&mut self, plan: &AttentionPlan) -> Result<Attention> {
+        let qkv = match &plan.qkv {
+            QkvPlan::Split { q, k, v } => Qkv::Split {
+                q: self.linear(q)?,
+                k: self.linear(k)?,
+                v: v.as_ref().map(|v| self.linear(v)).transpose()?,
+            },
+            QkvPlan::Fused(qkv) => Qkv::Fused(self.linear(qkv)?),
+        };
+        Ok(Attention {
+            heads: plan.heads,
+            kv_heads: plan.kv_heads,
+            head_dim: plan.head_dim,
+            qkv,
+            out: self.linear(&plan.out)?,
+            q_norm: self.optional(&plan.q_norm)?,
+            k_norm: self.optional(&plan.k_norm)?,
+            v_norm: self.optional(&plan.v_norm)?,
+            rope: plan.rope,
+            scale: plan.scale,
+            clip: plan.clip,
+            window: plan.window,
+        })
+    }
+
+    fn layer(&mut self, plan: &LayerPlan) -> Result<Layer> {
+        let feed_forward = match &plan.feed_forward {
+            FeedForwardPlan::Dense(mlp) => FeedForward::Dense(self.mlp(mlp)?),
+            FeedForwardPlan::Moe(moe) => FeedForward::Moe(self.moe(moe)?),
+            FeedForwardPlan::Both { dense, dense_post, moe, moe_pre, moe_post } => FeedForward::Both {
+                dense: self.mlp(dense)?,
+                dense_post: self.norm(dense_post)?,
+                moe: self.moe(moe)?,
+                moe_pre: self.norm(moe_pre)?,
+                moe_post: self.norm(moe_post)?,
+            },
+        };
+        let factors = match &plan.factors {
+            Some([encoder, decoder]) => Some([(self.tensor)(encoder)?, (self.tensor)(decoder)?]),
+            None => None,
+        };
+        Ok(Layer {
+            attention_norm: self.norm(&plan.attention_norm)?,
+            attention: self.attention(&plan.attention)?,
+            attention_post: self.optional(&plan.attention_post)?,
+            ff_norm: self.norm(&plan.ff_norm)?,
+            feed_forward,
+            ff_post: self.optional(&plan.ff_post)?,
+            modulation: plan.modulation.as_ref().map(|m| self.linear(m)).transpose()?,
+            factors,
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! One transformer for all families of checkpoints, described by data.
+//!
+//! Sequences lie one after the other, without padding: each sees exactly what it would see alone.
+
+mod attention;
+mod build;
+mod feed_forward;
+mod ops;
+pub mod plan;
+mod rope;
+
+pub use attention::{Memory, Pattern};
+pub use build::Builder;
+pub use plan::Plan;
+pub use rope::RopeScaling;
+
+use attention::{Attention, Span};
+use candle_core::{DType, Device, Result, Tensor};
+use feed_forward::{FeedForward, Mlp};
+use ops::{Angles, Linear, Norm, softcap};
+use plan::RopePlan;
+use std::ops::Range;
+
+/// One sequence of a batch.
+#[derive(Debug, Clone)]
+pub struct Sequence<'a> {
+    pub tokens: Vec<u32>,
+    /// Position of the first token.
+    pub start: usize,
+    pub pattern: Pattern,
+    /// Keys and values of positions that are not computed again.
+    pub past: Option<&'a Memory>,
+    /// Indices into `tokens` whose logits are wanted.
+    pub wanted: Range<usize>,
+    /// Whether keys and values are wanted.
+    pub remember: bool,
+    /// Noise level, for networks that are conditioned on it.
+    pub noise: f32,
+    /// What the network believed of these tokens before: logits (tokens, V). For networks that condition on themselves.
+    pub belief: Option<Tensor>,
+}
+
+impl Sequence<'_> {
+    /// A whole text at position 0, all logits wanted.
+    pub fn whole(tokens: Vec<u32>, pattern: Pattern) -> Self {
+        let wanted = 0..tokens.len();
+        Self { tokens, start: 0, pattern, past: None, wanted, remember: false, noise: 0.0, belief: None }
+    }
+}
+
+/// What a forward says of one sequence.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// (wanted, V), f32.
+    pub logits: Tensor,
+    /// Keys and values of the sequence's own positions, if it was asked to remember.
+    pub memory: Option<Memory>,
+}
+
+struct Noise {
+    width: usize,
+    first: Linear,
+    second: Linear,
+    modulation: Linear,
+}
+
+impl Noise {
+    /// silu of the embedded levels: (sequences, condition). Source: DiT, arXiv 2212.09748.
+    fn condition(&self, levels: &[f32], device: &Device) -> Result<Tensor> {
+        let half = self.width / 2;
+        let frequency = |i: usize| (-(1e4f32.ln()) * i as f32 / half as f32).exp();
+        let row = |&level: &f32| {
+            let angles = move |f: fn(f32) -> f32| (0..half).map(move |i| f(level * frequency(i)));
+            angles(f32::cos).chain(angles(f32::sin)).collect::<Vec<f32>>()
+        };
+        let waves: Vec<f32> = levels.iter().flat_map(row).collect();
+        let waves = Tensor::from_vec(waves, (levels.len(), 2 * half), device)?;
+        self.second.forward(&self.first.forward(&waves)?.silu()?)?.silu()
+    }
+}
+
+struct SelfConditioning {
+    pre: Norm,
+    mlp: Mlp,
+    post: Norm,
+}
+
+
+struct Layer {
+    attention_norm: Norm,
+    attention: Attention,
+    attention_post: Option<Norm>,
+    ff_norm: Norm,
+    feed_forward: FeedForward,
+    ff_post: Option<Norm>,
+    modulation: Option<Linear>,
+    factors: Option<[Tensor; 2]>,
+}
+
+/// A transformer with its weights.
+pub struct Transformer {
+    embedding: Tensor,
+    embedding_scale: f32,
+    ropes: Vec<RopePlan>,
+    layers: Vec<Layer>,
+    norm: Norm,
+    head: Linear,
+    logit_scale: f32,
+    softcap: Option<f32>,
+    noise: Option<Noise>,
+    self_conditioning: Option<SelfConditioning>,
+}
+
+/// Shift, scale and gate: x·(1 + scale) + shift before a part, gate on what it gives.
+struct Modulation {
+    /// (n, hidden) each
+    parts: Vec<Tensor>,
+}
+
+impl Modulation {
+    fn new(linear: &Linear, condition: &Tensor, of_row: &Tensor, parts: usize) -> Result<Self> {
+        let all = linear.forward(condition)?.index_select(of_row, 0)?;
+        Ok(Self { parts: all.chunk(parts, 1)? })
+    }
+    fn apply(&self, x: &Tensor, shift: usize) -> Result<Tensor> {
+        x * (&self.parts[shift + 1] + 1.0)? + &self.parts[shift]
+    }
+    fn gate(&self, x: &Tensor, gate: usize) -> Result<Tensor> {
+        x * &self.parts[gate]
+    }
+}
+
+impl Transformer {
+    /// One forward for all sequences. A batch either encodes ([`Pattern::Causal`]) or does not.
+    pub fn forward(&self, sequences: &[Sequence]) -> Result<Vec<Answer>> {
+        let device = self.embedding.device();
+        let tokens: Vec<u32> = sequences.iter().flat_map(|s| s.tokens.iter().copied()).collect();
+        let positions: Vec<u32> =
+            sequences.iter().flat_map(|s| (s.start..s.start + s.tokens.len()).map(|p| p as u32)).collect();
+        let mut spans = Vec::with_capacity(sequences.len());
+        let mut first = 0;
+        for s in sequences {
+            let rows = first..first + s.tokens.len();
+            first = rows.end;
+            spans.push(Span { positions: &positions[rows.clone()], rows, pattern: s.pattern, past: s.past });
+        }
+        let encodes = sequences.iter().any(|s| s.pattern == Pattern::Causal);
+        let of_row: Vec<u32> = (0..).zip(sequences).flat_map(|(i, s)| vec![i; s.tokens.len()]).collect();
+        let of_row = Tensor::new(of_row, device)?;
+        let levels: Vec<f32> = sequences.iter().map(|s| s.noise).collect();
+        let condition = self.noise.as_ref().map(|noise| noise.condition(&levels, device)).transpose()?;
+        let angles = self.ropes.iter().map(|r| Angles::new(&r.frequencies, r.magnitude, &positions, device));
+        let angles = angles.collect::<Result<Vec<_>>>()?;
+
+        let mut x = self.embed(&Tensor::new(tokens, device)?)?;
+        if let (Some(own), false) = (&self.self_conditioning, encodes) {
+            x = self.believe(own, &x, sequences)?;
+        }
+        let mut memories: Vec<Vec<(Tensor, Tensor)>> = vec![Vec::new(); sequences.len()];
+        for (i, layer) in self.layers.iter().enumerate() {
+            let modulation = match (&layer.modulation, &condition) {
+                (Some(linear), Some(condition)) => Some(Modulation::new(linear, condition, &of_row, 6)?),
+                _ => None,
+            };
+            let (next, (k, v)) = layer.forward(&x, &spans, i, &angles, modulation.as_ref(), encodes)?;
+            x = next;
+            for ((s, span), memory) in sequences.iter().zip(&spans).zip(&mut memories) {
+                if s.remember {
+                    let own = |t: &Tensor| t.narrow(0, span.rows.start, span.rows.len())?.contiguous();
+                    memory.push((own(&k)?, own(&v)?));
+                }
+            }
+        }
+        let logits = self.logits(&x, &spans, sequences, condition.as_ref(), &of_row)?;
+        let mut answers = Vec::with_capacity(sequences.len());
+        let mut row = 0;
+        for ((s, span), layers) in sequences.iter().zip(&spans).zip(memories) {
+            let memory = s.remember.then(|| Memory { positions: span.positions.to_vec(), layers });
+            answers.push(Answer { logits: logits.narrow(0, row, s.wanted.len())?, memory });
+            row += s.wanted.len();
+        }
+        Ok(answers)
+    }
+
+    fn embed(&self, tokens: &Tensor) -> Result<Tensor> {
+        let x = self.embedding.index_select(tokens, 0)?.to_dtype(DType::F32)?;
+        if self.embedding_scale == 1.0 { Ok(x) } else { x * f64::from(self.embedding_scale) }
+    }
+
+    /// Adds what the network believed before, as a mean of embeddings; nothing at a first step.
+    fn believe(&self, own: &SelfConditioning, x: &Tensor, sequences: &[Sequence]) -> Result<Tensor> {
+        let mut signals = Vec::with_capacity(sequences.len());
+        for s in sequences {
+            signals.push(match &s.belief {
+                Some(logits) => {
+                    let soft = candle_nn::ops::softmax_last_dim(logits)?.matmul(&self.embedding)?;
+                    (soft * f64::from(self.embedding_scale))?
+                }
+                None => Tensor::zeros((s.tokens.len(), x.dim(1)?), DType::F32, x.device())?,
+            });
+        }
+        let signal = own.mlp.forward(&own.pre.forward(&Tensor::cat(&signals, 0)?)?)?;
+        own.post.forward(&(x + signal)?)
+    }
+
+    fn logits(
+        &self,
+        x: &Tensor,
+        spans: &[Span],
+        sequences: &[Sequence],
+        condition: Option<&Tensor>,
+        of_row: &Tensor,
+    ) -> Result<Tensor> {
+        let wanted = spans.iter().zip(sequences);
+        let rows: Vec<u32> = wanted
+            .flat_map(|(span, s)| s.wanted.clone().map(|row| (span.rows.start + row) as u32))
+            .collect();
+        if rows.is_empty() {
+            return Tensor::zeros((0, self.head.weight.dim(0)?), DType::F32, x.device());
+        }
+        let rows = Tensor::new(rows, x.device())?;
+        let mut x = self.norm.forward(&x.index_select(&rows, 0)?)?;
+        if let (Some(noise), Some(condition)) = (&self.noise, condition) {
+            x = Modulation::new(&noise.modulation, condition, &of_row.index_select(&rows, 0)?, 2)?.apply(&x, 0)?;
+        }
+        let mut logits = self.head.forward(&x)?;
+        if self.logit_scale != 1.0 {
+            logits = (logits * f64::from(self.logit_scale))?;
+        }
+        self.softcap.map_or(Ok(logits.clone()), |cap| softcap(&logits, cap))
+    }
+}
+
+impl Layer {
+    fn forward(
+        &self,
+        x: &Tensor,
+        spans: &[Span],
+        index: usize,
+        angles: &[Angles],
+        modulation: Option<&Modulation>,
+        encodes: bool,
+    ) -> Result<(Tensor, (Tensor, Tensor))> {
+        let pre = |norm: &Norm, x: &Tensor, shift: usize| {
+            let y = norm.forward(x)?;
+            modulation.map_or(Ok(y.clone()), |m| m.apply(&y, shift))
+        };
+        let post = |norm: &Option<Norm>, y: Tensor, gate: usize| {
+            let y = norm.as_ref().map_or(Ok(y.clone()), |norm| norm.forward(&y))?;
+            modulation.map_or(Ok(y.clone()), |m| m.gate(&y, gate))
+        };
+        let (mixed, memory) = self.attention.forward(&pre(&self.attention_norm, x, 0)?, spans, index, angles)?;
+        let x = (x + post(&self.attention_post, mixed, 2)?)?;
+        let y = self.feed_forward.forward(&pre(&self.ff_norm, &x, 3)?, &x)?;
+        let mut x = (&x + post(&self.ff_post, y, 5)?)?;
+        if let Some([encoder, decoder]) = &self.factors {
+            x = x.broadcast_mul(if encodes { encoder } else { decoder })?;
+        }
+        Ok((x, memory))
+    }
+}

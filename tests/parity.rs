@@ -1,0 +1,126 @@
+//! Pretrained networks against their reference implementations: every folder of reference checkpoints that is there.
+//!
+//! `STENCIL_FIXTURES=DIR cargo test --release --test parity`; without it, `../shared/fixtures` is looked into. A folder
+//! holds a checkpoint, and `fixtures.safetensors` with inputs and what the reference answers.
+
+#[path = "parity/case.rs"]
+mod case;
+
+use case::{Case, cases};
+use stencil_lm::models::{
+    families::Process,
+    transformer::{Pattern, Sequence},
+};
+
+/// Largest difference of a logit that rounding explains.
+const TOLERANCE: f32 = 2e-4;
+
+/// Largest difference between rows of logits that must be equal.
+fn difference(ours: &[Vec<f32>], reference: &[Vec<f32>]) -> f32 {
+    assert_eq!((ours.len(), ours[0].len()), (reference.len(), reference[0].len()), "shapes");
+    let pairs = ours.iter().flatten().zip(reference.iter().flatten());
+    pairs.map(|(a, b)| if a.is_finite() { (a - b).abs() } else { f32::INFINITY }).fold(0.0, f32::max)
+}
+
+fn pattern(case: &Case, input: &str) -> Pattern {
+    match (case.ids(&format!("{input}.block")), case.description.process) {
+        (Some(block), _) => Pattern::Blocks(block[0][0] as usize),
+        (None, Process::Masked { pattern, .. }) => pattern,
+        (None, Process::Uniform { .. }) => Pattern::Full,
+    }
+}
+
+/// Sequences of an input, padding left out, with the rows of the reference that count.
+fn sequences(case: &Case, input: &str) -> Vec<(Sequence<'static>, Vec<usize>)> {
+    let rows = case.ids(&format!("{input}.ids")).unwrap();
+    let mask = case.ids(&format!("{input}.attention_mask"));
+    let noise = case.numbers(&format!("{input}.sigma")).map_or(0.0, |s| s[0]);
+    let sequence = |(i, ids): (usize, &Vec<u32>)| {
+        let kept: Vec<usize> = (0..ids.len()).filter(|&j| mask.as_ref().is_none_or(|m| m[i][j] == 1)).collect();
+        let tokens = kept.iter().map(|&j| ids[j]).collect();
+        (Sequence { noise, ..Sequence::whole(tokens, pattern(case, input)) }, kept)
+    };
+    rows.iter().enumerate().map(sequence).collect()
+}
+
+/// Inputs given whole: one text, or a batch of texts.
+fn check_inputs(case: &Case) -> usize {
+    let mut checked = 0;
+    for input in case.inputs(".ids") {
+        let Some(reference) = case.tables(&format!("{input}.logits")).or(case.tables(&format!("{input}.raw"))) else {
+            continue;
+        };
+        let sequences = sequences(case, &input);
+        let batch: Vec<Sequence> = sequences.iter().map(|(s, _)| s.clone()).collect();
+        let together = case.network.forward(&batch).unwrap();
+        for (i, ((sequence, kept), answer)) in sequences.iter().zip(&together).enumerate() {
+            let ours = answer.logits.to_vec2::<f32>().unwrap();
+            let expected: Vec<Vec<f32>> = kept.iter().map(|&row| reference[i][row].clone()).collect();
+            let worst = difference(&ours, &expected);
+            println!("  {input}[{i}]: {} positions, {worst:.1e}", ours.len());
+            assert!(worst <= TOLERANCE, "{}: {input}[{i}] differs by {worst}", case.name);
+            let alone = case.network.forward(std::slice::from_ref(sequence)).unwrap().remove(0);
+            assert_eq!(alone.logits.to_vec2::<f32>().unwrap(), ours, "{}: {input}[{i}] in a batch", case.name);
+            checked += 1;
+        }
+    }
+    checked
+}
+
+/// Keys and values of a first part kept, the rest computed behind them.
+fn check_caches(case: &Case) -> usize {
+    let mut checked = 0;
+    for input in case.inputs(".ids") {
+        let Some(reference) = case.tables(&format!("{input}.logits_tail")) else { continue };
+        let ids = case.ids(&format!("{input}.ids")).unwrap();
+        for (ids, reference) in ids.iter().zip(&reference) {
+            let pattern = pattern(case, &input);
+            let mut whole = Sequence::whole(ids.clone(), pattern);
+            whole.remember = true;
+            let answer = case.network.forward(&[whole]).unwrap().remove(0);
+            let start = ids.len() - reference.len();
+            let past = answer.memory.unwrap().select(|p| (p as usize) < start).unwrap();
+            let tail = Sequence { start, past: Some(&past), ..Sequence::whole(ids[start..].to_vec(), pattern) };
+            let ours = case.network.forward(&[tail]).unwrap().remove(0).logits.to_vec2::<f32>().unwrap();
+            let worst = difference(&ours, reference);
+            println!("  {input}: {} positions behind {start} kept ones, {worst:.1e}", ours.len());
+            assert!(worst <= TOLERANCE, "{}: {input} differs by {worst}", case.name);
+            checked += 1;
+        }
+    }
+    checked
+}
+
+/// A canvas behind an encoded prompt, without and with what the network believed before.
+fn check_canvases(case: &Case) -> usize {
+    let mut checked = 0;
+    for input in case.inputs(".canvas") {
+        let prompt = case.ids(&format!("{input}.prompt")).unwrap().remove(0);
+        let canvas = case.ids(&format!("{input}.canvas")).unwrap().remove(0);
+        let start = prompt.len();
+        let encoder = Sequence { remember: true, wanted: 0..0, ..Sequence::whole(prompt, Pattern::Causal) };
+        let past = case.network.forward(&[encoder]).unwrap().remove(0).memory.unwrap();
+        let decoder = Sequence { start, past: Some(&past), ..Sequence::whole(canvas, Pattern::Canvas) };
+        let first = case.network.forward(std::slice::from_ref(&decoder)).unwrap().remove(0).logits;
+        let belief = case.tensor(&format!("{input}.logits")).unwrap().squeeze(0).unwrap();
+        let second = Sequence { belief: Some(belief), ..decoder };
+        let second = case.network.forward(&[second]).unwrap().remove(0).logits;
+        for (name, ours) in [("logits", first), ("logits_selfcond", second)] {
+            let reference = case.tables(&format!("{input}.{name}")).unwrap().remove(0);
+            let worst = difference(&ours.to_vec2::<f32>().unwrap(), &reference);
+            println!("  {input}.{name}: {worst:.1e}");
+            assert!(worst <= TOLERANCE, "{}: {input}.{name} differs by {worst}", case.name);
+            checked += 1;
+        }
+    }
+    checked
+}
+
+#[test]
+fn networks_agree_with_their_references() {
+    for case in cases() {
+        println!("{} ({}, {} weights)", case.name, case.description.family, case.description.plan.parameters());
+        let checked = check_inputs(&case) + check_caches(&case) + check_canvases(&case);
+        assert!(checked > 0, "{}: nothing to compare with", case.name);
+    }
+}

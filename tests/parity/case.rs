@@ -1,0 +1,89 @@
+//! Folders of reference checkpoints.
+
+use candle_core::{DType, Device, Tensor};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::{Path, PathBuf},
+};
+use stencil_lm::models::{
+    checkpoint::Weights,
+    families::{Description, describe},
+    transformer::{Builder, Transformer},
+};
+
+/// One reference checkpoint.
+pub struct Case {
+    pub name: String,
+    pub description: Description,
+    pub network: Transformer,
+    /// What the reference was asked and answered.
+    tensors: HashMap<String, Tensor>,
+}
+
+/// Where the reference checkpoints lie; None, loudly, where there are none.
+pub fn folder() -> Option<PathBuf> {
+    let given = std::env::var_os("STENCIL_FIXTURES").map(PathBuf::from);
+    let folder = given.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"));
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(given.is_none(), "STENCIL_FIXTURES: {} is not a directory", folder.display());
+    eprintln!("SKIPPED: no reference checkpoints at {}; set STENCIL_FIXTURES to their folder", folder.display());
+    None
+}
+
+/// Every folder below with a checkpoint and fixtures.
+pub fn folders() -> Vec<PathBuf> {
+    let Some(folder) = folder() else { return Vec::new() };
+    let entries = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path());
+    let mut found: Vec<PathBuf> =
+        entries.filter(|p| p.join("config.json").exists() && p.join("fixtures.safetensors").exists()).collect();
+    found.sort();
+    assert!(!found.is_empty(), "{} has no reference checkpoint", folder.display());
+    found
+}
+
+/// All of them, loaded.
+pub fn cases() -> Vec<Case> {
+    folders().iter().map(|folder| Case::load(folder)).collect()
+}
+
+impl Case {
+    pub fn load(folder: &Path) -> Self {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+        let description = describe(&config).unwrap();
+        let weights = Weights::open(folder).unwrap();
+        weights.check(&description.plan, &description.ignored).unwrap();
+        let mut tensor = |plan: &_| weights.read(plan, &Device::Cpu);
+        let network = Builder { tensor: &mut tensor }.transformer(&description.plan).unwrap();
+        let tensors = candle_core::safetensors::load(folder.join("fixtures.safetensors"), &Device::Cpu).unwrap();
+        Self { name, description, network, tensors }
+    }
+
+    /// What stands before `suffix` in the names of tensors.
+    pub fn inputs(&self, suffix: &str) -> Vec<String> {
+        let names: BTreeSet<String> =
+            self.tensors.keys().filter_map(|k| k.strip_suffix(suffix)).map(str::to_string).collect();
+        names.into_iter().collect()
+    }
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+    /// Rows of whole numbers.
+    pub fn ids(&self, name: &str) -> Option<Vec<Vec<u32>>> {
+        let tensor = self.tensor(name)?.to_dtype(DType::U32).unwrap();
+        Some(match tensor.rank() {
+            1 => vec![tensor.to_vec1().unwrap()],
+            _ => tensor.to_vec2().unwrap(),
+        })
+    }
+    pub fn numbers(&self, name: &str) -> Option<Vec<f32>> {
+        Some(self.tensor(name)?.flatten_all().unwrap().to_vec1().unwrap())
+    }
+    /// A table of logits for each text of a batch.
+    pub fn tables(&self, name: &str) -> Option<Vec<Vec<Vec<f32>>>> {
+        Some(self.tensor(name)?.to_vec3().unwrap())
+    }
+}
