@@ -2,7 +2,7 @@
 
 use crate::{Error, Result, automata::TokenTrie};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     path::Path,
     sync::{Arc, OnceLock},
@@ -94,15 +94,11 @@ impl Vocab {
     }
 
     /// Makes these tokens special: they write nothing. Tokens outside the vocabulary are passed over.
-    pub fn with_special(mut self, tokens: impl IntoIterator<Item = Token>) -> Self {
-        for token in tokens {
-            if let Some(bytes) = self.bytes.get_mut(token as usize) {
-                *bytes = None;
-            }
-        }
-        self.longest = self.bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(0);
-        self.trie = OnceLock::new();
-        self
+    pub fn with_special(self, tokens: impl IntoIterator<Item = Token>) -> Self {
+        let special: HashSet<Token> = tokens.into_iter().collect();
+        let written = |t: Token| self.bytes(t).filter(|_| !special.contains(&t)).map(Box::from);
+        let bytes = (0..self.len() as Token).map(written).collect();
+        Self::assemble(bytes, self.eos, self.pad, self.encoder)
     }
 
     fn assemble(mut bytes: Vec<Option<Box<[u8]>>>, eos: Option<Token>, pad: Option<Token>, encoder: Encoder) -> Self {

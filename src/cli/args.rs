@@ -11,6 +11,8 @@ pub struct Shared {
     #[arg(short, long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
+    pub prompting: Prompting,
+    #[command(flatten)]
     pub constraints: Constraints,
     #[command(flatten)]
     pub guidance: Guidance,
@@ -18,6 +20,24 @@ pub struct Shared {
     pub sampling: Sampling,
     #[command(flatten)]
     pub output: Output,
+}
+
+/// What the model reads first. None of it is part of the result.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Prompt")]
+pub struct Prompting {
+    /// What the model is asked; - reads standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prompt: Option<String>,
+    /// Read the prompt from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    pub prompt_file: Option<PathBuf>,
+    /// What a model with a chat template is told beforehand
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub system: Option<String>,
+    /// Give the prompt as it stands, without the model's chat template
+    #[arg(long, conflicts_with = "system")]
+    pub raw: bool,
 }
 
 /// What must be true of the text. All of it holds at once.

@@ -31,7 +31,7 @@ impl Fill {
         };
         let spec = generate::spec(&self.shared, template.as_ref())?;
         self.check_slots(&spec)?;
-        generate::generate(&self.shared, &spec, "")
+        generate::generate(&self.shared, &spec, None)
     }
 
     /// A template without slots is legal and rarely meant.

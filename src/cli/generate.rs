@@ -125,8 +125,24 @@ pub fn load(dir: Option<&Path>, terminal: Option<Terminal>) -> Result<Model> {
     }
 }
 
+/// The prompt, wherever it is given.
+fn prompt(shared: &Shared, argument: Option<&str>) -> Result<String> {
+    let flags = &shared.prompting;
+    if argument.is_some() && (flags.prompt.is_some() || flags.prompt_file.is_some()) {
+        return Err(Error::input("the prompt is given twice").help("leave out --prompt, --prompt-file or the argument"));
+    }
+    match (argument.or(flags.prompt.as_deref()), &flags.prompt_file) {
+        (Some("-"), _) => Ok(input::stdin()?.text.to_string()),
+        (Some(text), _) => Ok(text.to_string()),
+        (None, Some(file)) => Ok(input::read(file)?.text.to_string()),
+        (None, None) => Ok(String::new()),
+    }
+}
+
 /// Draws the samples and delivers them.
-pub fn generate(shared: &Shared, spec: &Spec, prompt: &str) -> Result<Status> {
+pub fn generate(shared: &Shared, spec: &Spec, prompt: Option<&str>) -> Result<Status> {
+    let prompt = self::prompt(shared, prompt)?;
+    let prompt = prompt.as_str();
     let terminal = Terminal::stderr();
     let output = &shared.output;
     if let Some(file) = &output.output {
@@ -210,6 +226,10 @@ impl Run<'_> {
             if all > count { format!("samples {}-{} of {all}, ", first + 1, first + count) } else { String::new() };
 
         let mut sampler = Sampler::new(self.model).settings(settings).spec(self.spec).prompt(self.prompt).count(count);
+        sampler = sampler.raw(self.shared.prompting.raw);
+        if let Some(system) = &self.shared.prompting.system {
+            sampler = sampler.system(system);
+        }
         if let Some(trace) = &self.trace {
             sampler = sampler.observer(trace.clone().from(first));
         }

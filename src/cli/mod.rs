@@ -16,6 +16,7 @@ mod interrupt;
 mod man;
 mod models;
 mod paint;
+mod pretrained;
 mod progress;
 mod result;
 mod run;

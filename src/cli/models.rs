@@ -1,6 +1,6 @@
 //! `stencil models`: what a model knows.
 
-use super::{Status, generate, sink, terminal::Terminal};
+use super::{Status, generate, pretrained, sink, terminal::Terminal};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::{fmt::Write, path::PathBuf};
@@ -57,6 +57,12 @@ impl Models {
             Some(Action::List { json }) => (None, json),
             Some(Action::Inspect { directory, json }) => (Some(directory), json),
         };
+        if let Some(directory) = &directory
+            && let Some(text) = pretrained::inspect(directory, json)?
+        {
+            sink::print(&text)?;
+            return Ok(Status::Good);
+        }
         let model = generate::load(directory.as_deref(), Terminal::stderr())?;
         let facts = Facts::of(&model);
         sink::print(&match json {

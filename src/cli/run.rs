@@ -1,6 +1,6 @@
 //! `stencil run [PROMPT]`
 
-use super::{Status, args::Shared, generate, input};
+use super::{Status, args::Shared, generate};
 use clap::Args;
 use stencil_lm::Result;
 
@@ -18,12 +18,7 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> Result<Status> {
-        let prompt = match self.prompt.as_deref() {
-            Some("-") => input::stdin()?.text.to_string(),
-            Some(prompt) => prompt.to_string(),
-            None => String::new(),
-        };
         let spec = generate::spec(&self.shared, None)?;
-        generate::generate(&self.shared, &spec, &prompt)
+        generate::generate(&self.shared, &spec, self.prompt.as_deref())
     }
 }

@@ -1,6 +1,6 @@
+use super::Pretrained;
 use super::checkpoint::{ChatTemplate, Checkpoint, Message, Precision, Tokens, check_memory, read_json};
 use super::masked::{self, MaskedModel};
-use super::Pretrained;
 use crate::{Denoiser, Error, Result, Token, guides::Topics};
 use std::{path::Path, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! A checkpoint as a denoiser: how positions that are open are shown to the network, and nothing more.
 
-use super::families::{Description, Process};
 use super::checkpoint::Weights;
+use super::families::{Description, Process};
 use super::transformer::{Builder, Memory, Pattern, Sequence, Transformer};
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
 use candle_core::Device;
@@ -109,8 +109,11 @@ impl Pretrained {
         match self.description.process {
             Process::Uniform { .. } => {
                 let tokens = view.tokens.iter().enumerate().map(|(i, t)| t.unwrap_or_else(|| noise(i, size)));
-                let past = self.remember(&view.prompt, Pattern::Causal)?;
-                Ok(Input { tokens: tokens.collect(), start: prompt, pattern: Pattern::Canvas, past: Some(past), noise: 0.0 })
+                let past = match prompt {
+                    0 => None,
+                    _ => Some(self.remember(&view.prompt, Pattern::Causal)?),
+                };
+                Ok(Input { tokens: tokens.collect(), start: prompt, pattern: Pattern::Canvas, past, noise: 0.0 })
             }
             Process::Masked { pattern, timed } => {
                 let mask = self.mask.unwrap_or_default();

@@ -66,8 +66,9 @@ impl Weights {
             match new.entries.get(tensor) {
                 Some(entry) if new.files[entry.file].0 == *shard => {}
                 _ => {
-                    return Err(Error::model(format!("{INDEX}: says that {tensor:?} is in {shard}, but it is not"))
-                        .help(AGAIN));
+                    return Err(
+                        Error::model(format!("{INDEX}: says that {tensor:?} is in {shard}, but it is not")).help(AGAIN)
+                    );
                 }
             }
         }
@@ -80,20 +81,15 @@ impl Weights {
     fn add(&mut self, directory: &Path, name: &str) -> Result<()> {
         let bytes = map(&directory.join(name))
             .map_err(|e| Error::model(format!("cannot read {name}")).because(e).help(AGAIN))?;
-        let damaged = |e| {
-            Error::model(format!("{name}: truncated or damaged ({} bytes)", bytes.len())).because(e).help(AGAIN)
-        };
+        let damaged =
+            |e| Error::model(format!("{name}: truncated or damaged ({} bytes)", bytes.len())).because(e).help(AGAIN);
         // Checks the header, every shape against its bytes, and the length of the file.
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let file = self.files.len();
         for (tensor, info) in metadata.tensors() {
             let (from, to) = info.data_offsets;
-            let entry = Entry {
-                file,
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                bytes: header + 8 + from..header + 8 + to,
-            };
+            let entry =
+                Entry { file, dtype: info.dtype, shape: info.shape.clone(), bytes: header + 8 + from..header + 8 + to };
             if self.entries.insert(tensor.clone(), entry).is_some() {
                 return Err(Error::model(format!("{name}: tensor {tensor:?} is also in another shard")).help(AGAIN));
             }
@@ -151,8 +147,9 @@ impl Weights {
         let place = &self.files[entry.file].0;
         if entry.shape != *shape {
             let found = &entry.shape;
-            return Err(Error::model(format!("{place}: tensor {name:?} has shape {found:?}, expected {shape:?}"))
-                .help(help));
+            return Err(
+                Error::model(format!("{place}: tensor {name:?} has shape {found:?}, expected {shape:?}")).help(help)
+            );
         }
         let dtype = match entry.dtype {
             Dtype::F32 => DType::F32,
@@ -188,8 +185,10 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     for (tensor, shard) in map {
         let plain = |s: &&str| s.ends_with(".safetensors") && !s.contains(['/', '\\']);
         let Some(shard) = shard.as_str().filter(plain) else {
-            return Err(Error::model(format!("says that {tensor:?} is in {shard}, which is no file of weights beside it"))
-                .help(AGAIN));
+            return Err(Error::model(format!(
+                "says that {tensor:?} is in {shard}, which is no file of weights beside it"
+            ))
+            .help(AGAIN));
         };
         shards.insert(tensor.clone(), shard.to_string());
     }

@@ -73,7 +73,9 @@ pub fn describe(config: &Config) -> Result<Description> {
     if tied {
         new.ignored.push("lm_head.weight");
     } else {
-        return Err(Error::unsupported("untied encoder and decoder (\"tie_word_embeddings\": false) are not supported"));
+        return Err(Error::unsupported(
+            "untied encoder and decoder (\"tie_word_embeddings\": false) are not supported",
+        ));
     }
     new.notes.push("text only: the vision tower is not read".into());
     Ok(new)
@@ -137,7 +139,8 @@ fn rope(text: &Config, kind: &str, head: usize, max_len: usize) -> Result<RopePl
     };
     let theta = scaling.rope_theta.unwrap_or(1e4);
     let share = scaling.partial_rotary_factor.unwrap_or(1.0).clamp(0.0, 1.0);
-    let rotary = if scaling.rope_type.as_deref() == Some("proportional") { head } else { (head as f64 * share) as usize };
+    let rotary =
+        if scaling.rope_type.as_deref() == Some("proportional") { head } else { (head as f64 * share) as usize };
     RopePlan::scaled(head, rotary / 2 * 2, theta, &scaling, max_len)
 }
 

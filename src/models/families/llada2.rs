@@ -79,8 +79,7 @@ pub fn describe(config: &Config) -> Result<Description> {
         let attention = &mut layer.attention;
         attention.qkv =
             QkvPlan::Fused(LinearPlan::new(&name("attention.query_key_value"), rows, sizes.hidden, qkv_bias));
-        attention.out =
-            LinearPlan::new(&name("attention.dense"), sizes.hidden, sizes.heads * sizes.head_dim, out_bias);
+        attention.out = LinearPlan::new(&name("attention.dense"), sizes.hidden, sizes.heads * sizes.head_dim, out_bias);
         attention.q_norm = norm("attention.query_layernorm");
         attention.k_norm = norm("attention.key_layernorm");
         layer

@@ -117,12 +117,7 @@ pub const FAMILIES: &[Family] = &[
         architectures: &["DreamModel"],
         describe: dream::describe,
     },
-    Family {
-        name: "SDAR",
-        model_types: &["sdar"],
-        architectures: &["SDARForCausalLM"],
-        describe: sdar::describe,
-    },
+    Family { name: "SDAR", model_types: &["sdar"], architectures: &["SDARForCausalLM"], describe: sdar::describe },
     Family { name: "MDLM", model_types: &["mdlm"], architectures: &["MDLM"], describe: mdlm::describe },
     Family {
         name: "DiffusionGemma",
@@ -152,7 +147,8 @@ pub fn describe(config: &Value) -> Result<Description> {
         (None, _) => by_type(),
     };
     let Some(family) = family else {
-        let known: Vec<String> = FAMILIES.iter().map(|f| format!("{} ({})", f.name, f.model_types.join(", "))).collect();
+        let known: Vec<String> =
+            FAMILIES.iter().map(|f| format!("{} ({})", f.name, f.model_types.join(", "))).collect();
         let found = match (model_type, &architectures[..]) {
             (None, []) => "it has neither \"model_type\" nor \"architectures\"".to_string(),
             (found, names) => format!("unknown model_type {:?}, architectures {names:?}", found.unwrap_or("")),

@@ -80,9 +80,8 @@ impl Builder<'_> {
 
     fn moe(&mut self, plan: &MoePlan) -> Result<Moe> {
         let router = &plan.router;
-        let input = router.input.as_ref().map(|(norm, scale)| {
-            Ok::<_, crate::Error>((self.norm(norm)?, (self.tensor)(scale)?))
-        });
+        let input =
+            router.input.as_ref().map(|(norm, scale)| Ok::<_, crate::Error>((self.norm(norm)?, (self.tensor)(scale)?)));
         let input = input.transpose()?;
         let router = Router {
             gate: Linear { weight: (self.tensor)(&router.gate)?, bias: None },

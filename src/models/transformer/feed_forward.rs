@@ -90,7 +90,11 @@ fn best(values: &[f32], count: usize) -> Vec<usize> {
 pub enum Experts {
     Separate(Vec<Mlp>),
     /// (experts, 2·width, hidden) with the gates first, and (experts, hidden, width).
-    Stacked { activation: Activation, gate_up: Tensor, down: Tensor },
+    Stacked {
+        activation: Activation,
+        gate_up: Tensor,
+        down: Tensor,
+    },
 }
 
 impl Experts {

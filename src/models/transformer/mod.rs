@@ -85,7 +85,6 @@ struct SelfConditioning {
     post: Norm,
 }
 
-
 struct Layer {
     attention_norm: Norm,
     attention: Attention,
@@ -212,9 +211,8 @@ impl Transformer {
         of_row: &Tensor,
     ) -> Result<Tensor> {
         let wanted = spans.iter().zip(sequences);
-        let rows: Vec<u32> = wanted
-            .flat_map(|(span, s)| s.wanted.clone().map(|row| (span.rows.start + row) as u32))
-            .collect();
+        let rows: Vec<u32> =
+            wanted.flat_map(|(span, s)| s.wanted.clone().map(|row| (span.rows.start + row) as u32)).collect();
         if rows.is_empty() {
             return Tensor::zeros((0, self.head.weight.dim(0)?), DType::F32, x.device());
         }

@@ -165,7 +165,11 @@ pub struct RouterPlan {
 pub enum ExpertsPlan {
     Separate(Vec<MlpPlan>),
     /// `gate_up`: (experts, 2·width, hidden), gates first; `down`: (experts, hidden, width).
-    Stacked { activation: Activation, gate_up: TensorPlan, down: TensorPlan },
+    Stacked {
+        activation: Activation,
+        gate_up: TensorPlan,
+        down: TensorPlan,
+    },
 }
 
 /// A mixture of experts.
@@ -184,7 +188,13 @@ pub enum FeedForwardPlan {
     Moe(Box<MoePlan>),
     /// A dense layer and a mixture side by side, each with a norm behind it; the mixture has its own in front, and
     /// its router sees the input as it is.
-    Both { dense: MlpPlan, dense_post: NormPlan, moe: Box<MoePlan>, moe_pre: NormPlan, moe_post: NormPlan },
+    Both {
+        dense: MlpPlan,
+        dense_post: NormPlan,
+        moe: Box<MoePlan>,
+        moe_pre: NormPlan,
+        moe_post: NormPlan,
+    },
 }
 
 /// One layer.

@@ -39,9 +39,9 @@ impl RopePlan {
         let plain = Self::plain(rotary, theta);
         let kind = scaling.rope_type.as_deref().unwrap_or("default");
         let need = |name: &str, value: Option<f64>| {
-            value.filter(|v| v.is_finite() && *v > 0.0).ok_or_else(|| {
-                Error::model(format!("rope scaling {kind:?} needs {name:?}, a positive number"))
-            })
+            value
+                .filter(|v| v.is_finite() && *v > 0.0)
+                .ok_or_else(|| Error::model(format!("rope scaling {kind:?} needs {name:?}, a positive number")))
         };
         let original = scaling.original_max_position_embeddings;
         match kind {
@@ -97,9 +97,7 @@ fn yarn(rotary: usize, theta: f64, scaling: &RopeScaling, factor: f64, trained: 
         _ => log_scale(1.0),
     });
     // Dimension whose wavelength fits `turns` times into the trained length.
-    let dimension = |turns: f64| {
-        rotary as f64 * (trained / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln())
-    };
+    let dimension = |turns: f64| rotary as f64 * (trained / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln());
     let (mut low, mut high) =
         (dimension(scaling.beta_fast.unwrap_or(32.0)), dimension(scaling.beta_slow.unwrap_or(1.0)));
     if scaling.truncate.unwrap_or(true) {

@@ -1,0 +1,139 @@
+//! `stencil models inspect` for a pretrained checkpoint: read from its headers, no weight is loaded.
+
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt::Write, path::Path};
+use stencil_lm::{
+    Error, Result, Token,
+    models::{
+        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, TOKENIZER, Tokens, available_memory},
+        families::{Description, Process},
+        masked::MODEL_TYPE,
+        transformer::Pattern,
+    },
+};
+
+#[derive(Serialize)]
+struct Facts {
+    name: String,
+    family: &'static str,
+    parameters: u64,
+    layers: usize,
+    hidden: usize,
+    vocabulary: usize,
+    max_len: usize,
+    process: String,
+    mask: Option<Token>,
+    eos: Option<Token>,
+    /// Further tokens that end an answer.
+    ends: Vec<Token>,
+    pad: Option<Token>,
+    chat_template: bool,
+    files: usize,
+    /// Bytes of each type of numbers on disk.
+    stored: BTreeMap<String, u64>,
+    /// Bytes of memory at each precision; the first is what this build loads.
+    memory: BTreeMap<&'static str, u64>,
+    memory_available: Option<u64>,
+    notes: Vec<String>,
+}
+
+/// The facts of a pretrained checkpoint as text or JSON; None where the directory holds a model of this crate's own.
+pub fn inspect(directory: &Path, json: bool) -> Result<Option<String>> {
+    let config = std::fs::read(directory.join(CONFIG)).unwrap_or_default();
+    let own = |c: serde_json::Value| c.get("model_type").and_then(|t| t.as_str()).is_some_and(|t| t == MODEL_TYPE);
+    if serde_json::from_slice(&config).map_or(true, own) {
+        return Ok(None);
+    }
+    let place = directory.display().to_string();
+    let facts = Facts::of(directory).map_err(|e| e.context(place))?;
+    Ok(Some(match json {
+        true => serde_json::to_string(&facts).map_err(|e| Error::io(e.to_string()))? + "\n",
+        false => facts.table(),
+    }))
+}
+
+fn process(description: &Description) -> String {
+    let shift = if description.shift { ", output one position late" } else { "" };
+    match description.process {
+        Process::Uniform { canvas } => format!("uniform-state: no mask, a canvas of {canvas} tokens is revised"),
+        Process::Masked { pattern, timed } => {
+            let timed = if timed { ", told the noise level" } else { "" };
+            match pattern {
+                Pattern::Blocks(size) => format!("masked, block-causal by {size} tokens{timed}{shift}"),
+                _ => format!("masked, bidirectional{timed}{shift}"),
+            }
+        }
+    }
+}
+
+impl Facts {
+    fn of(directory: &Path) -> Result<Self> {
+        let Checkpoint { name, description, weights } = Checkpoint::open(directory)?;
+        let mut notes = description.notes.clone();
+        let plan = &description.plan;
+        let (mut mask, mut eos, mut pad) = (description.mask, description.eos.first().copied(), description.pad);
+        let (mut ends, mut chat_template) = (description.eos.iter().skip(1).copied().collect(), false);
+        match directory.join(TOKENIZER).exists() {
+            true => {
+                let tokens = Tokens::open(directory, &description)?;
+                (mask, eos, pad) = (tokens.mask, tokens.vocab.eos(), tokens.vocab.pad());
+                chat_template = ChatTemplate::open(directory, &tokens.config, &tokens.names)?.is_some();
+                ends = tokens.ends;
+            }
+            false => notes.push(format!("{TOKENIZER} is missing: this checkpoint cannot write")),
+        }
+        Ok(Self {
+            parameters: plan.parameters(),
+            layers: plan.layers.len(),
+            hidden: plan.hidden,
+            vocabulary: plan.vocab(),
+            max_len: description.max_len,
+            process: process(&description),
+            files: weights.files(),
+            stored: weights.dtypes(),
+            memory: Precision::ALL.into_iter().map(|p| (p.name(), p.bytes(plan))).collect(),
+            memory_available: available_memory(),
+            family: description.family,
+            name,
+            mask,
+            eos,
+            ends,
+            pad,
+            chat_template,
+            notes,
+        })
+    }
+
+    fn table(&self) -> String {
+        let token = |t: Option<Token>| t.map_or("none".into(), |t| t.to_string());
+        let size = |bytes: u64| match bytes {
+            b if b < 1 << 30 => format!("{:.1} MiB", b as f64 / (1u64 << 20) as f64),
+            b => format!("{:.1} GiB", b as f64 / (1u64 << 30) as f64),
+        };
+        let ends: Vec<String> = self.ends.iter().map(|t| t.to_string()).collect();
+        let ends = if ends.is_empty() { String::new() } else { format!(", also ended by {}", ends.join(", ")) };
+        let stored: Vec<String> = self.stored.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
+        let memory = Precision::ALL.map(|p| format!("{} {}", p.name(), size(self.memory[p.name()])));
+        let rows = [
+            ("name", self.name.clone()),
+            ("family", self.family.to_string()),
+            ("process", self.process.clone()),
+            ("parameters", format!("{:.1} million", self.parameters as f64 / 1e6)),
+            ("sizes", format!("{} layers, {} wide, {} tokens", self.layers, self.hidden, self.vocabulary)),
+            ("length", format!("up to {} tokens, prompt included", self.max_len)),
+            (
+                "tokens",
+                format!("mask {}, end {}, padding {}{ends}", token(self.mask), token(self.eos), token(self.pad)),
+            ),
+            ("chat", if self.chat_template { "template for conversations" } else { "no template" }.to_string()),
+            ("stored", format!("{} in {} file(s)", stored.join(", "), self.files)),
+            ("memory", format!("{}; loaded as f32", memory.join(", "))),
+            ("available", self.memory_available.map_or("unknown".into(), size)),
+        ];
+        let mut out = String::new();
+        for (name, value) in rows.into_iter().chain(self.notes.iter().map(|n| ("note", n.clone()))) {
+            let _ = writeln!(out, "{name:<11} {value}");
+        }
+        out
+    }
+}
