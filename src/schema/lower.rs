@@ -7,6 +7,7 @@ use crate::{
     automata::Network,
     grammar::{Expr, Grammar, Rule},
 };
+use std::{collections::HashMap, sync::Arc};
 
 /// Arrows up to which a network is written out wherever it is called.
 const REGULAR: usize = 6000;
@@ -26,7 +27,13 @@ impl Nets {
         }
         let inline: Vec<bool> =
             sizes.iter().map(|size| size.is_some_and(|(size, depth)| size <= TERMINAL && depth <= DEPTH)).collect();
-        let mut rules = Rules { nets: self, inline, rules: Vec::new(), ids: Default::default() };
+        let mut rules = Rules {
+            nets: self,
+            inline,
+            graphs: vec![None; self.nets.len()],
+            rules: Vec::new(),
+            ids: Default::default(),
+        };
         let start = rules.rule(0, 0);
         rules.finish();
         Ok(Language::grammar(Grammar::new(rules.rules, start)?))
@@ -63,8 +70,8 @@ impl Nets {
             Label::Call(net) => (1, *net),
         });
         labels.dedup();
-        let index = |label: Label| labels.iter().position(|&l| l == label).unwrap_or(0) as u32;
-        let arrows = net.arrows.iter().map(|&(a, label, b)| (a, index(label), b)).collect();
+        let index: HashMap<Label, u32> = labels.iter().copied().zip(0..).collect();
+        let arrows = net.arrows.iter().map(|&(a, label, b)| (a, index[&label], b)).collect();
         let labels = labels.iter().map(|&label| match label {
             Label::Text(text) => self.texts[text as usize].clone(),
             Label::Call(net) => self.inlined(net),
@@ -74,10 +81,32 @@ impl Nets {
     }
 }
 
+/// A network, by the nodes that its arrows leave.
+struct Graph {
+    leaving: Vec<Vec<(Label, u32)>>,
+    /// Arrows into each node.
+    entries: Vec<usize>,
+    accepting: Vec<bool>,
+}
+
+impl Graph {
+    fn new(net: &Net) -> Self {
+        let nodes = net.accepting.len();
+        let mut new =
+            Self { leaving: vec![Vec::new(); nodes], entries: vec![0; nodes], accepting: net.accepting.clone() };
+        for &(from, label, to) in &net.arrows {
+            new.leaving[from as usize].push((label, to));
+            new.entries[to as usize] += 1;
+        }
+        new
+    }
+}
+
 /// Rules for the nodes of networks: what is read from there on.
 struct Rules<'n> {
     nets: &'n Nets,
     inline: Vec<bool>,
+    graphs: Vec<Option<Arc<Graph>>>,
     rules: Vec<Rule>,
     /// (network, node), in the order of the rules.
     ids: indexmap::IndexSet<(NetId, u32)>,
@@ -96,22 +125,19 @@ impl Rules<'_> {
         let mut at = 0;
         while at < self.ids.len() {
             let (id, node) = self.ids[at];
-            let net = &self.nets.nets[id];
-            let mut entries = vec![0usize; net.accepting.len()];
-            net.arrows.iter().for_each(|arrow| entries[arrow.2 as usize] += 1);
-            self.rules[at].body = self.from(id, net, node, &entries, 0);
+            let graph = self.graphs[id].get_or_insert_with(|| Arc::new(Graph::new(&self.nets.nets[id]))).clone();
+            self.rules[at].body = self.from(id, &graph, node, 0);
             at += 1;
         }
     }
 
     /// What is read from a node on.
-    fn from(&mut self, id: NetId, net: &Net, node: u32, entries: &[usize], depth: usize) -> Expr {
+    fn from(&mut self, id: NetId, graph: &Graph, node: u32, depth: usize) -> Expr {
         let mut ways = Vec::new();
-        if net.accepting[node as usize] {
+        if graph.accepting[node as usize] {
             ways.push(Expr::Concat(Vec::new()));
         }
-        let leaving: Vec<(u32, Label, u32)> = net.arrows.iter().filter(|a| a.0 == node).copied().collect();
-        for (_, label, to) in leaving {
+        for &(label, to) in &graph.leaving[node as usize] {
             let label = match label {
                 Label::Text(text) if self.nets.texts[text as usize] == Language::literal("") => {
                     Expr::Concat(Vec::new())
@@ -120,11 +146,11 @@ impl Rules<'_> {
                 Label::Call(called) if self.inline[called] => Expr::Terminal(self.nets.inlined(called)),
                 Label::Call(called) => Expr::Rule(self.rule(called, 0)),
             };
-            let ends = net.accepting[to as usize] && !net.arrows.iter().any(|arrow| arrow.0 == to);
+            let ends = graph.accepting[to as usize] && graph.leaving[to as usize].is_empty();
             let rest = if ends {
                 Expr::Concat(Vec::new())
-            } else if entries[to as usize] == 1 && depth < FOLLOWED {
-                self.from(id, net, to, entries, depth + 1)
+            } else if graph.entries[to as usize] == 1 && depth < FOLLOWED {
+                self.from(id, graph, to, depth + 1)
             } else {
                 Expr::Rule(self.rule(id, to))
             };
