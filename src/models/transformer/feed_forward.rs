@@ -1,6 +1,6 @@
 //! Gated layers and mixtures of experts.
 
-use super::ops::{Linear, Norm, activate};
+use super::ops::{Linear, Norm, activate, gated};
 use super::plan::Activation;
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops;
@@ -17,7 +17,7 @@ impl Mlp {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let up = self.up.forward(x)?;
         let inner = match &self.gate {
-            Some(gate) => (activate(self.activation, &gate.forward(x)?)? * up)?,
+            Some(gate) => gated(self.activation, &gate.forward(x)?, &up)?,
             None => activate(self.activation, &up)?,
         };
         self.down.forward(&inner)

@@ -1,6 +1,7 @@
 //! The operations that networks are made of. Everything a device could do faster is a function here.
 
 use super::plan::{Activation, NormKind};
+use crate::kernels::{Gate, tensor};
 use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops;
 
@@ -14,6 +15,9 @@ pub struct Linear {
 impl Linear {
     /// (n, in) → (n, out)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if tensor::fits(x) {
+            return tensor::linear(x, &self.weight, self.bias.as_ref());
+        }
         let y = x.matmul(&self.weight.t()?)?;
         match &self.bias {
             Some(bias) => y.broadcast_add(bias),
@@ -46,6 +50,8 @@ impl Norm {
             None => Tensor::ones(width, x.dtype(), x.device())?,
         };
         match (self.kind, &self.bias) {
+            (NormKind::Layer, bias) if tensor::fits(&x) => tensor::layer_norm(&x, &weight, bias.as_ref(), eps),
+            (_, None) if tensor::fits(&x) => tensor::rms_norm(&x, &weight, eps),
             (NormKind::Layer, Some(bias)) => ops::layer_norm(&x, &weight, bias, eps),
             (NormKind::Layer, None) => ops::layer_norm(&x, &weight, &weight.zeros_like()?, eps),
             (_, bias) => {
@@ -53,6 +59,15 @@ impl Norm {
                 bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
             }
         }
+    }
+}
+
+/// activate(gate)·up
+pub fn gated(kind: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    match kind {
+        Activation::Silu if tensor::fits(gate) => tensor::gate(Gate::Silu, gate, up),
+        Activation::GeluTanh if tensor::fits(gate) => tensor::gate(Gate::GeluTanh, gate, up),
+        _ => activate(kind, gate)? * up,
     }
 }
 
@@ -85,6 +100,9 @@ impl Angles {
 
     /// Turns the first dimensions of each head: (n, heads, head) → the same.
     pub fn turn(&self, x: &Tensor) -> Result<Tensor> {
+        if tensor::fits(x) {
+            return tensor::turn(x, &self.cos, &self.sin);
+        }
         let (_, _, head) = x.dims3()?;
         let half = self.cos.dim(1)?;
         let (cos, sin) = (self.cos.unsqueeze(1)?, self.sin.unsqueeze(1)?);
@@ -102,6 +120,9 @@ impl Angles {
 ///
 /// `mask` (n, m) is added to the products: 0, or −∞ where a query must not look. None: every query sees every key.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, scale: f32) -> Result<Tensor> {
+    if tensor::fits(q) {
+        return tensor::attention(q, k, v, mask, scale);
+    }
     let (n, heads, head) = q.dims3()?;
     let (m, kv, _) = k.dims3()?;
     let group = heads / kv;
