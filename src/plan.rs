@@ -37,7 +37,7 @@ pub(crate) struct Region<'a> {
 
 enum Viewed<'a> {
     All(&'a TokenAutomaton, &'a Arc<Tables>),
-    Part(View),
+    Part(Box<View>),
 }
 
 impl Region<'_> {
@@ -118,7 +118,7 @@ impl Plan {
                 Viewed::All(automaton, self.tables.get_or_init(|| Arc::new(Tables::new(&**automaton))))
             }
             Engine::Pushdown(pushdown) => match pushdown.view(Question { decided, tokens, witness })? {
-                Some(view) => Viewed::Part(view),
+                Some(view) => Viewed::Part(Box::new(view)),
                 None => return Ok(None),
             },
         };

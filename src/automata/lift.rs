@@ -92,7 +92,7 @@ impl<'a> Columns<'a> {
             }
             let known = self.distinct.columns.len();
             self.after[cell] = self.intern();
-            if known % 64 == 0 && self.distinct.columns.len() > known {
+            if known.is_multiple_of(64) && self.distinct.columns.len() > known {
                 self.limits.check_time("the constraint over this vocabulary")?;
             }
             if self.distinct.entries > MOST_ENTRIES {

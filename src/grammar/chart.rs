@@ -276,6 +276,9 @@ impl<'a> Chart<'a> {
     }
 }
 
+/// What to do with each set that a walk comes to.
+type Then<'t, W> = dyn FnMut(&mut W, Node, &Bits, &mut Vec<State>) -> bool + 't;
+
 /// Follows tokens from what is on top, through whatever they return to.
 struct Walker<'w, 'a, V> {
     chart: &'w mut Chart<'a>,
@@ -356,7 +359,7 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
         class: usize,
         frames: &Bits,
         returns: &mut Vec<State>,
-        then: &mut dyn FnMut(&mut Self, Node, &Bits, &mut Vec<State>) -> bool,
+        then: &mut Then<'_, Self>,
     ) -> bool {
         for (back, below) in self.chart.returned(frames) {
             if back == BOTTOM {

@@ -132,7 +132,8 @@ impl Moves {
         let start = (self.beside.start(), self.stacks.start());
         // (bytes at least, order of discovery, state), smallest first; and how each state was found.
         let mut open = BinaryHeap::from([Reverse((self.stacks.bytes_to_end(start.1), 0, 0, start))]);
-        let mut found: FastMap<(Beside, Node), (usize, (Beside, Node), Option<u8>)> = FastMap::default();
+        type Pair = (Beside, Node);
+        let mut found: FastMap<Pair, (usize, Pair, Option<u8>)> = FastMap::default();
         found.insert(start, (0, start, None));
         let mut count = 0;
         while let Some(Reverse((_, _, depth, state))) = open.pop() {

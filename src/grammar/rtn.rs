@@ -182,12 +182,12 @@ fn link(mut bodies: Vec<Nfa>, start: RuleId, limits: &Limits) -> Result<BTreeMap
             let inline = !automaton.calls(rule) && automaton.rows.len() <= INLINE && rule != start;
             if inline {
                 let body = automaton.nfa();
-                for caller in 0..bodies.len() {
-                    if caller != rule && bodies[caller].calls().any(|called| called == rule) {
-                        copy_in(&mut bodies[caller], rule, &body);
-                        limits.check(bodies[caller].edges.len(), 8, "the grammar")?;
+                for (caller, edges) in bodies.iter_mut().enumerate() {
+                    if caller != rule && edges.calls().any(|called| called == rule) {
+                        copy_in(edges, rule, &body);
+                        limits.check(edges.edges.len(), 8, "the grammar")?;
                         if let Some(automaton) = automata.get_mut(&caller) {
-                            *automaton = finish(&mut bodies[caller], caller, limits)?;
+                            *automaton = finish(edges, caller, limits)?;
                         }
                     }
                 }

@@ -24,6 +24,9 @@ pub(super) type ClassSet = [u64; 4];
 /// The variables that a set of up to 64 holds.
 pub(super) type Variables = u64;
 
+/// Where a byte leads: the set after it, and the variables that were returned to.
+type Reads = Box<[(Node, Variables)]>;
+
 pub(super) struct Stacks {
     rtn: Arc<Rtn>,
     /// Fewest bytes from each state to the end of its automaton.
@@ -47,7 +50,7 @@ pub(super) struct Stacks {
     variables: FastMap<(usize, u32), Node>,
     variable_keys: Vec<(usize, u32)>,
     /// After a byte of each class, where it has been asked for: the set, and the variables that were returned to.
-    reads: Vec<Option<Box<[(Node, Variables)]>>>,
+    reads: Vec<Option<Reads>>,
     buffer: Vec<(State, Node)>,
     visited: Vec<(State, Node)>,
 }

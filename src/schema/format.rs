@@ -51,7 +51,7 @@ pub(super) fn language(name: &str, _draft: Draft) -> Result<Language> {
                 false => format!("the format {name:?} is not known"),
             };
             let error = Error::unsupported(message);
-            return Err(match nearest(name, NAMES.into_iter()) {
+            return Err(match nearest(name, NAMES) {
                 Some(near) if !known => error.help(format!("did you mean {near:?}? otherwise use `pattern`")),
                 _ => error.help("use `pattern`"),
             });

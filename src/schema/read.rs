@@ -145,7 +145,7 @@ impl<'a> Reader<'_, 'a> {
             let name = name.as_str().ok_or_else(|| self.wrong("type", "must be the name of a type, or several"))?;
             let values = Values::of_type(name).ok_or_else(|| {
                 let error = self.wrong("type", format!("names {name:?}, which is no type"));
-                match nearest(name, TYPES.into_iter()) {
+                match nearest(name, TYPES) {
                     Some(near) => error.help(format!("did you mean {near:?}?")),
                     None => error.help(format!("there are {}", TYPES.join(", "))),
                 }

@@ -153,7 +153,7 @@ impl Parser<'_> {
             "datetime" => json!({"type": "string", "format": "date-time"}),
             _ => {
                 let error = Error::input(format!("there is no type {word:?}")).at(at..self.at);
-                return Err(match nearest(&word, TYPES.into_iter()) {
+                return Err(match nearest(&word, TYPES) {
                     Some(near) => error.help(format!("did you mean {near}?")),
                     None => error.help(format!("there are {}", TYPES.join(", "))),
                 });
