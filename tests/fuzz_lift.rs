@@ -230,7 +230,7 @@ impl Graph {
     /// Both allow the same tokens after the same tokens, to the end.
     fn compare(&self, automaton: &TokenAutomaton, vocab: &Vocab) -> Result<(), String> {
         if automaton.is_empty() || !self.useful[0] {
-            return match automaton.is_empty() == !self.useful[0] {
+            return match automaton.is_empty() != self.useful[0] {
                 true => Ok(()),
                 false => Err(format!("empty: {} and {}", automaton.is_empty(), !self.useful[0])),
             };

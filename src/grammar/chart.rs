@@ -354,13 +354,7 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
     }
 
     /// Returns from the frames and reads a byte there, or further back.
-    fn go_back(
-        &mut self,
-        class: usize,
-        frames: &Bits,
-        returns: &mut Vec<State>,
-        then: &mut Then<'_, Self>,
-    ) -> bool {
+    fn go_back(&mut self, class: usize, frames: &Bits, returns: &mut Vec<State>, then: &mut Then<'_, Self>) -> bool {
         for (back, below) in self.chart.returned(frames) {
             if back == BOTTOM {
                 continue;

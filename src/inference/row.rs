@@ -135,7 +135,9 @@ impl<'a> Row<'a> {
         }
         let largest = peaks.iter().fold(f32::NEG_INFINITY, |a, &(b, _)| a.max(b));
         // What is that unlikely is measured from the row's largest.
-        let deep = peaks.iter().any(|&(peak, _)| (peak as f64 - largest as f64) <= LOWEST / 10.0 || largest == f32::NEG_INFINITY);
+        let deep = peaks
+            .iter()
+            .any(|&(peak, _)| (peak as f64 - largest as f64) <= LOWEST / 10.0 || largest == f32::NEG_INFINITY);
         self.set_origin(if deep { simd.max(self.logits.single(&mut Vec::new())) } else { largest })?;
         let masses = peaks.into_iter().enumerate().map(|(place, (peak, sum))| match self.log(peak) {
             log if self.is_level(peak) => Mass { log, sum: support.members(graph, place).len() as f64 },

@@ -44,7 +44,8 @@ impl Precision {
         let (bytes, weights) = self.block();
         let each = |tensor: &&crate::models::transformer::plan::TensorPlan| {
             let n = tensor.elements();
-            let packed = tensor.shape.len() >= 2 && tensor.shape.last().is_some_and(|&w| w as u64 % weights == 0);
+            let packed =
+                tensor.shape.len() >= 2 && tensor.shape.last().is_some_and(|&w| (w as u64).is_multiple_of(weights));
             match (self, packed && tensor.name != plan.embedding.name) {
                 (Self::F32, _) => n.saturating_mul(4),
                 (Self::Half, _) | (_, true) => (n / weights).saturating_mul(bytes),

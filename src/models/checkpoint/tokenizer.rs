@@ -70,7 +70,7 @@ impl Tokens {
         };
         let eos = description.eos.first().copied().or_else(|| named("eos_token"));
         let pad = description.pad.or_else(|| named("pad_token")).filter(|&p| Some(p) != eos && Some(p) != mask);
-        let mut ends: Vec<Token> = description.eos.iter().copied().collect();
+        let mut ends: Vec<Token> = description.eos.to_vec();
         ends.extend(tokens(generation.get("eos_token_id")));
         ends.extend(named("eos_token"));
         ends.extend(TURN_ENDS.iter().filter_map(|t| tokenizer.token_to_id(t)));

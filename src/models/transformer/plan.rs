@@ -182,6 +182,8 @@ pub struct MoePlan {
 }
 
 /// What follows attention.
+// One for each layer, made once: the difference in size costs nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeedForwardPlan {
     Dense(MlpPlan),
