@@ -183,7 +183,11 @@ impl Denoiser for Pretrained {
                 belief: None,
             });
         }
-        let answers = self.network.forward(&sequences)?;
+        // One at a time: a matrix product may round differently with more rows, and a view gets what it would get alone.
+        let mut answers = Vec::with_capacity(views.len());
+        for sequence in &sequences {
+            answers.extend(self.network.forward(std::slice::from_ref(sequence))?);
+        }
         let size = self.vocab.len();
         let mut scores = Vec::with_capacity(views.len());
         for (view, answer) in views.iter().zip(answers) {
