@@ -141,7 +141,8 @@ fn json_has_the_promised_fields() {
     let lines = ran.json();
     assert_eq!(lines.len(), 3);
     for (i, line) in lines.iter().enumerate() {
-        let fields: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut fields: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort_unstable();
         let promised = [
             "constraint_ms",
             "elapsed_ms",
