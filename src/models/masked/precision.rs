@@ -15,7 +15,7 @@ pub enum Precision {
     /// 16 bits.
     #[default]
     F16,
-    /// 8 bits, and 16 more for each [`GROUP`] of weights; vectors keep 16.
+    /// 8 bits, and 16 more for each group of weights; vectors keep 16.
     Int8,
 }
 
