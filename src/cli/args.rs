@@ -56,7 +56,7 @@ pub struct Constraints {
     /// The text is JSON of the schema in this file; - reads standard input
     #[arg(long, value_name = "FILE")]
     pub json_schema: Vec<PathBuf>,
-    /// The text is JSON with these fields, e.g. 'name, age int, tags: [string]'
+    /// The text is JSON with these fields, e.g. `name, age int, tags: [string]`
     #[arg(long, value_name = "FIELDS")]
     pub schema: Option<String>,
     /// The text is one of these; `\,` is a comma
