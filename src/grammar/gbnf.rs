@@ -1,5 +1,6 @@
 //! GBNF, the grammar syntax of llama.cpp.
 
+use super::cursor::Cursor;
 use super::draft::{Draft, NESTING, Parsed};
 use super::{Expr, Grammar};
 use crate::{Error, Language, Result};
@@ -23,9 +24,9 @@ impl Grammar {
     /// # Errors
     /// What cannot be read, an unknown rule, a rule without any text; with the place in `text`.
     pub fn gbnf(text: &str) -> Result<Parsed> {
-        let mut reader = Reader { text, at: 0, draft: Draft::default(), depth: 0 };
+        let mut reader = Reader { cursor: Cursor::new(text), draft: Draft::default(), depth: 0 };
         reader.space();
-        while reader.at < text.len() {
+        while reader.cursor.at < text.len() {
             reader.rule()?;
         }
         reader.draft.finish("root", text.len())
@@ -33,65 +34,31 @@ impl Grammar {
 }
 
 struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+    cursor: Cursor<'a>,
     draft: Draft,
     depth: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-    fn eat(&mut self, token: &str) -> bool {
-        let found = self.rest().starts_with(token);
-        if found {
-            self.at += token.len();
-        }
-        found
-    }
-
     /// White space and comments.
     fn space(&mut self) {
-        loop {
-            let rest = self.rest();
-            let trimmed = rest.trim_start_matches([' ', '\t', '\r', '\n']);
-            self.at += rest.len() - trimmed.len();
-            if !trimmed.starts_with('#') {
-                return;
-            }
-            self.at += trimmed.find('\n').unwrap_or(trimmed.len());
-        }
+        self.cursor.skip(|c| matches!(c, ' ' | '\t' | '\r' | '\n'), &["#"]);
     }
-
     fn name(&mut self) -> Option<(&'a str, Range<usize>)> {
-        let rest = self.rest();
-        let len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
-        let span = self.at..self.at + len;
-        self.at += len;
-        (len > 0).then(|| (&rest[..len], span))
-    }
-
-    fn unexpected(&self, wanted: &str) -> Error {
-        let end = self.at + self.peek().map_or(0, char::len_utf8);
-        let found = self.peek().map_or("the end".into(), |c| format!("{c:?}"));
-        Error::input(format!("{wanted} expected, not {found}")).at(self.at..end)
+        self.cursor.name(|c| c == '-')
     }
 
     fn rule(&mut self) -> Result<()> {
-        let Some((name, span)) = self.name() else { return Err(self.unexpected("a rule")) };
+        let Some((name, span)) = self.name() else { return Err(self.cursor.unexpected("a rule")) };
         self.space();
-        if !self.eat("::=") {
-            return Err(self.unexpected("`::=`").help(format!("a rule is written `{name} ::= …`")));
+        if !self.cursor.eat("::=") {
+            return Err(self.cursor.unexpected("`::=`").help(format!("a rule is written `{name} ::= …`")));
         }
         self.space();
         let body = self.alternatives()?;
         self.draft.define(name, span, body)?;
-        match self.peek() {
-            Some(')') => Err(self.unexpected("a rule").help("this parenthesis was never opened")),
+        match self.cursor.peek() {
+            Some(')') => Err(self.cursor.unexpected("a rule").help("this parenthesis was never opened")),
             _ => Ok(()),
         }
     }
@@ -100,11 +67,11 @@ impl<'a> Reader<'a> {
         self.depth += 1;
         if self.depth > NESTING {
             return Err(Error::too_large(format!("groups are nested deeper than {NESTING} levels"))
-                .at(self.at..self.at)
+                .at(self.cursor.at..self.cursor.at)
                 .help("give the inner ones names of their own"));
         }
         let mut all = vec![self.sequence()?];
-        while self.eat("|") {
+        while self.cursor.eat("|") {
             self.space();
             all.push(self.sequence()?);
         }
@@ -123,20 +90,20 @@ impl<'a> Reader<'a> {
 
     /// The next element; `None` where the sequence ends.
     fn item(&mut self) -> Result<Option<Expr>> {
-        let start = self.at;
-        let item = match self.peek() {
+        let start = self.cursor.at;
+        let item = match self.cursor.peek() {
             None | Some('|' | ')') => return Ok(None),
             Some('"') => Expr::Terminal(Language::literal(self.literal()?)),
             Some('[') => Expr::Terminal(Language::regex(self.class()?)),
             Some('.') => {
-                self.at += 1;
+                self.cursor.at += 1;
                 Expr::Terminal(Language::regex(r"[\s\S]"))
             }
             Some('(') => {
-                self.at += 1;
+                self.cursor.at += 1;
                 self.space();
                 let inner = self.alternatives()?;
-                if !self.eat(")") {
+                if !self.cursor.eat(")") {
                     return Err(Error::input("this parenthesis is never closed").at(start..start + 1));
                 }
                 inner
@@ -147,11 +114,13 @@ impl<'a> Reader<'a> {
                     .help("write the text that the token stands for"));
             }
             Some(_) => {
-                let Some((name, span)) = self.name() else { return Err(self.unexpected("a rule, a text or a class")) };
+                let Some((name, span)) = self.name() else {
+                    return Err(self.cursor.unexpected("a rule, a text or a class"));
+                };
                 self.space();
-                if self.rest().starts_with("::=") {
+                if self.cursor.rest().starts_with("::=") {
                     // The next rule has begun.
-                    self.at = start;
+                    self.cursor.at = start;
                     return Ok(None);
                 }
                 Expr::Rule(self.draft.mention(name, span))
@@ -163,26 +132,26 @@ impl<'a> Reader<'a> {
 
     fn repeated(&mut self, mut item: Expr) -> Result<Expr> {
         loop {
-            let start = self.at;
-            let (min, max) = match self.peek() {
+            let start = self.cursor.at;
+            let (min, max) = match self.cursor.peek() {
                 Some('*') => (0, None),
                 Some('+') => (1, None),
                 Some('?') => (0, Some(1)),
                 Some('{') => {
-                    let Some(len) = self.rest().find('}') else {
+                    let Some(len) = self.cursor.rest().find('}') else {
                         return Err(Error::input("this brace is never closed").at(start..start + 1));
                     };
-                    let inside = &self.rest()[1..len];
-                    self.at += len;
+                    let inside = &self.cursor.rest()[1..len];
+                    self.cursor.at += len;
                     bounds(inside).ok_or_else(|| {
                         Error::input("a number of repetitions is written {3}, {3,} or {3,5}").at(start..start + len + 1)
                     })?
                 }
                 _ => return Ok(item),
             };
-            self.at += 1;
+            self.cursor.at += 1;
             if max.is_some_and(|max| max < min) {
-                return Err(Error::input("fewer repetitions at most than at least").at(start..self.at));
+                return Err(Error::input("fewer repetitions at most than at least").at(start..self.cursor.at));
             }
             self.space();
             item = Expr::Repeat { inner: Box::new(item), min, max };
@@ -190,11 +159,11 @@ impl<'a> Reader<'a> {
     }
 
     fn literal(&mut self) -> Result<String> {
-        let start = self.at;
-        self.at += 1;
+        let start = self.cursor.at;
+        self.cursor.at += 1;
         let mut text = String::new();
         loop {
-            match self.peek() {
+            match self.cursor.peek() {
                 Some('"') => break,
                 None | Some('\n') => {
                     return Err(Error::input("this text is never closed").at(start..start + 1).help("end it with \""));
@@ -202,56 +171,60 @@ impl<'a> Reader<'a> {
                 Some(_) => text.push(self.char()?),
             }
         }
-        self.at += 1;
+        self.cursor.at += 1;
         Ok(text)
     }
 
     /// A class, as a pattern.
     fn class(&mut self) -> Result<String> {
-        let start = self.at;
-        self.at += 1;
-        let mut pattern = String::from(if self.eat("^") { "[^" } else { "[" });
+        let start = self.cursor.at;
+        self.cursor.at += 1;
+        let mut pattern = String::from(if self.cursor.eat("^") { "[^" } else { "[" });
         let mut empty = true;
         loop {
-            match self.peek() {
+            match self.cursor.peek() {
                 Some(']') => break,
                 None => {
                     return Err(Error::input("this class is never closed").at(start..start + 1).help("end it with ]"));
                 }
                 Some(_) => {}
             }
-            let (from, first) = (self.at, self.char()?);
-            let last = match self.rest().starts_with('-') && !self.rest().starts_with("-]") {
+            let (from, first) = (self.cursor.at, self.char()?);
+            let last = match self.cursor.rest().starts_with('-') && !self.cursor.rest().starts_with("-]") {
                 true => {
-                    self.at += 1;
+                    self.cursor.at += 1;
                     self.char()?
                 }
                 false => first,
             };
             if last < first {
-                return Err(Error::input(format!("the range from {first:?} to {last:?} is empty")).at(from..self.at));
+                return Err(
+                    Error::input(format!("the range from {first:?} to {last:?} is empty")).at(from..self.cursor.at)
+                );
             }
             pattern += &format!(r"\x{{{:x}}}-\x{{{:x}}}", u32::from(first), u32::from(last));
             empty = false;
         }
-        self.at += 1;
+        self.cursor.at += 1;
         match empty {
-            true => Err(Error::input("an empty class").at(start..self.at).help("name the characters there may be")),
+            true => {
+                Err(Error::input("an empty class").at(start..self.cursor.at).help("name the characters there may be"))
+            }
             false => Ok(pattern + "]"),
         }
     }
 
     /// A character, escaped or not.
     fn char(&mut self) -> Result<char> {
-        let start = self.at;
-        let mut chars = self.rest().chars();
-        let first = chars.next().ok_or_else(|| self.unexpected("a character"))?;
-        self.at += first.len_utf8();
+        let start = self.cursor.at;
+        let mut chars = self.cursor.rest().chars();
+        let first = chars.next().ok_or_else(|| self.cursor.unexpected("a character"))?;
+        self.cursor.at += first.len_utf8();
         if first != '\\' {
             return Ok(first);
         }
-        let escaped = chars.next().ok_or_else(|| self.unexpected("an escape"))?;
-        self.at += escaped.len_utf8();
+        let escaped = chars.next().ok_or_else(|| self.cursor.unexpected("an escape"))?;
+        self.cursor.at += escaped.len_utf8();
         let digits = match escaped {
             'n' => return Ok('\n'),
             't' => return Ok('\t'),
@@ -262,15 +235,16 @@ impl<'a> Reader<'a> {
             'U' => 8,
             _ => {
                 return Err(Error::input(format!("unknown escape \\{escaped}"))
-                    .at(start..self.at)
+                    .at(start..self.cursor.at)
                     .help(r#"there are \n \t \r \" \\ \[ \] \- \^ \xNN \uNNNN \UNNNNNNNN"#));
             }
         };
-        let code = self.rest().get(..digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let code = self.cursor.rest().get(..digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         let read = code.and_then(char::from_u32);
-        self.at += if read.is_some() { digits } else { 0 };
+        self.cursor.at += if read.is_some() { digits } else { 0 };
         read.ok_or_else(|| {
-            Error::input(format!("\\{escaped} takes {digits} hexadecimal digits of a character")).at(start..self.at)
+            Error::input(format!("\\{escaped} takes {digits} hexadecimal digits of a character"))
+                .at(start..self.cursor.at)
         })
     }
 }

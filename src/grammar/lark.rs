@@ -1,5 +1,6 @@
 //! A subset of the grammar syntax of Lark.
 
+use super::cursor::Cursor;
 use super::draft::{Draft, NESTING, Parsed};
 use super::lark_terminals::{Terminal, Terminals, pattern};
 use super::{Expr, Grammar};
@@ -31,7 +32,7 @@ impl Grammar {
     /// # Errors
     /// What cannot be read or kept, an unknown rule, a rule without any text; with the place in `text`.
     pub fn lark(text: &str) -> Result<Parsed> {
-        let mut reader = Reader { text, at: 0, depth: 0, terminals: Terminals::default() };
+        let mut reader = Reader { cursor: Cursor::new(text), depth: 0, terminals: Terminals::default() };
         let statements = reader.statements()?;
         let mut rules = Vec::new();
         for statement in statements {
@@ -76,95 +77,62 @@ enum Statement {
 }
 
 struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+    cursor: Cursor<'a>,
     depth: usize,
     terminals: Terminals,
 }
 
 impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-    fn eat(&mut self, token: &str) -> bool {
-        let found = self.rest().starts_with(token);
-        if found {
-            self.at += token.len();
-        }
-        found
-    }
-
     /// Blanks and comments, and line breaks where `lines`.
     fn space(&mut self, lines: bool) {
-        loop {
-            let rest = self.rest();
-            let trimmed = rest.trim_start_matches(|c| matches!(c, ' ' | '\t' | '\r') || lines && c == '\n');
-            self.at += rest.len() - trimmed.len();
-            if !trimmed.starts_with("//") && !trimmed.starts_with('#') {
-                return;
-            }
-            self.at += trimmed.find('\n').unwrap_or(trimmed.len());
-        }
+        self.cursor.skip(|c| matches!(c, ' ' | '\t' | '\r') || lines && c == '\n', &["//", "#"]);
     }
 
     /// Blanks, and line breaks if the next line goes on with an alternative.
     fn blank(&mut self) {
         self.space(false);
-        let here = self.at;
+        let here = self.cursor.at;
         self.space(true);
-        if self.at < self.text.len() && !self.rest().starts_with('|') {
-            self.at = here;
+        if self.cursor.at < self.cursor.text.len() && !self.cursor.rest().starts_with('|') {
+            self.cursor.at = here;
         }
     }
 
     fn name(&mut self) -> Option<(String, Range<usize>)> {
-        let rest = self.rest();
-        let len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let span = self.at..self.at + len;
-        self.at += len;
-        (len > 0).then(|| (rest[..len].to_string(), span))
+        self.cursor.name(|_| false).map(|(name, span)| (name.to_string(), span))
     }
 
     fn number(&mut self) -> Result<usize> {
         self.space(false);
-        let start = self.at;
+        let start = self.cursor.at;
         let read = self.name().and_then(|(digits, _)| digits.parse().ok());
-        read.ok_or_else(|| Error::input("a number expected").at(start..self.at.max(start + 1)))
-    }
-
-    fn unexpected(&self, wanted: &str) -> Error {
-        let end = self.at + self.peek().map_or(0, char::len_utf8);
-        let found = self.peek().map_or("the end".into(), |c| format!("{c:?}"));
-        Error::input(format!("{wanted} expected, not {found}")).at(self.at..end)
+        read.ok_or_else(|| Error::input("a number expected").at(start..self.cursor.at.max(start + 1)))
     }
 
     fn statements(&mut self) -> Result<Vec<Statement>> {
         let mut all = Vec::new();
         loop {
             self.space(true);
-            if self.at >= self.text.len() {
+            if self.cursor.at >= self.cursor.text.len() {
                 return Ok(all);
             }
-            if self.peek() == Some('%') {
+            if self.cursor.peek() == Some('%') {
                 all.extend(self.directive()?);
             } else {
                 all.push(self.definition()?);
             }
             self.space(false);
-            if self.at < self.text.len() && self.peek() != Some('\n') {
-                return Err(self.unexpected("the end of the line"));
+            if self.cursor.at < self.cursor.text.len() && self.cursor.peek() != Some('\n') {
+                return Err(self.cursor.unexpected("the end of the line"));
             }
         }
     }
 
     fn directive(&mut self) -> Result<Option<Statement>> {
-        let start = self.at;
-        self.at += 1;
+        let start = self.cursor.at;
+        self.cursor.at += 1;
         let name = self.name().map_or(String::new(), |(name, _)| name);
-        let span = start..self.at;
+        let span = start..self.cursor.at;
         self.space(false);
         match name.as_str() {
             "ignore" => Ok(Some(Statement::Ignore(self.alternatives()?))),
@@ -176,34 +144,36 @@ impl<'a> Reader<'a> {
     }
 
     fn import(&mut self) -> Result<()> {
-        let start = self.at;
+        let start = self.cursor.at;
         let library = self.name();
         if library.is_none_or(|(library, _)| library != "common") {
-            return Err(Error::unsupported("only `common` can be imported from").at(start..self.at.max(start + 1)));
+            return Err(
+                Error::unsupported("only `common` can be imported from").at(start..self.cursor.at.max(start + 1))
+            );
         }
         self.space(false);
-        if self.eat("(") {
+        if self.cursor.eat("(") {
             loop {
                 self.space(true);
-                let Some((name, span)) = self.name() else { return Err(self.unexpected("a terminal")) };
+                let Some((name, span)) = self.name() else { return Err(self.cursor.unexpected("a terminal")) };
                 self.terminals.import(&name, &name, span)?;
                 self.space(true);
-                if self.eat(")") {
+                if self.cursor.eat(")") {
                     return Ok(());
                 }
-                if !self.eat(",") {
-                    return Err(self.unexpected("`,` or `)`"));
+                if !self.cursor.eat(",") {
+                    return Err(self.cursor.unexpected("`,` or `)`"));
                 }
             }
         }
-        if !self.eat(".") {
-            return Err(self.unexpected("`.`"));
+        if !self.cursor.eat(".") {
+            return Err(self.cursor.unexpected("`.`"));
         }
-        let Some((name, span)) = self.name() else { return Err(self.unexpected("a terminal")) };
+        let Some((name, span)) = self.name() else { return Err(self.cursor.unexpected("a terminal")) };
         self.space(false);
-        let alias = if self.eat("->") {
+        let alias = if self.cursor.eat("->") {
             self.space(false);
-            let Some((alias, _)) = self.name() else { return Err(self.unexpected("a terminal")) };
+            let Some((alias, _)) = self.name() else { return Err(self.cursor.unexpected("a terminal")) };
             alias
         } else {
             name.clone()
@@ -212,19 +182,19 @@ impl<'a> Reader<'a> {
     }
 
     fn definition(&mut self) -> Result<Statement> {
-        while self.eat("?") || self.eat("!") {}
-        let Some((name, span)) = self.name() else { return Err(self.unexpected("a rule or a terminal")) };
-        if self.peek() == Some('{') {
+        while self.cursor.eat("?") || self.cursor.eat("!") {}
+        let Some((name, span)) = self.name() else { return Err(self.cursor.unexpected("a rule or a terminal")) };
+        if self.cursor.peek() == Some('{') {
             return Err(Error::unsupported("templates are not supported").at(span).help("write the rules out"));
         }
         let mut priority = 0;
-        if self.eat(".") {
-            let sign = if self.eat("-") { -1 } else { 1 };
+        if self.cursor.eat(".") {
+            let sign = if self.cursor.eat("-") { -1 } else { 1 };
             priority = sign * self.number()? as i64;
         }
         self.space(false);
-        if !self.eat(":") {
-            return Err(self.unexpected("`:`").help(format!("a rule is written `{name}: …`")));
+        if !self.cursor.eat(":") {
+            return Err(self.cursor.unexpected("`:`").help(format!("a rule is written `{name}: …`")));
         }
         self.blank();
         let body = self.alternatives()?;
@@ -237,13 +207,12 @@ impl<'a> Reader<'a> {
     fn alternatives(&mut self) -> Result<Node> {
         self.depth += 1;
         if self.depth > NESTING {
-            return Err(
-                Error::too_large(format!("groups are nested deeper than {NESTING} levels")).at(self.at..self.at)
-            );
+            return Err(Error::too_large(format!("groups are nested deeper than {NESTING} levels"))
+                .at(self.cursor.at..self.cursor.at));
         }
         let mut all = vec![self.sequence()?];
         self.blank();
-        while self.eat("|") {
+        while self.cursor.eat("|") {
             self.blank();
             all.push(self.sequence()?);
             self.blank();
@@ -261,36 +230,36 @@ impl<'a> Reader<'a> {
                 None => break,
             }
         }
-        if self.eat("->") {
+        if self.cursor.eat("->") {
             self.space(false);
             if self.name().is_none() {
-                return Err(self.unexpected("a name"));
+                return Err(self.cursor.unexpected("a name"));
             }
         }
         Ok(if parts.len() == 1 { parts.swap_remove(0) } else { Node::Concat(parts) })
     }
 
     fn item(&mut self) -> Result<Option<Node>> {
-        let start = self.at;
-        match self.peek() {
+        let start = self.cursor.at;
+        match self.cursor.peek() {
             Some('"') => self.literal().map(Some),
             Some('/') => {
                 let pattern = self.pattern()?;
                 Ok(Some(Node::Pattern(pattern)))
             }
             Some(open @ ('(' | '[')) => {
-                self.at += 1;
+                self.cursor.at += 1;
                 self.space(true);
                 let inner = self.alternatives()?;
                 self.space(true);
-                if !self.eat(if open == '(' { ")" } else { "]" }) {
+                if !self.cursor.eat(if open == '(' { ")" } else { "]" }) {
                     return Err(Error::input(format!("this `{open}` is never closed")).at(start..start + 1));
                 }
                 Ok(Some(if open == '(' { inner } else { Node::Repeat(Box::new(inner), 0, Some(1)) }))
             }
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
                 let Some((name, span)) = self.name() else { return Ok(None) };
-                if self.peek() == Some('{') {
+                if self.cursor.peek() == Some('{') {
                     return Err(Error::unsupported("templates are not supported").at(span).help("write the rules out"));
                 }
                 Ok(Some(if is_terminal(&name) { Node::Terminal(name, span) } else { Node::Rule(name, span) }))
@@ -302,37 +271,37 @@ impl<'a> Reader<'a> {
     fn repeated(&mut self, mut item: Node) -> Result<Node> {
         loop {
             self.space(false);
-            let start = self.at;
-            let (min, max) = match self.peek() {
+            let start = self.cursor.at;
+            let (min, max) = match self.cursor.peek() {
                 Some('*') => (0, None),
                 Some('+') => (1, None),
                 Some('?') => (0, Some(1)),
                 Some('~') => {
-                    self.at += 1;
+                    self.cursor.at += 1;
                     let min = self.number()?;
-                    let max = if self.eat("..") { self.number()? } else { min };
+                    let max = if self.cursor.eat("..") { self.number()? } else { min };
                     if max < min {
-                        return Err(Error::input("fewer repetitions at most than at least").at(start..self.at));
+                        return Err(Error::input("fewer repetitions at most than at least").at(start..self.cursor.at));
                     }
                     item = Node::Repeat(Box::new(item), min, Some(max));
                     continue;
                 }
                 _ => return Ok(item),
             };
-            self.at += 1;
+            self.cursor.at += 1;
             item = Node::Repeat(Box::new(item), min, max);
         }
     }
 
     fn quoted(&mut self) -> Result<String> {
-        let start = self.at;
-        self.at += 1;
+        let start = self.cursor.at;
+        self.cursor.at += 1;
         let mut text = String::new();
         loop {
-            let Some(c) = self.peek().filter(|&c| c != '\n') else {
+            let Some(c) = self.cursor.peek().filter(|&c| c != '\n') else {
                 return Err(Error::input("this text is never closed").at(start..start + 1).help("end it with \""));
             };
-            self.at += c.len_utf8();
+            self.cursor.at += c.len_utf8();
             match c {
                 '"' => return Ok(text),
                 '\\' => text.push(self.escaped()?),
@@ -342,9 +311,9 @@ impl<'a> Reader<'a> {
     }
 
     fn escaped(&mut self) -> Result<char> {
-        let start = self.at - 1;
-        let c = self.peek().ok_or_else(|| self.unexpected("an escape"))?;
-        self.at += c.len_utf8();
+        let start = self.cursor.at - 1;
+        let c = self.cursor.peek().ok_or_else(|| self.cursor.unexpected("an escape"))?;
+        self.cursor.at += c.len_utf8();
         let digits = match c {
             'n' => return Ok('\n'),
             't' => return Ok('\t'),
@@ -355,40 +324,40 @@ impl<'a> Reader<'a> {
             'x' => 2,
             'u' => 4,
             'U' => 8,
-            _ => return Err(Error::input(format!("unknown escape \\{c}")).at(start..self.at)),
+            _ => return Err(Error::input(format!("unknown escape \\{c}")).at(start..self.cursor.at)),
         };
-        let code = self.rest().get(..digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let code = self.cursor.rest().get(..digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         let read = code.and_then(char::from_u32);
-        self.at += if read.is_some() { digits } else { 0 };
-        read.ok_or_else(|| Error::input(format!("\\{c} takes {digits} hexadecimal digits")).at(start..self.at))
+        self.cursor.at += if read.is_some() { digits } else { 0 };
+        read.ok_or_else(|| Error::input(format!("\\{c} takes {digits} hexadecimal digits")).at(start..self.cursor.at))
     }
 
     fn literal(&mut self) -> Result<Node> {
-        let start = self.at;
+        let start = self.cursor.at;
         let text = self.quoted()?;
-        if self.eat("..") {
-            if self.peek() != Some('"') {
-                return Err(self.unexpected("the end of the range"));
+        if self.cursor.eat("..") {
+            if self.cursor.peek() != Some('"') {
+                return Err(self.cursor.unexpected("the end of the range"));
             }
             let last = self.quoted()?;
             let one = |text: &str| Some(text.chars().next()?).filter(|c| c.len_utf8() == text.len());
             return match (one(&text), one(&last)) {
                 (Some(first), Some(last)) if first <= last => Ok(Node::Range(first, last)),
-                _ => Err(Error::input("a range goes from one character to a later one").at(start..self.at)),
+                _ => Err(Error::input("a range goes from one character to a later one").at(start..self.cursor.at)),
             };
         }
         if text.is_empty() {
-            return Err(Error::input("an empty text").at(start..self.at).help("leave it out, or use `?`"));
+            return Err(Error::input("an empty text").at(start..self.cursor.at).help("leave it out, or use `?`"));
         }
-        let ignore_case = self.eat("i");
+        let ignore_case = self.cursor.eat("i");
         Ok(Node::Literal { text, ignore_case })
     }
 
     fn pattern(&mut self) -> Result<String> {
-        let start = self.at;
-        self.at += 1;
+        let start = self.cursor.at;
+        self.cursor.at += 1;
         let mut escaped = false;
-        let rest = self.rest();
+        let rest = self.cursor.rest();
         let len = rest.find(|c| {
             let end = c == '/' && !escaped || c == '\n';
             escaped = c == '\\' && !escaped;
@@ -397,11 +366,11 @@ impl<'a> Reader<'a> {
         let Some(len) = len.filter(|&len| rest[len..].starts_with('/')) else {
             return Err(Error::input("this pattern is never closed").at(start..start + 1).help("end it with /"));
         };
-        self.at += len + 1;
-        let behind = self.rest();
+        self.cursor.at += len + 1;
+        let behind = self.cursor.rest();
         let flags = &behind[..behind.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(behind.len())];
-        let span = start..self.at + flags.len();
-        self.at = span.end;
+        let span = start..self.cursor.at + flags.len();
+        self.cursor.at = span.end;
         pattern(&rest[..len], flags).map_err(|e| e.replace_span(span))
     }
 }

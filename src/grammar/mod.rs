@@ -1,6 +1,7 @@
 //! Context-free grammars: one representation for everything that recursion takes, whatever syntax it was written in.
 
 mod chart;
+mod cursor;
 mod draft;
 mod gbnf;
 mod ir;
