@@ -1,12 +1,15 @@
 //! The canvas can always be completed: whatever the constraint, the scores, the policy, the order of commits and the
 //! remasking, every run ends with a verified text and never starts over.
 
+#[path = "common/noise.rs"]
+mod noise;
+
+use noise::{Noise, Whim};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use stencil_lm::{
-    CanvasView, Cell, Denoiser, Layout, Model, Moves, Output, Policy, Pos, Proposal, Result, Sampler, Scores, Settings,
-    Source, Step, Token, Vocab,
+    Layout, Model, Output, Result, Sampler, Settings, Source, Token, Vocab,
     models::{Chain, Oracle},
     spec::{Inputs, Registry, Spec},
 };
@@ -21,50 +24,6 @@ fn vocab() -> Vocab {
     tokens.extend([None, None, None]); // end, padding, a special token that must never appear
     let n = tokens.len() as Token;
     Vocab::from_bytes(tokens, Some(n - 3), Some(n - 2))
-}
-
-/// Scores that mean nothing, and now and then rule out almost everything.
-struct Noise(Vocab);
-
-impl Denoiser for Noise {
-    fn name(&self) -> &str {
-        "noise"
-    }
-    fn vocab(&self) -> &Vocab {
-        &self.0
-    }
-    fn max_len(&self) -> usize {
-        64
-    }
-    fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
-        let score = |view: &CanvasView| {
-            let seed = view.tokens.iter().fold(view.tokens.len() as u64, |h, t| {
-                h.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ t.map_or(7, |t| t as u64 + 11)
-            });
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let wild = rng.random_bool(0.1); // beyond what plain floating point holds
-            let spread: f32 = if wild { 3000.0 } else { *[0.1, 3.0, 30.0].choose(&mut rng).unwrap() };
-            let value = |_| if rng.random_bool(0.05) { f32::NEG_INFINITY } else { rng.random_range(-spread..=spread) };
-            Scores::new(self.0.len(), (0..view.tokens.len() * self.0.len()).map(value).collect())
-        };
-        views.iter().map(score).collect()
-    }
-}
-
-/// Commits and reopens at random.
-struct Whim(u64);
-
-impl Policy for Whim {
-    fn reopen(&mut self, step: &Step) -> Vec<Pos> {
-        let mut rng = step.rng(self.0);
-        let held = step.canvas.cells().iter().enumerate().filter(|(_, c)| matches!(c, Cell::Held { .. }));
-        held.filter(|_| rng.random_bool(0.2)).map(|(pos, _)| pos).collect()
-    }
-    fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
-        let mut rng = step.rng(self.0 ^ 1);
-        let share: f64 = rng.random();
-        Ok(Moves::commit(proposal.candidates.iter().map(|c| c.pos).filter(|_| rng.random_bool(share))))
-    }
 }
 
 fn expression(rng: &mut ChaCha8Rng, depth: usize) -> String {
@@ -141,7 +100,7 @@ fn case(seed: u64, oracle: &Model, noise: &Model) -> usize {
     let mut sampler = Sampler::new(model).spec(&spec).settings(settings).count(rng.random_range(4..12));
     if rng.random_bool(0.4) {
         let seed = rng.random();
-        sampler = sampler.policy(move || Whim(seed));
+        sampler = sampler.policy(move || Whim { seed, reopen: 0.2 });
     }
     match sampler.run() {
         Ok(outputs) => {
@@ -168,7 +127,7 @@ fn ten_thousand_random_runs_end_verified() {
         .collect();
     let chain = Chain::fit(&vocab, texts.iter().map(|t| &t[..]), 0.01).unwrap();
     let oracle = Model::new(Oracle::new(vocab.clone(), chain).unwrap());
-    let noise = Model::new(Noise(vocab));
+    let noise = Model::new(Noise { vocab, max_len: 64 });
     let finished: Vec<usize> = (0..1900u64).into_par_iter().map(|seed| case(seed, &oracle, &noise)).collect();
     let refused = finished.iter().filter(|&&n| n == 0).count();
     let finished: usize = finished.iter().sum();

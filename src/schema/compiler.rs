@@ -43,7 +43,7 @@ pub(super) struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     pub fn new(root: &'a Value, options: SchemaOptions) -> Result<(Self, Node)> {
         let (documents, place) = Documents::new(root)?;
-        let formats = options.format.unwrap_or(!documents.declares_2020());
+        let formats = options.format.unwrap_or(!documents.formats_are_remarks());
         let mut new = Self {
             documents,
             formulas: Formulas::new(),

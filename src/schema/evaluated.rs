@@ -4,9 +4,10 @@
 use super::{
     Compiler,
     array::ArrayShape,
+    dialect::Draft,
     formula::{ANY, NEVER, Node, SchemaId},
     object::{ObjectShape, Others},
-    place::{Draft, Place},
+    place::Place,
     read::Reader,
     text,
     values::Values,
@@ -134,11 +135,12 @@ impl<'a> Reader<'_, 'a> {
     ) -> Result<Vec<Case>> {
         let own = self.own(nothing, except)?;
         cases.iter_mut().for_each(|case| case.seen = case.seen.and(&own));
-        if self.draft == Draft::Draft7 && self.map.contains_key("$ref") {
+        if self.draft.ref_stands_alone() && self.map.contains_key("$ref") {
             return self.of_target("$ref", false, nothing, open, cases);
         }
         cases = self.of_target("$ref", false, nothing, open, cases)?;
         cases = self.of_target("$dynamicRef", true, nothing, open, cases)?;
+        cases = self.of_target("$recursiveRef", true, nothing, open, cases)?;
         for (_, place) in self.places("allOf") {
             let more = self.compiler.cases(&place, nothing, open, None)?;
             cases = self.product(cases, more)?;
@@ -163,7 +165,7 @@ impl<'a> Reader<'_, 'a> {
             let ways = one.into_iter().flat_map(|(_, branch)| branch).collect();
             cases = self.product(cases, ways)?;
         }
-        if let Some(place) = self.compiler.documents.child(&self.place, "if") {
+        if let Some(place) = self.compiler.documents.child(&self.place, "if").filter(|_| self.draft.has("if")) {
             let condition = self.compiler.schema(place.clone())?;
             let mut then = self.compiler.cases(&place, nothing, open, None)?;
             then.iter_mut().for_each(|case| case.holds = self.compiler.formulas.and(case.holds, condition));
@@ -210,10 +212,13 @@ impl<'a> Reader<'_, 'a> {
                 Ok(Seen::Members { keys: named, patterns: union })
             }
             Seen::Items { .. } => {
-                let listed = self.map.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
-                if has("items") || has("unevaluatedItems") || has("additionalItems") {
+                let list = self.map.get(self.draft.listed_items()).and_then(Value::as_array);
+                let items = has("items") && !self.map.get("items").is_some_and(Value::is_array);
+                let more = has("additionalItems") && self.draft.has("additionalItems") && list.is_some();
+                if items || more || has("unevaluatedItems") {
                     return Ok(nothing.everything());
                 }
+                let listed = list.map_or(0, Vec::len);
                 let contained = if self.draft == Draft::Draft2020 { self.sub("contains")? } else { None };
                 Ok(Seen::Items { first: listed, matching: contained.into_iter().collect() })
             }
@@ -221,6 +226,9 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn places(&mut self, key: &str) -> Vec<(String, Place<'a>)> {
+        if !self.draft.has(key) {
+            return Vec::new();
+        }
         let Some(outer) = self.compiler.documents.child(&self.place, key) else { return Vec::new() };
         let keys: Vec<String> = match outer.value {
             Value::Array(list) => (0..list.len()).map(|i| i.to_string()).collect(),
@@ -259,7 +267,7 @@ impl<'a> Reader<'_, 'a> {
         open: &mut Vec<(SchemaId, ())>,
         cases: Vec<Case>,
     ) -> Result<Vec<Case>> {
-        let Some(reference) = self.map.get(key).and_then(Value::as_str) else { return Ok(cases) };
+        let Some(reference) = self.keyword(key).and_then(Value::as_str) else { return Ok(cases) };
         let place = self.compiler.documents.resolve(&self.place, reference, dynamic)?;
         let more = self.compiler.cases(&place, nothing, open, None)?;
         self.product(cases, more)

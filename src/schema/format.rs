@@ -1,6 +1,5 @@
 //! The strings of `format`.
 
-use super::place::Draft;
 use crate::{Error, Language, Result, spec::nearest};
 
 const NAMES: [&str; 19] = [
@@ -29,7 +28,7 @@ const NAMES: [&str; 19] = [
 ///
 /// # Errors
 /// `Unsupported` for formats that are not regular or not known.
-pub(super) fn language(name: &str, _draft: Draft) -> Result<Language> {
+pub(super) fn language(name: &str) -> Result<Language> {
     let pattern = match name {
         "date" => date(),
         "time" => time(),

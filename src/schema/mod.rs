@@ -1,6 +1,7 @@
 //! JSON Schema, compiled: from a schema to the set of values it allows, and from there to the texts that write them.
 //!
 //! ```text
+//! dialect   which keywords say something
 //! place     schemas in their documents, and where references lead
 //! read      keywords → sets of values (values, array, object), closed under and, or, not
 //! formula   Boolean combinations of schemas, looked into only where they are needed
@@ -13,6 +14,7 @@
 mod accept;
 mod array;
 mod compiler;
+mod dialect;
 mod draw_array;
 mod draw_object;
 mod evaluated;
@@ -73,8 +75,8 @@ pub struct SchemaOptions {
     pub key_order: KeyOrder,
     /// Leave keywords that cannot be kept exactly to the final check.
     pub lenient: bool,
-    /// Whether `format` must hold. Unless told, it must, except where `$schema` names draft 2020-12, to which it is a
-    /// remark.
+    /// Whether `format` must hold. Unless told, it must, except where `$schema` names draft 2019-09 or 2020-12, to which it
+    /// is a remark.
     pub format: Option<bool>,
 }
 

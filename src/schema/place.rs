@@ -1,17 +1,10 @@
 //! Where schemas stand, and where references lead.
 
+use super::dialect::Draft;
 use crate::{Error, Result};
-use referencing::{meta, uri};
+use referencing::uri;
 use serde_json::Value;
 use std::{collections::HashMap, rc::Rc};
-
-/// A dialect of JSON Schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Draft {
-    /// Draft-07, and draft-06, which has fewer keywords and no other meanings.
-    Draft7,
-    Draft2020,
-}
 
 /// A schema in its document.
 #[derive(Debug, Clone)]
@@ -77,14 +70,14 @@ impl<'a> Documents<'a> {
         self.resources[place.resource as usize].draft
     }
 
-    /// Whether the document says itself that it is of draft 2020-12.
-    pub fn declares_2020(&self) -> bool {
-        let root = self.resources[0].root;
-        self.resources[0].draft == Draft::Draft2020 && root.get("$schema").is_some()
+    /// Whether `format` is a remark: the document says itself that it is of such a dialect.
+    pub fn formats_are_remarks(&self) -> bool {
+        let Resource { root, draft, .. } = &self.resources[0];
+        draft.format_is_a_remark() && root.get("$schema").is_some()
     }
 
     fn add(&mut self, root: &'a Value, base: &str, pointer: &str, draft: Draft) -> Result<u32> {
-        let draft = draft_of(root, draft).map_err(|e| e.pointer(format!("{pointer}/$schema")))?;
+        let draft = Draft::of(root, draft).map_err(|e| e.pointer(format!("{pointer}/$schema")))?;
         let id = identifier(root, draft).map(|id| join(base, id)).transpose()?;
         let uri = without_fragment(id.as_deref().unwrap_or(base)).to_string();
         let new = self.resources.len() as u32;
@@ -112,15 +105,20 @@ impl<'a> Documents<'a> {
         }
         let here = &mut self.resources[resource as usize];
         let text = |key: &str| map.get(key).and_then(Value::as_str);
-        if draft == Draft::Draft2020 {
-            if let Some(name) = text("$anchor") {
-                here.anchors.insert(name.into(), (value, pointer.into()));
-            }
-            if let Some(name) = text("$dynamicAnchor") {
-                here.anchors.insert(name.into(), (value, pointer.into()));
-                here.dynamic.insert(name.into(), (value, pointer.into()));
-            }
-        } else if let Some(name) = text("$id").and_then(|id| id.split_once('#')).map(|(_, name)| name)
+        let text = |key: &str| text(key).filter(|_| draft.has(key));
+        if let Some(name) = text("$anchor") {
+            here.anchors.insert(name.into(), (value, pointer.into()));
+        }
+        if let Some(name) = text("$dynamicAnchor") {
+            here.anchors.insert(name.into(), (value, pointer.into()));
+            here.dynamic.insert(name.into(), (value, pointer.into()));
+        }
+        // 2019-09 has one dynamic anchor without a name: the root of a resource that says so.
+        if depth == 0 && draft.has("$recursiveAnchor") && map.get("$recursiveAnchor") == Some(&Value::Bool(true)) {
+            here.dynamic.insert(String::new(), (value, pointer.into()));
+        }
+        if !draft.has("$anchor")
+            && let Some((_, name)) = text(draft.id()).and_then(|id| id.split_once('#'))
             && !name.is_empty()
         {
             here.anchors.insert(name.into(), (value, pointer.into()));
@@ -194,7 +192,8 @@ impl<'a> Documents<'a> {
             resource,
             scope: from.scope,
         };
-        if fragment.is_empty() || fragment.starts_with('/') {
+        let rooted = fragment.is_empty() || fragment.starts_with('/');
+        if rooted && !(dynamic && found.dynamic.contains_key(&*fragment)) {
             let mut place = Place { value: found.root, pointer: found.pointer.clone(), resource, scope: from.scope };
             place = self.entered(place);
             for segment in fragment.split('/').skip(1) {
@@ -203,7 +202,7 @@ impl<'a> Documents<'a> {
             }
             return Ok(place);
         }
-        let place = found.anchors.get(&*fragment).ok_or_else(missing)?;
+        let place = found.anchors.get(&*fragment).or(found.dynamic.get(&*fragment)).ok_or_else(missing)?;
         let mut place = target(place, resource);
         if dynamic && found.dynamic.contains_key(&*fragment) {
             let scope = self.entered(place.clone()).scope;
@@ -220,7 +219,7 @@ impl<'a> Documents<'a> {
         if let Some(&known) = self.by_uri.get(uri) {
             return Ok(known);
         }
-        let Some((document, draft)) = bundled(uri) else {
+        let Some((document, draft)) = Draft::metaschema(uri) else {
             return Err(Error::unsupported(format!(
                 "`$ref` {reference:?} leads to another document, which is not read"
             ))
@@ -230,49 +229,12 @@ impl<'a> Documents<'a> {
     }
 }
 
-/// The metaschemas that everyone has.
-fn bundled(uri: &str) -> Option<(&'static Value, Draft)> {
-    let draft_2020 = |document: &'static Value| (document, Draft::Draft2020);
-    Some(match uri {
-        "http://json-schema.org/draft-07/schema" => (&meta::DRAFT7, Draft::Draft7),
-        "http://json-schema.org/draft-06/schema" => (&meta::DRAFT6, Draft::Draft7),
-        _ => match uri.strip_prefix("https://json-schema.org/draft/2020-12/")? {
-            "schema" => draft_2020(&meta::DRAFT202012),
-            "meta/core" => draft_2020(&meta::DRAFT202012_CORE),
-            "meta/applicator" => draft_2020(&meta::DRAFT202012_APPLICATOR),
-            "meta/unevaluated" => draft_2020(&meta::DRAFT202012_UNEVALUATED),
-            "meta/validation" => draft_2020(&meta::DRAFT202012_VALIDATION),
-            "meta/meta-data" => draft_2020(&meta::DRAFT202012_META_DATA),
-            "meta/format-annotation" => draft_2020(&meta::DRAFT202012_FORMAT_ANNOTATION),
-            "meta/format-assertion" => draft_2020(&meta::DRAFT202012_FORMAT_ASSERTION),
-            "meta/content" => draft_2020(&meta::DRAFT202012_CONTENT),
-            _ => return None,
-        },
-    })
-}
-
-fn draft_of(schema: &Value, inherited: Draft) -> Result<Draft> {
-    let Some(uri) = schema.get("$schema").and_then(Value::as_str) else { return Ok(inherited) };
-    match uri.trim_end_matches('#') {
-        "https://json-schema.org/draft/2020-12/schema" | "http://json-schema.org/draft/2020-12/schema" => {
-            Ok(Draft::Draft2020)
-        }
-        "http://json-schema.org/draft-07/schema"
-        | "https://json-schema.org/draft-07/schema"
-        | "http://json-schema.org/draft-06/schema"
-        | "https://json-schema.org/draft-06/schema" => Ok(Draft::Draft7),
-        _ => Err(Error::unsupported(format!("`$schema` {uri:?}: draft 2020-12 and draft-07 are read"))
-            .help("leave `$schema` out for draft 2020-12, or write \"http://json-schema.org/draft-07/schema#\"")),
-    }
-}
-
 /// The identifier that makes a schema a resource of its own.
 fn identifier(schema: &Value, draft: Draft) -> Option<&str> {
-    // Beside `$ref`, draft-07 ignores everything.
-    if draft == Draft::Draft7 && schema.get("$ref").is_some() {
+    if draft.ref_stands_alone() && schema.get("$ref").is_some() {
         return None;
     }
-    schema.get("$id").and_then(Value::as_str).filter(|id| !without_fragment(id).is_empty())
+    schema.get(draft.id()).and_then(Value::as_str).filter(|id| !without_fragment(id).is_empty())
 }
 
 fn join(base: &str, reference: &str) -> Result<String> {

@@ -1,13 +1,15 @@
 //! The keywords of a schema that speak of a value as a whole: types, constants, numbers, strings, and combinations.
 
 use super::{
-    Compiler, format,
+    Compiler,
+    dialect::Draft,
+    format,
     formula::{Formula, Node, SchemaId},
     number,
     number::Decimal,
     object::ObjectShape,
     pattern,
-    place::{Draft, Place},
+    place::Place,
     text,
     values::Values,
 };
@@ -48,8 +50,7 @@ impl<'a> Compiler<'a> {
 
 impl<'a> Reader<'_, 'a> {
     fn read(&mut self) -> Result<()> {
-        if self.map.contains_key("$ref") && self.draft == Draft::Draft7 {
-            // Beside `$ref`, draft-07 ignores everything.
+        if self.map.contains_key("$ref") && self.draft.ref_stands_alone() {
             return self.reference("$ref", false);
         }
         self.types()?;
@@ -59,14 +60,10 @@ impl<'a> Reader<'_, 'a> {
         self.arrays()?;
         self.objects()?;
         self.reference("$ref", false)?;
-        if self.draft == Draft::Draft2020 {
-            self.reference("$dynamicRef", true)?;
-        }
+        self.reference("$dynamicRef", true)?;
+        self.reference("$recursiveRef", true)?;
         self.combinations()?;
-        if self.draft == Draft::Draft2020 {
-            self.unevaluated()?;
-        }
-        Ok(())
+        self.unevaluated()
     }
 
     pub fn pointer(&self, key: &str) -> String {
@@ -78,8 +75,16 @@ impl<'a> Reader<'_, 'a> {
         Error::input(format!("`{key}` {message}")).pointer(self.pointer(key))
     }
 
+    /// The value of a keyword, if the dialect has it.
+    pub fn keyword(&self, key: &str) -> Option<&'a Value> {
+        self.map.get(key).filter(|_| self.draft.has(key))
+    }
+
     /// The schema under a keyword.
     pub fn sub(&mut self, key: &str) -> Result<Option<Node>> {
+        if !self.draft.has(key) {
+            return Ok(None);
+        }
         match self.compiler.documents.child(&self.place, key) {
             Some(place) => self.compiler.schema(place).map(Some),
             None => Ok(None),
@@ -88,6 +93,9 @@ impl<'a> Reader<'_, 'a> {
 
     /// The schemas in the list or map under a keyword, with their keys.
     pub fn subs(&mut self, key: &str) -> Result<Vec<(String, Node)>> {
+        if !self.draft.has(key) {
+            return Ok(Vec::new());
+        }
         let Some(outer) = self.compiler.documents.child(&self.place, key) else { return Ok(Vec::new()) };
         let keys: Vec<String> = match outer.value {
             Value::Array(list) => (0..list.len()).map(|i| i.to_string()).collect(),
@@ -112,7 +120,7 @@ impl<'a> Reader<'_, 'a> {
 
     /// A whole number that is not negative; too large ones are as good as none.
     pub fn size(&self, key: &str) -> Result<Option<usize>> {
-        let Some(value) = self.map.get(key) else { return Ok(None) };
+        let Some(value) = self.keyword(key) else { return Ok(None) };
         let number = match value {
             Value::Number(n) => Decimal::of(n).filter(Decimal::is_integer),
             _ => None,
@@ -156,7 +164,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn constants(&mut self) -> Result<()> {
-        if let Some(value) = self.map.get("const") {
+        if let Some(value) = self.keyword("const") {
             let constant = Values::constant(value, &mut self.compiler.formulas)?;
             self.narrow(&constant)?;
         }
@@ -185,12 +193,22 @@ impl<'a> Reader<'_, 'a> {
         let mut bounds = Vec::new();
         for key in ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"] {
             let Some(value) = self.map.get(key) else { continue };
+            // Draft-04 says beside the bound whether it is exclusive.
+            let flag = |key: &str| self.draft == Draft::Draft4 && self.map.get(key) == Some(&Value::Bool(true));
+            if self.draft == Draft::Draft4 && key.starts_with("exclusive") {
+                let bound = if key.ends_with("Minimum") { "minimum" } else { "maximum" };
+                match value.is_boolean() {
+                    true if self.map.contains_key(bound) || !flag(key) => continue,
+                    true => return Err(self.wrong(key, format!("needs `{bound}` beside it"))),
+                    false => return Err(self.wrong(key, "must be true or false in draft-04")),
+                }
+            }
             let number = value.as_number().ok_or_else(|| self.wrong(key, "must be a number"))?;
             let number = Decimal::of(number).ok_or_else(|| self.wrong(key, "is too large"))?;
             let language = match key {
-                "minimum" => Ok(number.at_least(true)),
+                "minimum" => Ok(number.at_least(!flag("exclusiveMinimum"))),
                 "exclusiveMinimum" => Ok(number.at_least(false)),
-                "maximum" => Ok(number.at_most(true)),
+                "maximum" => Ok(number.at_most(!flag("exclusiveMaximum"))),
                 "exclusiveMaximum" => Ok(number.at_most(false)),
                 _ => number.multiples(),
             };
@@ -239,7 +257,7 @@ impl<'a> Reader<'_, 'a> {
             let text = value.as_str().ok_or_else(|| self.wrong(key, "must be a string"))?;
             let language = match key {
                 "pattern" => self.pattern(text),
-                _ if self.compiler.formats => format::language(text, self.draft),
+                _ if self.compiler.formats => format::language(text),
                 _ => continue,
             };
             let pointer = self.pointer(key);
@@ -261,7 +279,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn reference(&mut self, key: &str, dynamic: bool) -> Result<()> {
-        let Some(value) = self.map.get(key) else { return Ok(()) };
+        let Some(value) = self.keyword(key) else { return Ok(()) };
         let reference = value.as_str().ok_or_else(|| self.wrong(key, "must be a string"))?;
         let target = self.compiler.documents.resolve(&self.place, reference, dynamic);
         let place = target.map_err(|e| e.pointer(self.pointer(key)))?;
@@ -297,9 +315,6 @@ impl<'a> Reader<'_, 'a> {
             self.also.push(node);
         }
         for key in ["dependentSchemas", "dependencies"] {
-            if (key == "dependencies") == (self.draft == Draft::Draft2020) {
-                continue;
-            }
             let lists = |value: &Value| value.is_array();
             let mixed = self.map.get(key).and_then(Value::as_object).is_some_and(|map| map.values().any(lists));
             let schemas = if mixed { self.dependencies(key)? } else { self.subs(key)? };
@@ -311,7 +326,7 @@ impl<'a> Reader<'_, 'a> {
         Ok(())
     }
 
-    /// Draft-07's `dependencies` with schemas among them; those with lists of keys are read with the objects.
+    /// `dependencies` with schemas among them; those with lists of keys are read with the objects.
     fn dependencies(&mut self, key: &str) -> Result<Vec<(String, Node)>> {
         let Some(outer) = self.compiler.documents.child(&self.place, key) else { return Ok(Vec::new()) };
         let Value::Object(map) = outer.value else { return Ok(Vec::new()) };

@@ -4,7 +4,7 @@ use super::{
     array::{ArrayShape, Count},
     formula::{ANY, NEVER, Node},
     object::{Member, ObjectShape, Others},
-    place::{Draft, escape},
+    place::escape,
     read::Reader,
     text,
     values::Values,
@@ -15,18 +15,15 @@ use std::rc::Rc;
 
 impl Reader<'_, '_> {
     pub fn arrays(&mut self) -> Result<()> {
-        let listed = match self.draft {
-            Draft::Draft2020 => "prefixItems",
-            Draft::Draft7 => "items",
-        };
+        let listed = self.draft.listed_items();
         let prefix = match self.map.get(listed) {
             Some(Value::Array(_)) => self.subs(listed)?.into_iter().map(|(_, node)| node).collect(),
             _ => Vec::new(),
         };
         let has_list = self.map.get("items").is_some_and(Value::is_array);
-        let rest = match (self.draft, has_list) {
-            (Draft::Draft7, true) => self.sub("additionalItems")?,
-            (Draft::Draft2020, true) => {
+        let rest = match (listed, has_list) {
+            ("items", true) => self.sub("additionalItems")?,
+            (_, true) => {
                 return Err(self.wrong("items", "must be a schema").help("a list of schemas is called `prefixItems`"));
             }
             _ => self.sub("items")?,
@@ -40,10 +37,7 @@ impl Reader<'_, '_> {
         let mut shape =
             ArrayShape { prefix, rest: rest.unwrap_or(ANY), min: min.unwrap_or(0), max, ..ArrayShape::any() };
         if let Some(node) = self.sub("contains")? {
-            let (min, max) = match self.draft {
-                Draft::Draft2020 => (self.size("minContains")?.unwrap_or(1), self.size("maxContains")?),
-                Draft::Draft7 => (1, None),
-            };
+            let (min, max) = (self.size("minContains")?.unwrap_or(1), self.size("maxContains")?);
             if max.is_some_and(|max| max < min) {
                 self.suspect("minContains", "maxContains");
             }
@@ -113,10 +107,7 @@ impl Reader<'_, '_> {
             self.narrow(&Values::objects(shape))?;
         }
         for key in ["dependentRequired", "dependencies"] {
-            if (key == "dependencies") == (self.draft == Draft::Draft2020) {
-                continue;
-            }
-            let Some(map) = self.map.get(key).and_then(Value::as_object) else { continue };
+            let Some(map) = self.keyword(key).and_then(Value::as_object) else { continue };
             for (name, needed) in map.iter().filter_map(|(name, needed)| Some((name, needed.as_array()?))) {
                 let mut both = ObjectShape::any();
                 for key in needed.iter().filter_map(Value::as_str) {

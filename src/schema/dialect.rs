@@ -1,0 +1,103 @@
+//! The dialects of JSON Schema, and what tells them apart.
+
+use crate::{Error, Result};
+use referencing::meta;
+use serde_json::Value;
+
+/// A dialect of JSON Schema, the older the less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Draft {
+    Draft4,
+    Draft6,
+    Draft7,
+    Draft2019,
+    Draft2020,
+}
+
+impl Draft {
+    /// What `$schema` names, or what is inherited.
+    ///
+    /// # Errors
+    /// `Unsupported` for dialects that are not known.
+    pub fn of(schema: &Value, inherited: Self) -> Result<Self> {
+        let Some(uri) = schema.get("$schema").and_then(Value::as_str) else { return Ok(inherited) };
+        let path = uri.trim_end_matches('#').trim_end_matches('/');
+        let path = path.strip_prefix("https://").or(path.strip_prefix("http://"));
+        Ok(match path.and_then(|path| path.strip_prefix("json-schema.org/")) {
+            Some("draft-04/schema") => Self::Draft4,
+            Some("draft-06/schema") => Self::Draft6,
+            Some("draft-07/schema") => Self::Draft7,
+            Some("draft/2019-09/schema") => Self::Draft2019,
+            Some("draft/2020-12/schema") => Self::Draft2020,
+            _ => {
+                let message = format!("`$schema` {uri:?} names no dialect that is read");
+                return Err(Error::unsupported(message).help(
+                    "there are draft-04, draft-06, draft-07, 2019-09 and 2020-12; leave `$schema` out for the last",
+                ));
+            }
+        })
+    }
+
+    /// The metaschemas that everyone has, with or without `#`.
+    pub fn metaschema(uri: &str) -> Option<(&'static Value, Self)> {
+        let draft_2019 = |document: &'static Value| (document, Self::Draft2019);
+        let draft_2020 = |document: &'static Value| (document, Self::Draft2020);
+        Some(match uri.split_once("://")?.1.strip_prefix("json-schema.org/")? {
+            "draft-04/schema" => (&meta::DRAFT4, Self::Draft4),
+            "draft-06/schema" => (&meta::DRAFT6, Self::Draft6),
+            "draft-07/schema" => (&meta::DRAFT7, Self::Draft7),
+            "draft/2019-09/schema" => draft_2019(&meta::DRAFT201909),
+            "draft/2019-09/meta/core" => draft_2019(&meta::DRAFT201909_CORE),
+            "draft/2019-09/meta/applicator" => draft_2019(&meta::DRAFT201909_APPLICATOR),
+            "draft/2019-09/meta/validation" => draft_2019(&meta::DRAFT201909_VALIDATION),
+            "draft/2019-09/meta/meta-data" => draft_2019(&meta::DRAFT201909_META_DATA),
+            "draft/2019-09/meta/format" => draft_2019(&meta::DRAFT201909_FORMAT),
+            "draft/2019-09/meta/content" => draft_2019(&meta::DRAFT201909_CONTENT),
+            "draft/2020-12/schema" => draft_2020(&meta::DRAFT202012),
+            "draft/2020-12/meta/core" => draft_2020(&meta::DRAFT202012_CORE),
+            "draft/2020-12/meta/applicator" => draft_2020(&meta::DRAFT202012_APPLICATOR),
+            "draft/2020-12/meta/unevaluated" => draft_2020(&meta::DRAFT202012_UNEVALUATED),
+            "draft/2020-12/meta/validation" => draft_2020(&meta::DRAFT202012_VALIDATION),
+            "draft/2020-12/meta/meta-data" => draft_2020(&meta::DRAFT202012_META_DATA),
+            "draft/2020-12/meta/format-annotation" => draft_2020(&meta::DRAFT202012_FORMAT_ANNOTATION),
+            "draft/2020-12/meta/format-assertion" => draft_2020(&meta::DRAFT202012_FORMAT_ASSERTION),
+            "draft/2020-12/meta/content" => draft_2020(&meta::DRAFT202012_CONTENT),
+            _ => return None,
+        })
+    }
+
+    /// Whether a keyword says something here. Those of no dialect are remarks, as the standard says; `dependencies`
+    /// is kept by all, as everyone does.
+    pub fn has(self, keyword: &str) -> bool {
+        match keyword {
+            "const" | "contains" | "propertyNames" => self >= Self::Draft6,
+            "if" | "then" | "else" => self >= Self::Draft7,
+            "dependentRequired" | "dependentSchemas" | "minContains" | "maxContains" | "unevaluatedProperties"
+            | "unevaluatedItems" | "$anchor" => self >= Self::Draft2019,
+            "$recursiveRef" | "$recursiveAnchor" => self == Self::Draft2019,
+            "$dynamicRef" | "$dynamicAnchor" | "prefixItems" => self == Self::Draft2020,
+            "additionalItems" => self < Self::Draft2020,
+            _ => true,
+        }
+    }
+
+    /// Beside `$ref`, everything is ignored.
+    pub fn ref_stands_alone(self) -> bool {
+        self < Self::Draft2019
+    }
+
+    /// The keyword with schemas for each of the first items.
+    pub fn listed_items(self) -> &'static str {
+        if self == Self::Draft2020 { "prefixItems" } else { "items" }
+    }
+
+    /// The keyword that names a schema.
+    pub fn id(self) -> &'static str {
+        if self == Self::Draft4 { "id" } else { "$id" }
+    }
+
+    /// Whether the standard makes `format` a remark.
+    pub fn format_is_a_remark(self) -> bool {
+        self >= Self::Draft2019
+    }
+}
