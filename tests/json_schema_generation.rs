@@ -19,8 +19,7 @@ use std::{
 };
 use stencil_lm::{
     CanvasView, Denoiser, Error, ErrorKind, Model, Result, Sampler, Scores, Settings, Token, Vocab,
-    constraints::JsonSchema,
-    schema::SchemaOptions,
+    constraints::JsonSchema, schema::SchemaOptions,
 };
 
 /// Pieces of JSON that overlap, and every byte.
@@ -217,9 +216,8 @@ fn schemas_of_the_suite_write_valid_texts() {
         schemas.extend(groups.into_iter().map(|group| (group["description"].to_string(), group["schema"].clone())));
     }
     let schemas: Vec<(String, Value)> = schemas.into_iter().step_by(stride).collect();
-    let tally = Tally::sum(
-        schemas.par_iter().map(|(about, schema)| try_out(schema, about, noise())).collect::<Vec<_>>(),
-    );
+    let tally =
+        Tally::sum(schemas.par_iter().map(|(about, schema)| try_out(schema, about, noise())).collect::<Vec<_>>());
     println!("{tally:#?}");
     assert!(tally.texts > 10 * tally.compiled(), "{tally:?}");
 }

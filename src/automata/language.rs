@@ -41,15 +41,33 @@ pub enum Language {
     Grammar(Arc<Grammar>),
 }
 
-/// A graph whose arrows are labelled with languages: what is read on a path from node 0 to an accepting node.
+/// A graph whose arrows are labelled, with languages say: what is read on a path from node 0 to an accepting node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Network {
+pub struct Network<L = Language> {
     /// Labels, each as often as it is distinct.
-    pub labels: Vec<Language>,
+    pub labels: Vec<L>,
     /// (from, index of the label, to)
     pub arrows: Vec<(u32, u32, u32)>,
     /// For each node whether a path may end there.
     pub accepting: Vec<bool>,
+}
+
+impl<L> Network<L> {
+    /// Whether an accepting node can be reached over arrows with labels that pass.
+    pub(crate) fn completes(&self, passes: impl Fn(u32) -> bool) -> bool {
+        let mut from: Vec<Vec<u32>> = vec![Vec::new(); self.accepting.len()];
+        for &(a, _, b) in self.arrows.iter().filter(|(_, label, _)| passes(*label)) {
+            from[a as usize].push(b);
+        }
+        let mut reached = vec![false; self.accepting.len()];
+        let mut open = if reached.is_empty() { Vec::new() } else { vec![0u32] };
+        while let Some(node) = open.pop() {
+            if !std::mem::replace(&mut reached[node as usize], true) {
+                open.extend(&from[node as usize]);
+            }
+        }
+        reached.iter().zip(&self.accepting).any(|(&reached, &accepting)| reached && accepting)
+    }
 }
 
 impl Language {

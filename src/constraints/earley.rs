@@ -101,6 +101,18 @@ impl Recogniser {
                 let ways = ways.iter().map(|way| self.symbols(way, ids)).collect::<Result<_>>()?;
                 vec![self.rule(ways)]
             }
+            Expr::Network(network) => {
+                let labels: Vec<Vec<Symbol>> =
+                    network.labels.iter().map(|label| self.symbols(label, ids)).collect::<Result<_>>()?;
+                // A rule for each node: what is read from there on.
+                let ends = |&accepts: &bool| if accepts { vec![Vec::new()] } else { Vec::new() };
+                let nodes: Vec<Symbol> = network.accepting.iter().map(|accepts| self.rule(ends(accepts))).collect();
+                for &(from, label, to) in &network.arrows {
+                    let way = labels[label as usize].iter().copied().chain([nodes[to as usize]]).collect();
+                    self.rules[rule_of(nodes[from as usize])].push(way);
+                }
+                nodes.first().copied().into_iter().collect()
+            }
             Expr::Repeat { inner, min, max } => {
                 let inner = self.symbols(inner, ids)?;
                 let mut all: Vec<Symbol> = (0..*min).flat_map(|_| inner.iter().copied()).collect();

@@ -1,6 +1,6 @@
 //! The representation of grammars.
 
-use crate::{Error, Language, Result};
+use crate::{Error, Language, Result, automata::Network};
 
 /// Index of a rule in its [`Grammar`].
 pub type RuleId = usize;
@@ -65,6 +65,8 @@ pub enum Expr {
         /// Most repetitions.
         max: Option<usize>,
     },
+    /// What is read on a path through a graph.
+    Network(Box<Network<Expr>>),
 }
 
 impl Expr {
@@ -84,6 +86,7 @@ impl Expr {
             Self::Rule(rule) => visit(*rule),
             Self::Concat(parts) | Self::Union(parts) => parts.iter().for_each(|part| part.each_rule(visit)),
             Self::Repeat { inner, .. } => inner.each_rule(visit),
+            Self::Network(network) => network.labels.iter().for_each(|label| label.each_rule(visit)),
         }
     }
 
@@ -94,6 +97,7 @@ impl Expr {
             Self::Rule(_) => {}
             Self::Concat(parts) | Self::Union(parts) => parts.iter().for_each(|part| part.each_terminal(visit)),
             Self::Repeat { inner, .. } => inner.each_terminal(visit),
+            Self::Network(network) => network.labels.iter().for_each(|label| label.each_terminal(visit)),
         }
     }
 
@@ -105,6 +109,10 @@ impl Expr {
             Self::Concat(parts) => parts.iter().all(|part| part.productive(rules)),
             Self::Union(parts) => parts.iter().any(|part| part.productive(rules)),
             Self::Repeat { inner, min, .. } => *min == 0 || inner.productive(rules),
+            Self::Network(network) => {
+                let passable: Vec<bool> = network.labels.iter().map(|label| label.productive(rules)).collect();
+                network.completes(|label| passable[label as usize])
+            }
         }
     }
 }

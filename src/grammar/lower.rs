@@ -122,20 +122,10 @@ impl Lowering<'_> {
         Ok(offset + grammar.start())
     }
 
-    /// A rule for each node.
     fn network(&mut self, network: &Network, depth: usize) -> Result<Expr> {
-        let labels = network.labels.iter().map(|label| self.expr(label, depth + 1)).collect::<Result<Vec<Expr>>>()?;
-        let offset = self.rules.len();
-        let mut nodes: Vec<Vec<Expr>> = vec![Vec::new(); network.accepting.len()];
-        for &(from, label, to) in &network.arrows {
-            nodes[from as usize]
-                .push(Expr::Concat(vec![labels[label as usize].clone(), Expr::Rule(offset + to as usize)]));
-        }
-        for (mut ways, &accepts) in nodes.into_iter().zip(&network.accepting) {
-            ways.extend(accepts.then(|| Expr::Concat(Vec::new())));
-            self.rules.push(Rule::new("a network", Expr::Union(ways)));
-        }
-        Ok(if network.accepting.is_empty() { Expr::Union(Vec::new()) } else { Expr::Rule(offset) })
+        let labels = network.labels.iter().map(|label| self.expr(label, depth + 1)).collect::<Result<_>>()?;
+        let (arrows, accepting) = (network.arrows.clone(), network.accepting.clone());
+        Ok(Expr::Network(Box::new(Network { labels, arrows, accepting })))
     }
 
     /// Checks what a rule is made of. A terminal that holds a grammar becomes a rule, named relative to the offset that
@@ -168,6 +158,7 @@ fn shift(expr: &mut Expr, by: usize) {
         Expr::Rule(rule) => *rule += by,
         Expr::Concat(parts) | Expr::Union(parts) => parts.iter_mut().for_each(|part| shift(part, by)),
         Expr::Repeat { inner, .. } => shift(inner, by),
+        Expr::Network(network) => network.labels.iter_mut().for_each(|label| shift(label, by)),
     }
 }
 

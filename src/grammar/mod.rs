@@ -2,6 +2,7 @@
 
 mod chart;
 mod cursor;
+mod determinize;
 mod draft;
 mod gbnf;
 mod ir;

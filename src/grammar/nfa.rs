@@ -275,6 +275,21 @@ impl Builder<'_> {
                     self.add(part, from, to)?;
                 }
             }
+            Expr::Network(network) => {
+                let first = self.nfa.edges.len() as u32;
+                for (node, &accepts) in (first..).zip(&network.accepting) {
+                    self.nfa.state();
+                    if accepts {
+                        self.nfa.edge(node, Symbol::Nothing, to);
+                    }
+                }
+                for &(a, label, b) in &network.arrows {
+                    self.add(&network.labels[label as usize], first + a, first + b)?;
+                }
+                if !network.accepting.is_empty() {
+                    self.nfa.edge(from, Symbol::Nothing, first);
+                }
+            }
             Expr::Repeat { inner, min, max } => {
                 if max.is_some_and(|max| max < *min) {
                     return Err(Error::input(format!("at least {min} repetitions, but at most {}", max.unwrap_or(0))));

@@ -1,10 +1,11 @@
 //! A grammar as deterministic automata that call each other: what texts are read with.
 
 use super::RuleId;
+use super::determinize::determinize;
 use super::lower::{Lowered, Terminals};
 use super::nfa::{Bodies, Edges, Nfa, Symbol, components};
+use crate::Result;
 use crate::automata::{Dfa, Limits};
-use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 
 /// Largest automaton that is copied to where it is called.
@@ -142,9 +143,9 @@ fn classes(automata: &[Dfa]) -> (Box<[u8; 256]>, Vec<u8>) {
 }
 
 /// Deterministic and minimal; the start is state 0.
-struct Automaton {
-    rows: Vec<Edges>,
-    accept: Vec<bool>,
+pub(super) struct Automaton {
+    pub rows: Vec<Edges>,
+    pub accept: Vec<bool>,
 }
 
 impl Automaton {
@@ -245,103 +246,4 @@ fn copy_in(caller: &mut Nfa, rule: RuleId, body: &Nfa) {
             caller.splice(body, state, to);
         }
     }
-}
-
-/// Subset construction, trimmed and minimised.
-fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
-    let mut ids: HashMap<Vec<u32>, u32> = HashMap::new();
-    let mut sets: Vec<Vec<u32>> = Vec::new();
-    let closed = |states: &[u32]| {
-        let mut set: Vec<u32> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        let mut open = states.to_vec();
-        while let Some(state) = open.pop() {
-            if seen.insert(state) {
-                set.push(state);
-                let free = nfa.edges[state as usize].iter().filter(|(symbol, _)| *symbol == Symbol::Nothing);
-                open.extend(free.map(|&(_, to)| to));
-            }
-        }
-        set.sort_unstable();
-        set
-    };
-    let mut rows: Vec<Edges> = Vec::new();
-    let first = closed(&[nfa.start]);
-    ids.insert(first.clone(), 0);
-    sets.push(first);
-    let (mut at, mut work) = (0, 0);
-    while at < sets.len() {
-        let mut targets: BTreeMap<Symbol, Vec<u32>> = BTreeMap::new();
-        for &state in &sets[at] {
-            for &(symbol, to) in &nfa.edges[state as usize] {
-                if symbol != Symbol::Nothing {
-                    targets.entry(symbol).or_default().push(to);
-                }
-            }
-        }
-        let mut row = Vec::new();
-        for (symbol, to) in targets {
-            let set = closed(&to);
-            work += set.len();
-            let new = ids.len() as u32;
-            let id = *ids.entry(set).or_insert_with_key(|set| {
-                sets.push(set.clone());
-                new
-            });
-            row.push((symbol, id));
-        }
-        rows.push(row);
-        limits.check(sets.len(), 64, "a rule of the grammar")?;
-        limits.check_work(work, "a rule of the grammar")?;
-        at += 1;
-    }
-    let accept: Vec<bool> = sets.iter().map(|set| set.binary_search(&nfa.accept).is_ok()).collect();
-    minimize(Automaton { rows, accept })
-}
-
-/// Drops what cannot be completed and merges what is equal (Moore 1956): rules are small.
-fn minimize(mut automaton: Automaton) -> Result<Automaton> {
-    let states = automaton.rows.len();
-    let mut useful = automaton.accept.clone();
-    loop {
-        let before = useful.clone();
-        for (state, row) in automaton.rows.iter().enumerate() {
-            useful[state] = useful[state] || row.iter().any(|&(_, to)| useful[to as usize]);
-        }
-        if useful == before {
-            break;
-        }
-    }
-    automaton.rows.iter_mut().for_each(|row| row.retain(|&(_, to)| useful[to as usize]));
-    let mut block: Vec<u32> = automaton.accept.iter().map(|&accept| accept.into()).collect();
-    let mut blocks = 0;
-    loop {
-        let mut ids: HashMap<(u32, Edges), u32> = HashMap::new();
-        let signature = |state: usize| {
-            let row = automaton.rows[state].iter().map(|&(symbol, to)| (symbol, block[to as usize]));
-            (block[state], row.collect())
-        };
-        let refined: Vec<u32> = (0..states)
-            .map(|state| {
-                let new = ids.len() as u32;
-                *ids.entry(signature(state)).or_insert(new)
-            })
-            .collect();
-        block = refined;
-        if ids.len() == blocks {
-            break;
-        }
-        blocks = ids.len();
-    }
-    // The start is in the first block, as the first state is.
-    let mut minimal = Automaton { rows: vec![Vec::new(); blocks], accept: vec![false; blocks] };
-    for (state, &name) in block.iter().enumerate() {
-        minimal.accept[name as usize] = automaton.accept[state];
-        minimal.rows[name as usize] =
-            automaton.rows[state].iter().map(|&(symbol, to)| (symbol, block[to as usize])).collect();
-    }
-    if minimal.rows.len() > u32::MAX as usize / 2 {
-        return Err(Error::too_large("a rule of the grammar"));
-    }
-    Ok(minimal)
 }

@@ -72,8 +72,13 @@ impl Draft {
         match keyword {
             "const" | "contains" | "propertyNames" => self >= Self::Draft6,
             "if" | "then" | "else" => self >= Self::Draft7,
-            "dependentRequired" | "dependentSchemas" | "minContains" | "maxContains" | "unevaluatedProperties"
-            | "unevaluatedItems" | "$anchor" => self >= Self::Draft2019,
+            "dependentRequired"
+            | "dependentSchemas"
+            | "minContains"
+            | "maxContains"
+            | "unevaluatedProperties"
+            | "unevaluatedItems"
+            | "$anchor" => self >= Self::Draft2019,
             "$recursiveRef" | "$recursiveAnchor" => self == Self::Draft2019,
             "$dynamicRef" | "$dynamicAnchor" | "prefixItems" => self == Self::Draft2020,
             "additionalItems" => self < Self::Draft2020,

@@ -7,7 +7,7 @@ use crate::{
     automata::Network,
     grammar::{Expr, Grammar, Rule},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 /// Arrows up to which a network is written out wherever it is called.
 const REGULAR: usize = 6000;
@@ -15,8 +15,6 @@ const REGULAR: usize = 6000;
 const TERMINAL: usize = 300;
 /// How deep networks are put into each other.
 const DEPTH: usize = 40;
-/// How deep an expression follows a network before it becomes a rule of its own.
-const FOLLOWED: usize = 30;
 
 impl Nets {
     /// The texts of the first network.
@@ -27,16 +25,17 @@ impl Nets {
         }
         let inline: Vec<bool> =
             sizes.iter().map(|size| size.is_some_and(|(size, depth)| size <= TERMINAL && depth <= DEPTH)).collect();
-        let mut rules = Rules {
-            nets: self,
-            inline,
-            graphs: vec![None; self.nets.len()],
-            rules: Vec::new(),
-            ids: Default::default(),
-        };
-        let start = rules.rule(0, 0);
-        rules.finish();
-        Ok(Language::grammar(Grammar::new(rules.rules, start)?))
+        let mut called = indexmap::IndexSet::from([0]);
+        let mut rules = Vec::new();
+        while let Some(&id) = called.get_index(rules.len()) {
+            let body = self.nets[id].labelled(|label| match label {
+                Label::Text(text) => Expr::Terminal(self.texts[text as usize].clone()),
+                Label::Call(net) if inline[net] => Expr::Terminal(self.inlined(net)),
+                Label::Call(net) => Expr::Rule(called.insert_full(net).0),
+            });
+            rules.push(Rule::new(format!("value {id}"), Expr::Network(Box::new(body))));
+        }
+        Ok(Language::grammar(Grammar::new(rules, 0)?))
     }
 
     /// Arrows and nesting of each network with all it calls written out; `None` for recursive ones.
@@ -63,133 +62,21 @@ impl Nets {
 
     /// A network and all it calls as one regular language.
     fn inlined(&self, id: NetId) -> Language {
-        let net = &self.nets[id];
-        let mut labels: Vec<Label> = net.arrows.iter().map(|arrow| arrow.1).collect();
-        labels.sort_unstable_by_key(|label| match label {
-            Label::Text(text) => (0, *text as usize),
-            Label::Call(net) => (1, *net),
-        });
-        labels.dedup();
-        let index: HashMap<Label, u32> = labels.iter().copied().zip(0..).collect();
-        let arrows = net.arrows.iter().map(|&(a, label, b)| (a, index[&label], b)).collect();
-        let labels = labels.iter().map(|&label| match label {
+        Language::Network(Box::new(self.nets[id].labelled(|label| match label {
             Label::Text(text) => self.texts[text as usize].clone(),
             Label::Call(net) => self.inlined(net),
-        });
-        let network = Network { labels: labels.collect(), arrows, accepting: net.accepting.clone() };
-        Language::Network(Box::new(network))
+        })))
     }
 }
 
-/// A network, by the nodes that its arrows leave.
-struct Graph {
-    leaving: Vec<Vec<(Label, u32)>>,
-    /// Arrows into each node.
-    entries: Vec<usize>,
-    accepting: Vec<bool>,
-}
-
-impl Graph {
-    fn new(net: &Net) -> Self {
-        let nodes = net.accepting.len();
-        let mut new =
-            Self { leaving: vec![Vec::new(); nodes], entries: vec![0; nodes], accepting: net.accepting.clone() };
-        for &(from, label, to) in &net.arrows {
-            new.leaving[from as usize].push((label, to));
-            new.entries[to as usize] += 1;
-        }
-        new
-    }
-}
-
-/// Rules for the nodes of networks: what is read from there on.
-struct Rules<'n> {
-    nets: &'n Nets,
-    inline: Vec<bool>,
-    graphs: Vec<Option<Arc<Graph>>>,
-    rules: Vec<Rule>,
-    /// (network, node), in the order of the rules.
-    ids: indexmap::IndexSet<(NetId, u32)>,
-}
-
-impl Rules<'_> {
-    fn rule(&mut self, net: NetId, node: u32) -> usize {
-        let (id, new) = self.ids.insert_full((net, node));
-        if new {
-            self.rules.push(Rule::new(format!("schema-{net}-{node}"), Expr::Union(Vec::new())));
-        }
-        id
-    }
-
-    fn finish(&mut self) {
-        let mut at = 0;
-        while at < self.ids.len() {
-            let (id, node) = self.ids[at];
-            let graph = self.graphs[id].get_or_insert_with(|| Arc::new(Graph::new(&self.nets.nets[id]))).clone();
-            self.rules[at].body = self.from(id, &graph, node, 0);
-            at += 1;
-        }
-    }
-
-    /// What is read from a node on.
-    fn from(&mut self, id: NetId, graph: &Graph, node: u32, depth: usize) -> Expr {
-        let mut ways = Vec::new();
-        if graph.accepting[node as usize] {
-            ways.push(Expr::Concat(Vec::new()));
-        }
-        for &(label, to) in &graph.leaving[node as usize] {
-            let label = match label {
-                Label::Text(text) if self.nets.texts[text as usize] == Language::literal("") => {
-                    Expr::Concat(Vec::new())
-                }
-                Label::Text(text) => Expr::Terminal(self.nets.texts[text as usize].clone()),
-                Label::Call(called) if self.inline[called] => Expr::Terminal(self.nets.inlined(called)),
-                Label::Call(called) => Expr::Rule(self.rule(called, 0)),
-            };
-            let ends = graph.accepting[to as usize] && graph.leaving[to as usize].is_empty();
-            let rest = if ends {
-                Expr::Concat(Vec::new())
-            } else if graph.entries[to as usize] == 1 && depth < FOLLOWED {
-                self.from(id, graph, to, depth + 1)
-            } else {
-                Expr::Rule(self.rule(id, to))
-            };
-            ways.push(joined(label, rest));
-        }
-        match ways.len() {
-            1 => ways.swap_remove(0),
-            _ => Expr::Union(ways),
-        }
-    }
-}
-
-/// One after the other; neighbouring terminals become one.
-fn joined(first: Expr, rest: Expr) -> Expr {
-    let mut parts = Vec::new();
-    for part in [first, rest] {
-        match part {
-            Expr::Concat(more) => parts.extend(more),
-            other => parts.push(other),
-        }
-    }
-    let mut merged: Vec<Expr> = Vec::new();
-    for part in parts {
-        match (merged.last_mut(), part) {
-            (Some(Expr::Terminal(before)), Expr::Terminal(next)) => {
-                let before_it = std::mem::replace(before, Language::Any);
-                *before = match before_it {
-                    Language::Concat(mut list) => {
-                        list.push(next);
-                        Language::Concat(list)
-                    }
-                    other => Language::Concat(vec![other, next]),
-                };
-            }
-            (_, part) => merged.push(part),
-        }
-    }
-    match merged.len() {
-        1 => merged.swap_remove(0),
-        _ => Expr::Concat(merged),
+impl Net {
+    /// The same graph with other labels.
+    fn labelled<L>(&self, label: impl FnMut(Label) -> L) -> Network<L> {
+        let mut labels: Vec<Label> = self.arrows.iter().map(|arrow| arrow.1).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        let index: HashMap<Label, u32> = labels.iter().copied().zip(0..).collect();
+        let arrows = self.arrows.iter().map(|&(a, label, b)| (a, index[&label], b)).collect();
+        Network { labels: labels.into_iter().map(label).collect(), arrows, accepting: self.accepting.clone() }
     }
 }

@@ -10,7 +10,7 @@ pub(super) type NetId = usize;
 /// Most arrows of all networks together.
 const ARROWS: usize = 400_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Label {
     /// Index of a text.
     Text(u32),
