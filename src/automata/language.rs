@@ -42,7 +42,7 @@ pub enum Language {
 }
 
 /// A graph whose arrows are labelled, with languages say: what is read on a path from node 0 to an accepting node.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Network<L = Language> {
     /// Labels, each as often as it is distinct.
     pub labels: Vec<L>,
