@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Index of a state of [`Moves`].
 pub(super) type Config = u32;
 
+/// After the end of the text.
+pub(super) const ENDED: Config = 0;
+
 /// State of the automaton beside the grammar.
 pub(super) type Beside = u32;
 
@@ -63,9 +66,9 @@ impl Moves {
             beside,
             trie,
             partition: Partition::new(vocab),
-            configs: Vec::new(),
+            configs: vec![(0, NONE)],
             ids: FastMap::default(),
-            edges: Vec::new(),
+            edges: vec![None],
             walks: FastMap::default(),
         }
     }

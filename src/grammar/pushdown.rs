@@ -2,21 +2,21 @@
 
 use super::chart::Chart;
 use super::lower::lower;
-use super::moves::{Config, Moves};
+use super::moves::{Config, ENDED, Moves};
 use super::rtn::Rtn;
 use super::stacks::Stacks;
 use super::trie::Trie;
 use crate::automata::{Dfa, Edge, FastMap, Label, Limits, TokenAutomaton};
 use crate::{Error, Language, Result, Token, Vocab};
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// States that a canvas keeps over all gaps between positions, shared out evenly.
 const KEPT: usize = 192 * 256;
+/// No state weighs less, next to the heaviest of its gap: what is reached is told by a weight above 0.
+const FAINTEST: f64 = 1e-200;
 /// States that are remembered from one canvas to the next; more than that and they are found anew.
 const REMEMBERED: usize = 400_000;
-/// The end of the text, among the states of a layer.
-const ENDED: Config = Config::MAX;
-
 /// What the constraints are, compiled for the inference.
 pub enum Compiled {
     /// No recursion is left: an automaton over bytes.
@@ -163,34 +163,55 @@ impl Explorer<'_> {
         let Some(start) = self.moves.start() else { return Ok((vec![Vec::new(); self.len() + 1], true)) };
         let path = witness.map(|witness| self.path(start, witness));
         let mut layers = vec![vec![start]];
-        let mut weights: FastMap<Config, f64> = FastMap::from_iter([(start, 1.0)]);
+        // By state, the number of ways to come here and the share of those that lead to the next gap.
+        let (mut here, mut next) = (vec![0.0; self.moves.len()], vec![0.0; self.moves.len()]);
+        here[start as usize] = 1.0;
         let mut exact = true;
         let room = (self.kept / self.len().max(1)).max(1);
         for pos in 0..self.len() {
-            let mut next: FastMap<Config, f64> = FastMap::default();
+            let mut layer: Vec<Config> = Vec::new();
             for &from in &layers[pos] {
-                let weight = weights[&from];
-                self.successors(pos, from, |to, share| *next.entry(to).or_default() += weight * share)?;
+                let weight = here[from as usize];
+                self.successors(pos, from, |to, tokens| {
+                    if next.len() <= to as usize {
+                        next.resize(to as usize + 1, 0.0);
+                    }
+                    let sum: &mut f64 = &mut next[to as usize];
+                    if *sum == 0.0 {
+                        layer.push(to);
+                    }
+                    *sum += weight * tokens as f64;
+                    false
+                })?;
             }
-            let mut layer: Vec<Config> = next.keys().copied().collect();
+            layers[pos].iter().for_each(|&from| here[from as usize] = 0.0);
+            next.resize(self.moves.len(), 0.0);
+            here.resize(self.moves.len(), 0.0);
             if layer.len() > room {
                 exact = false;
                 let left = self.len() - pos - 1;
-                let key =
-                    |&config: &Config| (config == ENDED || self.moves.bytes_to_end(config) <= left, next[&config]);
-                let better = |a: &Config, b: &Config| {
-                    let (a, b) = ((key(a), *a), (key(b), *b));
-                    b.0.0.cmp(&a.0.0).then(b.0.1.total_cmp(&a.0.1)).then(a.1.cmp(&b.1))
+                // Positive floats are ordered as their bits are.
+                let rank = |&config: &Config| {
+                    let fits = config == ENDED || self.moves.bytes_to_end(config) <= left;
+                    Reverse((fits, next[config as usize].to_bits(), Reverse(config)))
                 };
-                layer.select_nth_unstable_by(room, better);
-                layer.truncate(room);
+                let mut ranked: Vec<_> = layer.iter().map(rank).collect();
+                ranked.select_nth_unstable(room);
+                layer.clear();
+                for (place, Reverse((_, _, Reverse(config)))) in ranked.into_iter().enumerate() {
+                    if place < room {
+                        layer.push(config);
+                    } else {
+                        next[config as usize] = 0.0;
+                    }
+                }
                 layer.extend(path.as_ref().and_then(|path| path.get(pos + 1)));
             }
             layer.sort_unstable();
             layer.dedup();
-            let largest = layer.iter().map(|config| next.get(config).copied().unwrap_or(0.0)).fold(0.0, f64::max);
-            weights =
-                layer.iter().map(|&config| (config, next.get(&config).copied().unwrap_or(0.0) / largest)).collect();
+            let largest = layer.iter().map(|&config| next[config as usize]).fold(0.0, f64::max);
+            layer.iter().for_each(|&config| next[config as usize] = (next[config as usize] / largest).max(FAINTEST));
+            std::mem::swap(&mut here, &mut next);
             layers.push(layer);
         }
         Ok((layers, exact))
@@ -228,24 +249,22 @@ impl Explorer<'_> {
         self.moves.step(from, bytes)
     }
 
-    /// Calls `visit` with each state after `from` and the number of tokens that lead there.
-    fn successors(&mut self, pos: usize, from: Config, mut visit: impl FnMut(Config, f64)) -> Result<()> {
+    /// Calls `visit` with each state after `from` and the number of tokens that lead there, until it returns true;
+    /// whether it did.
+    fn successors(&mut self, pos: usize, from: Config, mut visit: impl FnMut(Config, usize) -> bool) -> Result<bool> {
         let (min, max) = self.question.tokens;
         if let Some(token) = self.question.decided[pos] {
-            if let Some(to) = self.after(pos, from, token) {
-                visit(to, 1.0);
-            }
-            return Ok(());
+            return Ok(self.after(pos, from, token).is_some_and(|to| visit(to, 1)));
         }
-        if self.vocab.eos().is_some() && (from == ENDED || pos >= min && pos <= max && self.moves.complete(from)) {
-            visit(ENDED, 1.0);
+        let ends = from == ENDED || pos >= min && pos <= max && self.moves.complete(from);
+        if ends && self.vocab.eos().is_some() && visit(ENDED, 1) {
+            return Ok(true);
         }
-        if from != ENDED && pos < max {
-            for edge in &*self.moves.edges(from)? {
-                visit(edge.target, self.moves.partition.size(edge.label) as f64);
-            }
+        if from == ENDED || pos >= max {
+            return Ok(false);
         }
-        Ok(())
+        let edges = self.moves.edges(from)?;
+        Ok(edges.iter().any(|edge| visit(edge.target, self.moves.partition.size(edge.label))))
     }
 
     /// Drops states from which no text can be completed; `None` if nothing is left.
@@ -255,12 +274,13 @@ impl Explorer<'_> {
         let fits = (min..=max).contains(&last);
         let moves = &mut *self.moves;
         layers[last].retain(|&config| config == ENDED || fits && moves.complete(config));
+        // The position after which a state was last found alive.
+        let mut alive = vec![usize::MAX; self.moves.len()];
         for pos in (0..last).rev() {
-            let mut kept = Vec::new();
+            layers[pos + 1].iter().for_each(|&to| alive[to as usize] = pos);
+            let mut kept = Vec::with_capacity(layers[pos].len());
             for &from in &layers[pos] {
-                let mut alive = false;
-                self.successors(pos, from, |to, _| alive = alive || layers[pos + 1].binary_search(&to).is_ok())?;
-                if alive {
+                if self.successors(pos, from, |to, _| alive.get(to as usize) == Some(&pos))? {
                     kept.push(from);
                 }
             }

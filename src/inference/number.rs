@@ -30,18 +30,23 @@ const LEAST_MASS: f64 = 1e-150;
 impl Number for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    #[inline]
     fn exp(log: f64, sum: f64) -> Self {
         log.exp() * sum
     }
+    #[inline]
     fn plus(self, other: Self) -> Self {
         self + other
     }
+    #[inline]
     fn times(self, other: Self) -> Self {
         self * other
     }
+    #[inline]
     fn over(self, other: Self) -> f64 {
         self / other
     }
+    #[inline]
     fn ln(self) -> f64 {
         self.ln()
     }
@@ -54,6 +59,7 @@ impl Number for f64 {
         values.iter_mut().for_each(|v| *v *= factor);
         Some(largest.ln())
     }
+    #[inline]
     fn sound(self) -> bool {
         self >= LEAST_MASS
     }
