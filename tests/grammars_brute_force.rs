@@ -1,7 +1,7 @@
 //! Grammars against enumeration: small vocabularies and canvases, all strings tried, membership decided by the
 //! independent recogniser.
 
-use rand::{Rng, SeedableRng};
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 use stencil_lm::{
@@ -49,23 +49,86 @@ fn vocabularies() -> Vec<Vocab> {
     ]
 }
 
+/// A part of a text: of a regular language, or of a grammar and a regular language.
+type Part = (Option<&'static str>, &'static str);
+
+/// Grammars narrowed in parts of a text. Where a part ends is often open.
+const NARROWED: [&[Part]; 8] = [
+    &[(None, "a*"), (Some(r#"root ::= "a" root "b" | """#), "(?:ab|aabb)?"), (None, "b*")],
+    &[(Some(r#"root ::= root root | "(" root ")" | """#), ".{0,3}"), (None, r"\)*")],
+    &[(None, "[ab]*"), (Some(r#"root ::= "a" root "a" | "b" root "b" | [+(]?"#), "..+"), (None, r"[ab+]?")],
+    &[(Some(r#"root ::= "(" root ")" | "a" | root "b""#), ".*b.*"), (None, "b?a*")],
+    &[
+        (Some(r#"root ::= "(" root ")" | "a"?"#), ".{1,3}"),
+        (None, r"\+?"),
+        (
+            Some(
+                r#"root ::= x root | "a" ("(" root ")")?
+                 x ::= "b" | """#,
+            ),
+            "[^(]*|.*b",
+        ),
+    ],
+    &[(None, "é*"), (Some(r#"root ::= "é" root "(" | "é" | [a-cé] root"#), "(?:.{2})*"), (None, "a*")],
+    &[(None, "a"), (Some(r#"root ::= root "a" | "(" root ")" | """#), "[^a]*"), (None, "a*b?")],
+    &[(Some(r#"root ::= "a" root ")" | "b" "#), "[^b]*"), (None, r"a*")],
+];
+
 struct Case {
-    checker: constraints::Grammar,
-    pushdown: Option<Box<Pushdown>>,
+    name: String,
+    language: Language,
+    accepts: Box<dyn Fn(&str) -> bool>,
     vocab: Vocab,
     known: HashMap<Vec<u8>, bool>,
 }
 
 impl Case {
-    fn new(text: &str, vocab: &Vocab) -> Self {
+    fn of_grammar(text: &str, vocab: &Vocab) -> Self {
         let grammar = Grammar::gbnf(text).unwrap().grammar;
         let language = Language::grammar(grammar.clone());
-        let pushdown = match Compiled::new(&language, vocab, &Limits::default()).unwrap() {
-            Compiled::Pushdown(pushdown) => Some(pushdown),
-            Compiled::Regular(_) => None,
-        };
         let checker = constraints::Grammar::new(grammar).unwrap();
-        Self { checker, pushdown, vocab: vocab.clone(), known: HashMap::new() }
+        let accepts = Box::new(move |text: &str| checker.check(text).accepted());
+        Self { name: text.into(), language, accepts, vocab: vocab.clone(), known: HashMap::new() }
+    }
+
+    /// Part by part; a text is tried with every way to cut it.
+    fn of_parts(parts: &[Part], vocab: &Vocab) -> Self {
+        let (mut languages, mut checks) = (Vec::new(), Vec::new());
+        for (grammar, pattern) in parts {
+            let regular = Language::regex(*pattern);
+            let grammar = grammar.map(|text| Grammar::gbnf(text).unwrap().grammar);
+            languages.push(match &grammar {
+                Some(grammar) => Language::grammar(grammar.clone()).and(regular),
+                None => regular,
+            });
+            let checker = grammar.map(|grammar| constraints::Grammar::new(grammar).unwrap());
+            let regex = regex::Regex::new(&format!("^(?s:{pattern})$")).unwrap();
+            checks.push(move |text: &str| {
+                regex.is_match(text) && checker.as_ref().is_none_or(|checker| checker.check(text).accepted())
+            });
+        }
+        let accepts = Box::new(move |text: &str| {
+            let mut ends = vec![0];
+            for check in &checks {
+                let from = |&start: &usize| {
+                    let ends = (start..=text.len()).filter(move |&end| text.is_char_boundary(end));
+                    ends.filter(move |&end| check(&text[start..end])).collect::<Vec<usize>>()
+                };
+                ends = ends.iter().flat_map(from).collect();
+                ends.sort_unstable();
+                ends.dedup();
+            }
+            ends.contains(&text.len())
+        });
+        let language = Language::Concat(languages);
+        Self { name: format!("{parts:?}"), language, accepts, vocab: vocab.clone(), known: HashMap::new() }
+    }
+
+    fn pushdown(&self) -> Option<Pushdown> {
+        match Compiled::new(&self.language, &self.vocab, &Limits::default()).unwrap() {
+            Compiled::Pushdown(pushdown) => Some(*pushdown),
+            Compiled::Regular(_) => None,
+        }
     }
 
     /// Whether a string, tail included, is a text of so many tokens.
@@ -77,11 +140,8 @@ impl Case {
             return false;
         }
         let bytes = self.vocab.decode(&string[..text]);
-        let checker = &self.checker;
-        *self
-            .known
-            .entry(bytes)
-            .or_insert_with_key(|bytes| std::str::from_utf8(bytes).is_ok_and(|text| checker.check(text).accepted()))
+        let accepts = &self.accepts;
+        *self.known.entry(bytes).or_insert_with_key(|bytes| std::str::from_utf8(bytes).is_ok_and(accepts))
     }
 }
 
@@ -97,56 +157,92 @@ fn random_canvas(vocab: usize, len: usize, rng: &mut impl Rng) -> Vec<Option<Tok
     (0..len).map(|_| rng.random_bool(share).then(|| rng.random_range(0..vocab as Token))).collect()
 }
 
+/// What has been tried.
+#[derive(Default, Debug)]
+struct Tally {
+    canvases: usize,
+    feasible: usize,
+    /// Distributions compared.
+    solved: usize,
+    /// Canvases of which a narrow budget has left texts out.
+    cut: usize,
+}
+
+/// Random canvases: are they decided as enumeration does, with much room and with hardly any, and are the
+/// distributions those of enumeration?
+fn enumerate(mut case: Case, rounds: usize, rng: &mut ChaCha8Rng, tally: &mut Tally) {
+    let Some(pushdown) = case.pushdown() else { return };
+    let narrow = case.pushdown().unwrap().with_budget(8);
+    let vocab = case.vocab.clone();
+    for round in 0..rounds {
+        let len = rng.random_range(0..=5);
+        let decided = random_canvas(vocab.len(), len, rng);
+        let bounds = if round % 4 == 0 { (rng.random_range(0..=2), rng.random_range(2..=5)) } else { (0, 99) };
+        let texts: Vec<Vec<Token>> =
+            strings(&decided, vocab.len()).into_iter().filter(|s| case.fits(s, bounds)).collect();
+        let about = format!("{}\n{vocab:?} {decided:?} {bounds:?}", case.name);
+        let question = Question { decided: &decided, tokens: bounds, witness: None };
+        let view = pushdown.view(question).unwrap();
+        tally.canvases += 1;
+        assert_eq!(view.is_some(), !texts.is_empty(), "{about}");
+        let witness = pushdown.witness(question).unwrap();
+        assert_eq!(witness.is_some(), !texts.is_empty(), "{about}");
+        assert!(witness.as_ref().is_none_or(|witness| texts.contains(witness)), "{about}");
+        // However little is kept, a known text is.
+        for known in [None, texts.choose(rng)] {
+            let question = Question { witness: known.map(Vec::as_slice), ..question };
+            let view = narrow.view(question).unwrap();
+            assert_eq!(view.is_some(), !texts.is_empty(), "{about}");
+            let Some(view) = view else { continue };
+            let problem = Problem::new(&view.automaton, &decided);
+            let reach = Reach::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
+            let kept = texts.iter().filter(|t| reach.contains(t)).count();
+            assert!(kept > 0 && (kept == texts.len() || !view.exact), "{about}");
+            assert!(known.is_none_or(|known| reach.contains(known)), "{about}");
+            tally.cut += usize::from(!view.exact);
+        }
+        let Some(view) = view else { continue };
+        tally.feasible += 1;
+        assert!(view.exact);
+        let problem = Problem::new(&view.automaton, &decided);
+        let reach = Reach::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
+        texts.iter().for_each(|t| assert!(reach.contains(t), "{about}"));
+        let values: Vec<f32> = (0..len * vocab.len()).map(|_| rng.random_range(-3.0..3.0)).collect();
+        if len == 0 {
+            continue;
+        }
+        let scores = Scores::new(vocab.len(), values).unwrap();
+        let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+        compare(&scores, &decided, &texts, &posterior, rng);
+        tally.solved += 1;
+    }
+}
+
 #[test]
 fn feasibility_and_distributions_are_those_of_enumeration() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let (mut cases, mut feasible, mut solved, mut cut) = (0, 0, 0, 0);
+    let mut tally = Tally::default();
     for text in GRAMMARS {
         for vocab in vocabularies() {
-            let mut case = Case::new(text, &vocab);
-            let Some(pushdown) = case.pushdown.take() else { continue };
-            let narrow = Case::new(text, &vocab).pushdown.unwrap().with_budget(8);
-            for round in 0..40 {
-                let len = rng.random_range(0..=5);
-                let decided = random_canvas(vocab.len(), len, &mut rng);
-                let bounds = if round % 4 == 0 { (rng.random_range(0..=2), rng.random_range(2..=5)) } else { (0, 99) };
-                let texts: Vec<Vec<Token>> =
-                    strings(&decided, vocab.len()).into_iter().filter(|s| case.fits(s, bounds)).collect();
-                let view = pushdown.view(Question { decided: &decided, tokens: bounds, witness: None }).unwrap();
-                cases += 1;
-                assert_eq!(view.is_some(), !texts.is_empty(), "{text}\n{vocab:?} {decided:?} {bounds:?}");
-                let question = Question { decided: &decided, tokens: bounds, witness: None };
-                let witness = pushdown.witness(question).unwrap();
-                assert_eq!(witness.is_some(), !texts.is_empty(), "{text}\n{vocab:?} {decided:?} {bounds:?}");
-                assert!(witness.is_none_or(|witness| texts.contains(&witness)), "{text}\n{vocab:?} {decided:?}");
-                let narrow_view = narrow.view(question).unwrap();
-                assert_eq!(narrow_view.is_some(), !texts.is_empty(), "{text}\n{vocab:?} {decided:?} {bounds:?}");
-                if let Some(view) = narrow_view {
-                    let problem = Problem::new(&view.automaton, &decided);
-                    let reach = Reach::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
-                    let kept = texts.iter().filter(|t| reach.contains(t)).count();
-                    assert!(kept > 0 && (kept == texts.len() || !view.exact));
-                    cut += usize::from(!view.exact);
-                }
-                let Some(view) = view else { continue };
-                feasible += 1;
-                assert!(view.exact);
-                let problem = Problem::new(&view.automaton, &decided);
-                let reach = Reach::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
-                texts.iter().for_each(|t| assert!(reach.contains(t)));
-                let values: Vec<f32> = (0..len * vocab.len()).map(|_| rng.random_range(-3.0..3.0)).collect();
-                if len == 0 {
-                    continue;
-                }
-                let scores = Scores::new(vocab.len(), values).unwrap();
-                let posterior = infer(&reach, &scores, &Options::default()).unwrap();
-                compare(&scores, &decided, &texts, &posterior, &mut rng);
-                solved += 1;
-            }
+            enumerate(Case::of_grammar(text, &vocab), 40, &mut rng, &mut tally);
         }
     }
-    println!("{cases} canvases, {feasible} feasible, {solved} distributions compared, {cut} cut short");
-    assert!(cases >= 2000 && feasible > 300 && cases - feasible > 300);
+    println!("{tally:?}");
+    assert!(tally.canvases >= 2000 && tally.feasible > 300 && tally.canvases - tally.feasible > 300);
+    assert!(tally.cut > 100);
+}
+
+#[test]
+fn grammars_are_narrowed_in_parts_of_a_text() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let mut tally = Tally::default();
+    for parts in NARROWED {
+        for vocab in vocabularies() {
+            enumerate(Case::of_parts(parts, &vocab), 40, &mut rng, &mut tally);
+        }
+    }
+    println!("{tally:?}");
+    assert!(tally.canvases >= 1200 && tally.feasible > 200 && tally.canvases - tally.feasible > 200);
 }
 
 fn compare(

@@ -7,7 +7,7 @@
 use super::moves::{Beside, Moves, Return};
 use super::pushdown::Question;
 use super::rtn::State;
-use super::stacks::{BOTTOM, NONE, Node};
+use super::stacks::{BOTTOM, NONE, NOWHERE, Node, Returned};
 use super::trie::TrieNode;
 use crate::automata::FastMap;
 use crate::{Error, Result, Token, Vocab};
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 const MOST_WORK: usize = 2_000_000_000;
 
 /// A state to return to, and the frames it was pushed upon.
+#[derive(Clone)]
 struct Frame {
     back: State,
     below: Bits,
@@ -63,15 +64,10 @@ impl<'a> Chart<'a> {
             chart.advance(pos)?;
         }
         for end in chart.ends() {
-            let found: Vec<(Top, Bits)> = chart.tops[end].iter().map(|(top, below)| (*top, below.clone())).collect();
-            for (top, below) in found {
-                if chart.moves.beside().accepting(top.1)
-                    && let Some(frames) = chart.completion(top.0, &below)
-                {
-                    let mut text = chart.trace(end, top, frames)?;
-                    text.extend(chart.tail(end));
-                    return Ok(Some(text));
-                }
+            if let Some((top, frames)) = chart.finished(end) {
+                let mut text = chart.trace(end, top, frames)?;
+                text.extend(chart.tail(end));
+                return Ok(Some(text));
             }
         }
         Ok(None)
@@ -84,10 +80,7 @@ impl<'a> Chart<'a> {
     pub fn fewest(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<usize>> {
         let mut chart = Self::new(moves, vocab, question);
         for pos in 0..=chart.len() {
-            let complete = |(top, below): (&Top, &Bits)| {
-                chart.moves.beside().accepting(top.1) && chart.completion(top.0, below).is_some()
-            };
-            if chart.tops[pos].iter().any(complete) {
+            if chart.finished(pos).is_some() {
                 return Ok(Some(pos));
             }
             if chart.tops[pos].is_empty() || pos == chart.len() {
@@ -203,17 +196,27 @@ impl<'a> Chart<'a> {
         by_state
     }
 
+    /// A stack with which the text may end after so many tokens, and what is on top of it.
+    fn finished(&mut self, end: usize) -> Option<(Top, Vec<u32>)> {
+        let tops: Vec<(Top, Bits)> = self.tops[end].iter().map(|(top, below)| (*top, below.clone())).collect();
+        tops.into_iter().find_map(|(top, below)| {
+            let accepted = self.moves.beside().accepting(top.1);
+            accepted.then(|| self.completion(top.0, &below)).flatten().map(|frames| (top, frames))
+        })
+    }
+
     /// The frames on a stack of which nothing need be read any more, topmost first; `None` if there is no such stack.
-    fn completion(&self, top: State, frames: &Bits) -> Option<Vec<u32>> {
+    fn completion(&mut self, top: State, frames: &Bits) -> Option<Vec<u32>> {
         if top == BOTTOM {
             return Some(Vec::new());
         }
-        if !self.moves.stacks.rtn().accepting(top) {
+        if !self.moves.stacks.accepting(top) {
             return None;
         }
         frames.iter().find_map(|frame| {
-            let Frame { back, below } = &self.frames[frame as usize];
-            let mut rest = self.completion(*back, below)?;
+            let Frame { back, below } = self.frames[frame as usize].clone();
+            let back = self.moves.stacks.resume_after(top, back)?;
+            let mut rest = self.completion(back, &below)?;
             rest.insert(0, frame);
             Some(rest)
         })
@@ -295,12 +298,12 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
                 return true;
             }
         }
-        for &Return { at: node, beside, kept, .. } in &walk.returns {
+        for &Return { at: node, beside, kept, returned } in &walk.returns {
             if self.arrive(node, beside, kept, below, returns) {
                 return true;
             }
             let class = self.chart.moves.stacks.rtn().class(self.chart.moves.trie.byte(node));
-            if self.go_back(class, below, returns, &mut |walker, shape, below, returns| {
+            if self.go_back(class, returned, below, returns, &mut |walker, shape, below, returns| {
                 walker.arrive(node, beside, shape, below, returns)
             }) {
                 return true;
@@ -347,26 +350,36 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
         if read != NONE && self.spell(token, rest, beside, read, below, returns) {
             return true;
         }
-        returned != 0
-            && self.go_back(class, below, returns, &mut |walker, shape, below, returns| {
+        returned != NOWHERE
+            && self.go_back(class, returned, below, returns, &mut |walker, shape, below, returns| {
                 walker.spell(token, rest, beside, shape, below, returns)
             })
     }
 
     /// Returns from the frames and reads a byte there, or further back.
-    fn go_back(&mut self, class: usize, frames: &Bits, returns: &mut Vec<State>, then: &mut Then<'_, Self>) -> bool {
-        for (back, below) in self.chart.returned(frames) {
-            if back == BOTTOM {
-                continue;
-            }
-            returns.push(back);
-            let shape = self.chart.moves.stacks.over_any(back);
-            let (read, returned) = self.chart.moves.stacks.read(shape, class);
-            let done = read != NONE && then(self, read, &below, returns)
-                || returned != 0 && self.go_back(class, &below, returns, then);
-            returns.pop();
-            if done {
-                return true;
+    fn go_back(
+        &mut self,
+        class: usize,
+        returned: Returned,
+        frames: &Bits,
+        returns: &mut Vec<State>,
+        then: &mut Then<'_, Self>,
+    ) -> bool {
+        // There is one variable, for what is beneath the top.
+        for (_, inner) in self.chart.moves.stacks.returned(returned).to_vec() {
+            for (back, below) in self.chart.returned(frames) {
+                let Some(state) = self.chart.moves.stacks.resume(back, inner).filter(|&state| state != BOTTOM) else {
+                    continue;
+                };
+                returns.push(back);
+                let shape = self.chart.moves.stacks.over_any(state);
+                let (read, returned) = self.chart.moves.stacks.read(shape, class);
+                let done = read != NONE && then(self, read, &below, returns)
+                    || returned != NOWHERE && self.go_back(class, returned, &below, returns, then);
+                returns.pop();
+                if done {
+                    return true;
+                }
             }
         }
         false
@@ -374,15 +387,16 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
 
     /// A token has ended with these stacks.
     fn targets(&mut self, token: Token, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
-        for stack in self.chart.moves.stacks.paths(shape) {
+        for (stack, inner) in self.chart.moves.stacks.paths(shape) {
             // The last entry stands for what is beneath.
             let done = match &stack[..] {
                 [] => {
                     let mut done = false;
                     for (back, below) in self.chart.returned(below) {
+                        let Some(state) = self.chart.moves.stacks.resume(back, inner) else { continue };
                         returns.push(back);
                         let act =
-                            Act { from: self.from, returns, pushes: &[], to: (back, beside), token, below: &below };
+                            Act { from: self.from, returns, pushes: &[], to: (state, beside), token, below: &below };
                         done = done || (self.visit)(self.chart, &act);
                         returns.pop();
                     }

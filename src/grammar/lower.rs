@@ -11,6 +11,8 @@ pub(super) struct Lowered {
     pub rules: Vec<Rule>,
     pub start: RuleId,
     pub regular: Vec<Language>,
+    /// Rules of which a text must be of a regular language too. No such rule calls another.
+    pub narrowed: Vec<(RuleId, Language)>,
 }
 
 impl Language {
@@ -31,7 +33,8 @@ impl Language {
 /// # Errors
 /// `Unsupported` where grammars are combined in a way that context-free languages are not closed under.
 pub(super) fn lower(language: &Language, limits: &Limits) -> Result<Lowered> {
-    let mut lowering = Lowering { rules: Vec::new(), known: HashMap::new(), limits };
+    let mut lowering =
+        Lowering { rules: Vec::new(), known: HashMap::new(), narrowed: Vec::new(), inside: false, limits };
     let (mut regular, mut grammars) = (Vec::new(), Vec::new());
     split(language, &mut Vec::new(), &mut regular, &mut grammars);
     if grammars.len() > 1 {
@@ -43,7 +46,7 @@ pub(super) fn lower(language: &Language, limits: &Limits) -> Result<Lowered> {
     };
     let start = lowering.rules.len();
     lowering.rules.push(Rule::new("the text", body));
-    Ok(Lowered { rules: lowering.rules, start, regular })
+    Ok(Lowered { rules: lowering.rules, start, regular, narrowed: lowering.narrowed })
 }
 
 fn two_grammars() -> Error {
@@ -72,6 +75,9 @@ struct Lowering<'a> {
     rules: Vec<Rule>,
     /// Where the rules of a grammar start, by its address.
     known: HashMap<*const Grammar, RuleId>,
+    narrowed: Vec<(RuleId, Language)>,
+    /// What is being read is part of a narrowed rule.
+    inside: bool,
     limits: &'a Limits,
 }
 
@@ -147,8 +153,16 @@ impl Lowering<'_> {
         if regular.is_empty() {
             return self.expr(grammar, depth + 1);
         }
-        Err(Error::unsupported("a grammar in a part of a text cannot be narrowed by other constraints there")
-            .help("say it in the grammar, or of the whole text"))
+        if std::mem::replace(&mut self.inside, true) {
+            return Err(Error::unsupported("a part of a narrowed part of a text cannot be narrowed once more")
+                .help("say it in the grammar, or of the outer part"));
+        }
+        let body = self.expr(grammar, depth + 1)?;
+        self.inside = false;
+        let rule = self.rules.len();
+        self.rules.push(Rule::new("a part of the text", body));
+        self.narrowed.push((rule, Language::Intersect(regular.into_iter().cloned().collect())));
+        Ok(Expr::Rule(rule))
     }
 }
 

@@ -10,11 +10,13 @@ mod lark;
 mod lark_terminals;
 mod lower;
 mod moves;
+mod narrow;
 mod nfa;
 mod partition;
 mod pushdown;
 mod read;
 mod rtn;
+mod sets;
 mod stacks;
 mod trie;
 

@@ -6,10 +6,10 @@
 //! a token returns, only with what is returned to.
 
 use super::partition::Partition;
-use super::stacks::{NONE, Node, Stacks, Variables};
+use super::stacks::{NONE, NOWHERE, Node, Returned, Stacks};
 use super::trie::{Trie, TrieNode};
 use crate::automata::{Dfa, Edge, FastMap, Label};
-use crate::{Error, Result, Token};
+use crate::{Result, Token};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::sync::Arc;
@@ -56,7 +56,8 @@ pub(super) struct Return {
     pub beside: Beside,
     /// What the byte leads to without the return.
     pub kept: Node,
-    returned: Variables,
+    /// The stacks that it leaves, which go on with the byte.
+    pub returned: Returned,
 }
 
 impl Moves {
@@ -203,9 +204,7 @@ impl Moves {
 
     /// Adds where the tokens beneath a node of the trie lead.
     fn resolve(&mut self, at: TrieNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) -> Result<()> {
-        let (shape, below) = self.stacks.abstracted(node).ok_or_else(|| {
-            Error::too_large("the grammar is too ambiguous: more than 64 ways to read the beginning of a text")
-        })?;
+        let (shape, below) = self.stacks.abstracted(node);
         let walk = self.walk(at, beside, shape);
         let mut known = FastMap::default();
         for way in &walk.edges {
@@ -216,7 +215,8 @@ impl Moves {
         for back in &walk.returns {
             let mut joint = self.stacks.concrete(back.kept, &below, &mut known);
             let class = self.stacks.rtn().class(self.trie.byte(back.at));
-            for (_, &stacks) in below.iter().enumerate().filter(|(i, _)| back.returned >> i & 1 == 1) {
+            for (variable, inner) in self.stacks.returned(back.returned).to_vec() {
+                let stacks = self.stacks.resumed(below[variable], inner);
                 let (read, _) = self.stacks.read(stacks, class);
                 joint = self.stacks.union(joint, read);
             }
@@ -259,11 +259,11 @@ impl Moves {
             let class = self.stacks.rtn().class(byte);
             let (read, returned) = self.stacks.read(node, class);
             let beside = self.beside.step(beside, byte);
-            if beside == 0 || (read == NONE && returned == 0) {
+            if beside == 0 || (read == NONE && returned == NOWHERE) {
                 next = trie.end(next);
                 continue;
             }
-            if returned != 0 {
+            if returned != NOWHERE {
                 returns.push(Return { at: next, beside, kept: read, returned });
                 next = trie.end(next);
                 continue;

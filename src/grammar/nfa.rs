@@ -90,6 +90,8 @@ pub(super) struct Bodies {
 }
 
 impl Bodies {
+    /// `empty`: whether the empty text may be one of a rule's.
+    ///
     /// # Errors
     /// `TooLarge`.
     pub fn new(
@@ -97,6 +99,7 @@ impl Bodies {
         terminals: &Terminals,
         class: &dyn Fn(u8) -> u32,
         bytes: &[u8],
+        empty: &dyn Fn(RuleId) -> bool,
         limits: &Limits,
     ) -> Result<Self> {
         let mut work = 0;
@@ -108,11 +111,12 @@ impl Bodies {
             bodies.push(nfa);
         }
         let nullable = least(bodies.len(), |known, rule| {
-            bodies[rule].accepts_over(|symbol| match symbol {
+            let reads_nothing = |symbol| match symbol {
                 Symbol::Nothing => true,
                 Symbol::Byte(_) => false,
                 Symbol::Call(rule) => known[rule],
-            })
+            };
+            empty(rule) && bodies[rule].accepts_over(reads_nothing)
         });
         for nfa in &mut bodies {
             for edges in &mut nfa.edges {

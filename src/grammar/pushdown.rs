@@ -60,7 +60,7 @@ impl Compiled {
     pub fn new(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Self> {
         let lowered = lower(language, limits)?;
         let beside = Dfa::compile(&Language::Intersect(lowered.regular.clone()), limits)?;
-        let rtn = Rtn::new(&lowered, limits)?;
+        let rtn = Rtn::new(lowered, limits)?;
         if let Some(regular) = rtn.regular() {
             return Ok(Self::Regular(regular.intersect(&beside, limits)?));
         }

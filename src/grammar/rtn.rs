@@ -3,6 +3,7 @@
 use super::RuleId;
 use super::determinize::determinize;
 use super::lower::{Lowered, Terminals};
+use super::narrow::{self, Narrowed};
 use super::nfa::{Bodies, Edges, Nfa, Symbol, components};
 use crate::Result;
 use crate::automata::{Dfa, Limits};
@@ -35,15 +36,19 @@ pub(super) struct Rtn {
     pub start: State,
     /// The empty text is a text.
     pub nullable: bool,
+    pub narrowed: Narrowed,
 }
 
 impl Rtn {
-    pub fn new(lowered: &Lowered, limits: &Limits) -> Result<Self> {
+    pub fn new(mut lowered: Lowered, limits: &Limits) -> Result<Self> {
+        let narrowing = narrow::Automata::compile(&mut lowered, limits)?;
         let terminals = Terminals::compile(&lowered.rules, limits)?;
-        let (class_of, bytes) = classes(&terminals.automata);
+        let (class_of, bytes) = classes(terminals.automata.iter().chain(narrowing.dfas()));
         let class = |byte: u8| u32::from(class_of[byte as usize]);
-        let bodies = Bodies::new(&lowered.rules, &terminals, &class, &bytes, limits)?;
-        let automata = link(bodies.rules, lowered.start, limits)?;
+        let empty = |rule: RuleId| narrowing.of(rule).is_none_or(|dfa| dfa.accepting(dfa.start()));
+        let bodies = Bodies::new(&lowered.rules, &terminals, &class, &bytes, &empty, limits)?;
+        let kept = |rule: RuleId| rule == lowered.start || narrowing.of(rule).is_some();
+        let automata = link(bodies.rules, lowered.start, &kept, limits)?;
 
         let mut first = HashMap::new();
         let mut total = 1;
@@ -64,6 +69,7 @@ impl Rtn {
             leaf: vec![false],
             start: first[&lowered.start],
             nullable: bodies.nullable[lowered.start],
+            narrowed: narrowing.table(&bytes, |rule| first.get(&rule).copied()),
         };
         for (number, (rule, automaton)) in automata.iter().enumerate() {
             let offset = first[rule];
@@ -128,12 +134,12 @@ impl Rtn {
 }
 
 /// Bytes that no terminal tells apart share a class; one byte of each.
-fn classes(automata: &[Dfa]) -> (Box<[u8; 256]>, Vec<u8>) {
+fn classes<'a>(automata: impl Iterator<Item = &'a Dfa> + Clone) -> (Box<[u8; 256]>, Vec<u8>) {
     let mut ids: HashMap<Vec<usize>, u8> = HashMap::new();
     let mut class_of = Box::new([0; 256]);
     let mut bytes = Vec::new();
     for byte in 0..=255u8 {
-        let column = automata.iter().map(|dfa| dfa.class(byte)).collect();
+        let column = automata.clone().map(|dfa| dfa.class(byte)).collect();
         class_of[byte as usize] = *ids.entry(column).or_insert_with(|| {
             bytes.push(byte);
             (bytes.len() - 1) as u8
@@ -166,8 +172,13 @@ impl Automaton {
     }
 }
 
-/// The automata that are left when all that can be copied to its callers has been.
-fn link(mut bodies: Vec<Nfa>, start: RuleId, limits: &Limits) -> Result<BTreeMap<RuleId, Automaton>> {
+/// The automata that are left when all that can be copied to its callers has been; those of `kept` rules are.
+fn link(
+    mut bodies: Vec<Nfa>,
+    start: RuleId,
+    kept: &dyn Fn(RuleId) -> bool,
+    limits: &Limits,
+) -> Result<BTreeMap<RuleId, Automaton>> {
     let mut automata: BTreeMap<RuleId, Automaton> = BTreeMap::new();
     let called = |rule: RuleId| -> Vec<RuleId> { bodies[rule].calls().collect() };
     let groups = components(bodies.len(), called);
@@ -180,7 +191,7 @@ fn link(mut bodies: Vec<Nfa>, start: RuleId, limits: &Limits) -> Result<BTreeMap
             let at = (0..left.len()).filter(|&i| left[i] != start || left.len() == 1).min_by_key(|&i| size(&left[i]));
             let rule = left.swap_remove(at.unwrap_or(0));
             let automaton = finish(&mut bodies[rule], rule, limits)?;
-            let inline = !automaton.calls(rule) && automaton.rows.len() <= INLINE && rule != start;
+            let inline = !automaton.calls(rule) && automaton.rows.len() <= INLINE && !kept(rule);
             if inline {
                 let body = automaton.nfa();
                 for (caller, edges) in bodies.iter_mut().enumerate() {

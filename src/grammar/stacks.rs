@@ -1,6 +1,8 @@
 //! Sets of stacks, each kept once: what may be read after a text, however it was parsed.
 
+use super::narrow::{Inner, LEAVE, OUTSIDE};
 use super::rtn::{Rtn, State};
+use super::sets::{ClassSet, add, after_sets, bytes_left, first_sets, has};
 use crate::automata::FastMap;
 use std::sync::Arc;
 
@@ -17,15 +19,17 @@ pub(super) const DONE: Node = 1;
 pub(super) const BOTTOM: State = 0;
 /// States from here on stand for stacks that are not looked at.
 const VARIABLE: State = 1 << 30;
+/// States from here on are others with a state of what narrows the rule.
+const PAIR: State = 1 << 29;
 
-/// A set of classes of bytes.
-pub(super) type ClassSet = [u64; 4];
+/// A list of variables that were returned to, each with the state of what narrowed the rule that has ended.
+pub(super) type Returned = u32;
 
-/// The variables that a set of up to 64 holds.
-pub(super) type Variables = u64;
+/// The empty list.
+pub(super) const NOWHERE: Returned = 0;
 
 /// Where a byte leads: the set after it, and the variables that were returned to.
-type Reads = Box<[(Node, Variables)]>;
+type Reads = Box<[(Node, Returned)]>;
 
 pub(super) struct Stacks {
     rtn: Arc<Rtn>,
@@ -51,6 +55,12 @@ pub(super) struct Stacks {
     variable_keys: Vec<(usize, u32)>,
     /// After a byte of each class, where it has been asked for: the set, and the variables that were returned to.
     reads: Vec<Option<Reads>>,
+    pairs: Vec<(State, Inner)>,
+    pair_ids: FastMap<(State, Inner), State>,
+    /// Sets of stacks with a state of what narrows the rule given to them.
+    resumed: FastMap<(Node, Inner), Node>,
+    returned: Vec<Box<[(usize, Inner)]>>,
+    returned_ids: FastMap<Box<[(usize, Inner)]>, Returned>,
     buffer: Vec<(State, Node)>,
     visited: Vec<(State, Node)>,
 }
@@ -77,6 +87,11 @@ impl Stacks {
             variables: FastMap::default(),
             variable_keys: Vec::new(),
             reads: Vec::new(),
+            pairs: Vec::new(),
+            pair_ids: FastMap::default(),
+            resumed: FastMap::default(),
+            returned: vec![Box::default()],
+            returned_ids: FastMap::from_iter([(Box::default(), NOWHERE)]),
             buffer: Vec::new(),
             visited: Vec::new(),
         };
@@ -108,10 +123,10 @@ impl Stacks {
         if let Some(&id) = self.ids.get(entries) {
             return id;
         }
-        let id = self.nodes.len() as Node;
         let (mut complete, mut bytes) = (false, usize::MAX);
         let mut follow = ClassSet::default();
         for &(state, below) in entries {
+            let (state, inner) = self.parts(state);
             if state == BOTTOM {
                 (complete, bytes) = (true, 0);
             } else if state >= VARIABLE {
@@ -121,12 +136,14 @@ impl Stacks {
                 let left = self.bytes_left[state as usize].saturating_add(self.bytes_to_end[below as usize]);
                 bytes = bytes.min(left);
                 if self.rtn.accepting(state) {
-                    complete |= self.complete[below as usize];
+                    let resumed = self.resumed(below, inner);
+                    complete |= self.complete[resumed as usize];
                     add(&mut follow, &self.class_sets[self.follow[below as usize] as usize]);
                 }
             }
         }
         let set = self.class_set(follow);
+        let id = self.nodes.len() as Node;
         self.bytes_to_end.push(bytes);
         self.complete.push(complete);
         self.follow.push(set);
@@ -134,6 +151,63 @@ impl Stacks {
         self.nodes.push(entries.into());
         self.ids.insert(entries.into(), id);
         id
+    }
+
+    /// A state, and the state of what narrows the rule.
+    fn parts(&self, state: State) -> (State, Inner) {
+        if (PAIR..VARIABLE).contains(&state) { self.pairs[(state - PAIR) as usize] } else { (state, OUTSIDE) }
+    }
+
+    fn pair(&mut self, state: State, inner: Inner) -> State {
+        if inner == OUTSIDE {
+            return state;
+        }
+        let new = PAIR + self.pairs.len() as State;
+        let id = *self.pair_ids.entry((state, inner)).or_insert(new);
+        if id == new {
+            self.pairs.push((state, inner));
+        }
+        id
+    }
+
+    /// Whether nothing need be read any more before the state returns.
+    pub fn accepting(&self, state: State) -> bool {
+        self.rtn.accepting(self.parts(state).0)
+    }
+
+    /// The state that a state to return to becomes when it is returned to; `None` if the rule may not end so.
+    pub fn resume(&mut self, back: State, inner: Inner) -> Option<State> {
+        match (inner, self.parts(back)) {
+            (OUTSIDE, _) => Some(back),
+            (_, (state, LEAVE)) => self.rtn.narrowed.accepting(inner).then_some(state),
+            (_, (state, _)) => Some(self.pair(state, inner)),
+        }
+    }
+
+    /// What a state to return to becomes after `from` has ended.
+    pub fn resume_after(&mut self, from: State, back: State) -> Option<State> {
+        let inner = self.parts(from).1;
+        self.resume(back, inner)
+    }
+
+    /// What the stacks beneath a state become when they are returned to.
+    pub fn resumed(&mut self, below: Node, inner: Inner) -> Node {
+        if inner == OUTSIDE {
+            return below;
+        }
+        if let Some(&known) = self.resumed.get(&(below, inner)) {
+            return known;
+        }
+        let from = self.buffer.len();
+        for at in 0..self.nodes[below as usize].len() {
+            let (back, rest) = self.nodes[below as usize][at];
+            if let Some(state) = self.resume(back, inner) {
+                self.enter(state, rest);
+            }
+        }
+        let node = self.collect(from);
+        self.resumed.insert((below, inner), node);
+        node
     }
 
     fn class_set(&mut self, set: ClassSet) -> u32 {
@@ -146,18 +220,20 @@ impl Stacks {
 
     /// The stacks with a state on top of any that may be beneath it, as a variable.
     pub fn over_any(&mut self, state: State) -> Node {
-        let variable = self.variable(0, self.after[state as usize]);
+        let variable = self.variable(0, self.after[self.parts(state).0 as usize]);
         self.intern(&[(state, variable)])
     }
 
-    /// The stacks of a set, each from its top down to a variable, which is left out.
-    pub fn paths(&self, node: Node) -> Vec<Vec<State>> {
+    /// The stacks of a set, each from its top down to a variable, which is left out; and what the variable is given
+    /// where nothing is above it.
+    pub fn paths(&self, node: Node) -> Vec<(Vec<State>, Inner)> {
         let mut all = Vec::new();
         for &(state, below) in &*self.nodes[node as usize] {
-            if state >= VARIABLE {
-                all.push(Vec::new());
+            let (plain, inner) = self.parts(state);
+            if plain >= VARIABLE {
+                all.push((Vec::new(), inner));
             } else {
-                all.extend(self.paths(below).into_iter().map(|rest| [vec![state], rest].concat()));
+                all.extend(self.paths(below).into_iter().map(|(rest, _)| ([vec![state], rest].concat(), OUTSIDE)));
             }
         }
         all
@@ -199,7 +275,7 @@ impl Stacks {
 
     /// The set after a byte of a class, and the variables that were returned to: what their stacks read instead is
     /// for the caller to add.
-    pub fn read(&mut self, node: Node, class: usize) -> (Node, Variables) {
+    pub fn read(&mut self, node: Node, class: usize) -> (Node, Returned) {
         if let Some(row) = &self.reads[node as usize]
             && row[class].0 != UNREAD
         {
@@ -207,66 +283,97 @@ impl Stacks {
         }
         let result = self.read_anew(node, class);
         let width = self.rtn.width;
-        self.reads[node as usize].get_or_insert_with(|| vec![(UNREAD, 0); width].into())[class] = result;
+        self.reads[node as usize].get_or_insert_with(|| vec![(UNREAD, NOWHERE); width].into())[class] = result;
         result
     }
 
-    fn read_anew(&mut self, node: Node, class: usize) -> (Node, Variables) {
+    fn read_anew(&mut self, node: Node, class: usize) -> (Node, Returned) {
         if !has(&self.class_sets[self.follow[node as usize] as usize], class) {
-            return (NONE, 0);
+            return (NONE, NOWHERE);
         }
-        let mut returned = 0;
+        let mut returned = Vec::new();
         let from = self.buffer.len();
         self.visited.clear();
         for at in 0..self.nodes[node as usize].len() {
             let (state, below) = self.nodes[node as usize][at];
             self.read_from(state, below, class, &mut returned);
         }
-        (self.collect(from), returned)
+        let read = self.collect(from);
+        returned.sort_unstable();
+        returned.dedup();
+        let returned = returned.into_boxed_slice();
+        let new = self.returned.len() as Returned;
+        let list = *self.returned_ids.entry(returned).or_insert_with_key(|list| {
+            self.returned.push(list.clone());
+            new
+        });
+        (read, list)
     }
 
-    fn read_from(&mut self, state: State, below: Node, class: usize, returned: &mut Variables) {
+    /// The variables of a list, by index, and what their stacks are given.
+    pub fn returned(&self, list: Returned) -> &[(usize, Inner)] {
+        &self.returned[list as usize]
+    }
+
+    fn read_from(&mut self, top: State, below: Node, class: usize, returned: &mut Vec<(usize, Inner)>) {
+        let (state, inner) = self.parts(top);
         if state == BOTTOM {
             return;
         }
         if state >= VARIABLE {
             let (index, follow) = self.variable_keys[(state - VARIABLE) as usize];
             if has(&self.class_sets[follow as usize], class) {
-                *returned |= 1 << index;
+                returned.push((index, inner));
             }
             return;
         }
-        if self.visited.contains(&(state, below)) {
+        if self.visited.contains(&(top, below)) {
             return;
         }
-        self.visited.push((state, below));
+        self.visited.push((top, below));
         if has(&self.first[state as usize], class) {
             let next = self.rtn.next(state, class);
-            if next != 0 {
+            if next != 0
+                && let Some(inner) = self.rtn.narrowed.step(inner, class)
+            {
+                let next = self.pair(next, inner);
                 self.enter(next, below);
             }
             for at in 0..self.rtn.calls(state).len() {
                 let (called, back) = self.rtn.calls(state)[at];
                 if has(&self.first[called as usize], class) {
-                    let beneath = if self.rtn.leaf[back as usize] { below } else { self.intern(&[(back, below)]) };
+                    let (called, beneath) = self.call(called, back, inner, below);
                     self.read_from(called, beneath, class, returned);
                 }
             }
         }
         if self.rtn.accepting(state) {
-            for at in 0..self.nodes[below as usize].len() {
-                let (state, below) = self.nodes[below as usize][at];
+            let resumed = self.resumed(below, inner);
+            for at in 0..self.nodes[resumed as usize].len() {
+                let (state, below) = self.nodes[resumed as usize][at];
                 self.read_from(state, below, class, returned);
             }
         }
     }
 
+    /// The state that is called, and the stacks it will return to.
+    fn call(&mut self, called: State, back: State, inner: Inner, below: Node) -> (State, Node) {
+        if let Some(begin) = self.rtn.narrowed.begin(called) {
+            let leave = self.pair(back, LEAVE);
+            return (self.pair(called, begin), self.intern(&[(leave, below)]));
+        }
+        let beneath = if self.rtn.leaf[back as usize] { below } else { self.intern(&[(back, below)]) };
+        (self.pair(called, inner), beneath)
+    }
+
     /// Adds a stack to the buffer; a state that only returns is left at once.
-    fn enter(&mut self, state: State, below: Node) {
-        if self.rtn.leaf[state as usize] {
-            self.buffer.extend_from_slice(&self.nodes[below as usize]);
+    fn enter(&mut self, top: State, below: Node) {
+        let (state, inner) = self.parts(top);
+        if state < VARIABLE && self.rtn.leaf[state as usize] {
+            let resumed = self.resumed(below, inner);
+            self.buffer.extend_from_slice(&self.nodes[resumed as usize]);
         } else {
-            self.buffer.push((state, below));
+            self.buffer.push((top, below));
         }
     }
 
@@ -279,8 +386,8 @@ impl Stacks {
     }
 
     /// The set with a variable in place of each set of stacks beneath its tops, and those sets, by variable. What is
-    /// below the tops then matters only where it is returned to. `None` beyond 64 variables.
-    pub fn abstracted(&mut self, node: Node) -> Option<(Node, Vec<Node>)> {
+    /// below the tops then matters only where it is returned to.
+    pub fn abstracted(&mut self, node: Node) -> (Node, Vec<Node>) {
         let mut below_of = Vec::new();
         let entries = self.nodes[node as usize].clone();
         let from = self.buffer.len();
@@ -296,8 +403,7 @@ impl Stacks {
             let variable = self.variable(index, self.follow[below as usize]);
             self.buffer.push((state, variable));
         }
-        let shape = self.collect(from);
-        (below_of.len() <= Variables::BITS as usize).then_some((shape, below_of))
+        (self.collect(from), below_of)
     }
 
     fn variable(&mut self, index: usize, follow: u32) -> Node {
@@ -322,9 +428,11 @@ impl Stacks {
         let from = self.buffer.len();
         for at in 0..self.nodes[shape as usize].len() {
             let (state, below) = self.nodes[shape as usize][at];
-            if state >= VARIABLE {
-                let index = self.variable_keys[(state - VARIABLE) as usize].0;
-                self.buffer.extend_from_slice(&self.nodes[below_of[index] as usize]);
+            let (plain, inner) = self.parts(state);
+            if plain >= VARIABLE {
+                let index = self.variable_keys[(plain - VARIABLE) as usize].0;
+                let stacks = self.resumed(below_of[index], inner);
+                self.buffer.extend_from_slice(&self.nodes[stacks as usize]);
             } else {
                 let below = self.concrete(below, below_of, known);
                 self.buffer.push((state, below));
@@ -333,79 +441,5 @@ impl Stacks {
         let node = self.collect(from);
         known.insert(shape, node);
         node
-    }
-}
-
-fn has(set: &ClassSet, class: usize) -> bool {
-    set[class / 64] >> (class % 64) & 1 == 1
-}
-
-fn add(set: &mut ClassSet, other: &ClassSet) {
-    set.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
-}
-
-fn first_sets(rtn: &Rtn) -> Vec<ClassSet> {
-    let states = rtn.states() + 1;
-    let mut first = vec![ClassSet::default(); states];
-    for (state, set) in (0..).zip(&mut first) {
-        for class in (0..rtn.width).filter(|&class| rtn.next(state, class) != 0) {
-            set[class / 64] |= 1 << (class % 64);
-        }
-    }
-    loop {
-        let mut changed = false;
-        for state in 1..states as State {
-            for &(called, _) in rtn.calls(state) {
-                let (mut set, called) = (first[state as usize], first[called as usize]);
-                add(&mut set, &called);
-                changed |= set != first[state as usize];
-                first[state as usize] = set;
-            }
-        }
-        if !changed {
-            return first;
-        }
-    }
-}
-
-fn bytes_left(rtn: &Rtn) -> Vec<usize> {
-    let states = rtn.states() + 1;
-    let mut left = vec![usize::MAX; states];
-    loop {
-        let mut changed = false;
-        for state in 1..states as State {
-            let read = (0..rtn.width).map(|class| rtn.next(state, class)).filter(|&next| next != 0);
-            let read = read.map(|next| left[next as usize].saturating_add(1));
-            let called = rtn.calls(state).iter();
-            let called = called.map(|&(called, back)| left[called as usize].saturating_add(left[back as usize]));
-            let accepted = if rtn.accepting(state) { 0 } else { usize::MAX };
-            let least = read.chain(called).fold(accepted, usize::min);
-            changed |= least < left[state as usize];
-            left[state as usize] = left[state as usize].min(least);
-        }
-        if !changed {
-            return left;
-        }
-    }
-}
-
-/// What may be read after the automaton of each state has ended.
-fn after_sets(rtn: &Rtn, first: &[ClassSet]) -> Vec<ClassSet> {
-    let mut after = vec![ClassSet::default(); rtn.automata()];
-    loop {
-        let before = after.clone();
-        for state in 1..=rtn.states() as State {
-            for &(called, back) in rtn.calls(state) {
-                let beyond = after[rtn.automaton(state)];
-                let set = &mut after[rtn.automaton(called)];
-                add(set, &first[back as usize]);
-                if rtn.accepting(back) {
-                    add(set, &beyond);
-                }
-            }
-        }
-        if after == before {
-            return (0..=rtn.states() as State).map(|state| after[rtn.automaton(state)]).collect();
-        }
     }
 }
