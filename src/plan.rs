@@ -89,7 +89,11 @@ impl Plan {
             true => match Compiled::new(&all, vocab, &limits)? {
                 Compiled::Regular(dfa) => Arc::new(TokenAutomaton::lift(&dfa, vocab)?),
                 Compiled::Pushdown(pushdown) => {
-                    let shortest = pushdown.fewest_tokens()?.ok_or_else(unwritable)?.max(tokens.0);
+                    let shortest = match pushdown.fewest_tokens()? {
+                        Some(shortest) => shortest.max(tokens.0),
+                        None if pushdown.is_empty() => return Err(contradiction(&languages, vocab, &limits)),
+                        None => return Err(unwritable()),
+                    };
                     let (engine, tables) = (Engine::Pushdown(pushdown), OnceLock::new());
                     return Ok(Self { engine, tables, tokens, shortest, longest: tokens.1 });
                 }
@@ -97,7 +101,7 @@ impl Plan {
         };
         let Some(shortest) = automaton.min_tokens() else {
             if acceptor(&all, vocab, &limits).is_ok_and(|compiled| compiled.is_empty()) {
-                return Err(contradiction(&languages, &limits));
+                return Err(contradiction(&languages, vocab, &limits));
             }
             return Err(unwritable());
         };
@@ -171,7 +175,7 @@ impl Spec {
         let limits = Limits::default();
         let languages = languages(&self.constraints, vocab)?;
         let compiled = acceptor(&Language::Intersect(languages.clone()), vocab, &limits)?;
-        if compiled.is_empty() { Err(contradiction(&languages, &limits)) } else { Ok(compiled) }
+        if compiled.is_empty() { Err(contradiction(&languages, vocab, &limits)) } else { Ok(compiled) }
     }
 }
 
@@ -217,10 +221,10 @@ fn longest(automaton: &TokenAutomaton) -> Option<usize> {
 }
 
 /// Names the smallest group of constraints (one, or two) that no text satisfies.
-fn contradiction(languages: &[Language], limits: &Limits) -> Error {
+fn contradiction(languages: &[Language], vocab: &Vocab, limits: &Limits) -> Error {
     let empty = |parts: &[&Language]| {
         let all = Language::Intersect(parts.iter().map(|l| (*l).clone()).collect());
-        Dfa::compile(&all, limits).is_ok_and(|dfa| dfa.is_empty())
+        acceptor(&all, vocab, limits).is_ok_and(|compiled| compiled.is_empty())
     };
     let name = |l: &Language| match l {
         Language::Named(name, _) => format!("`{name}`"),

@@ -69,7 +69,7 @@ pub struct Constraints {
     #[arg(long, value_name = "W,..", value_parser = words, allow_hyphen_values = true)]
     pub excludes: Vec<Words>,
     /// How long the text is: 5-20w words, 10-80c characters, 4t tokens
-    #[arg(long, value_name = "RANGE")]
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     pub length: Option<String>,
     /// The text begins with this
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]

@@ -60,6 +60,15 @@ pub(super) struct Return {
     pub returned: Returned,
 }
 
+/// What is known of the text with the fewest bytes.
+pub(super) enum Shortest {
+    Text(Vec<u8>),
+    /// There is no text at all.
+    Nothing,
+    /// It is very hard to find.
+    Unknown,
+}
+
 impl Moves {
     pub fn new(stacks: Stacks, beside: Dfa, trie: Arc<Trie>, vocab: usize) -> Self {
         Self {
@@ -127,7 +136,7 @@ impl Moves {
     }
 
     /// A text with the fewest bytes, found best first: the grammar says how many bytes are missing at least.
-    pub fn shortest(&mut self) -> Option<Vec<u8>> {
+    pub fn shortest(&mut self) -> Shortest {
         const MOST: usize = 200_000;
         let mut bytes: Vec<u8> = (0..=255).collect();
         bytes.sort_by_key(|byte| (!byte.is_ascii_lowercase(), !byte.is_ascii_alphanumeric(), !byte.is_ascii_graphic()));
@@ -150,7 +159,7 @@ impl Moves {
                     at = before;
                 }
                 text.reverse();
-                return Some(text);
+                return Shortest::Text(text);
             }
             let marked = (self.beside.mark(state.0), state.1);
             let reads = bytes.iter().map(|&byte| (Some(byte), self.beside.step(state.0, byte)));
@@ -166,10 +175,10 @@ impl Moves {
                 open.push(Reverse((depth + self.stacks.bytes_to_end(node), count, depth, (beside, node))));
             }
             if count > MOST {
-                return None;
+                return Shortest::Unknown;
             }
         }
-        None
+        Shortest::Nothing
     }
 
     /// The state after a token, if it may follow.

@@ -2,7 +2,7 @@
 
 use super::chart::Chart;
 use super::lower::lower;
-use super::moves::{Config, ENDED, Moves};
+use super::moves::{Config, ENDED, Moves, Shortest};
 use super::rtn::Rtn;
 use super::stacks::Stacks;
 use super::trie::Trie;
@@ -90,7 +90,7 @@ impl Pushdown {
 
     /// Whether it surely holds no text at all.
     pub fn is_empty(&self) -> bool {
-        self.moves().start().is_none()
+        matches!(self.moves().shortest(), Shortest::Nothing)
     }
 
     /// How many of the bytes some text begins with, as far as the grammar and the rest can tell, and whether all of
@@ -101,7 +101,10 @@ impl Pushdown {
 
     /// A text with the fewest bytes.
     pub fn shortest(&self) -> Option<String> {
-        self.moves().shortest().and_then(|bytes| String::from_utf8(bytes).ok())
+        match self.moves().shortest() {
+            Shortest::Text(bytes) => String::from_utf8(bytes).ok(),
+            Shortest::Nothing | Shortest::Unknown => None,
+        }
     }
 
     /// Fewest tokens of any text; `None` if there is no text.
