@@ -21,8 +21,7 @@ for part in sentences definitions entries records values; do
     "$stencil" eval -m "$model" --baseline ngram --train "$out/held-out/training.jsonl" --data "$data" --json
 done | tee "$out/eval.txt"
 
-free='{{text:4-14}}.'
-"$stencil" fill -m "$model" "$free" -n 200 --seed 1000 -q ${sampler[@]+"${sampler[@]}"} >"$out/free.txt"
+"$stencil" run -m "$model" --length 6-14w -n 200 --seed 1000 -q ${sampler[@]+"${sampler[@]}"} >"$out/free.txt"
 templates=(
     'A {{thing:1-2}} is a {{kind:1-3}} that {{does:2-8}}.' 'The {{animal:1-2}} is a {{size|small|large}} animal that {{does:2-6}}.'
     'You can use a {{tool:1-2}} to {{verb:2-6}}.' 'The {{person:1-2}} {{does:3-8}}.' 'In the {{place:1-2}} you can {{verb:2-6}}.'

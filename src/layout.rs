@@ -1,13 +1,13 @@
 //! Where the text's parts stand: how many positions there are, and which hold a template's literals.
 
 use crate::{
-    Canvas, CanvasView, Cell, Constraint, Error, Layout, Model, Result, Settings, Token, Vocab,
+    Canvas, CanvasView, Cell, Constraint, Error, Layout, Model, Result, Scores, Settings, Token, Vocab,
     constraints::{Scaffold, ScaffoldPart, SlotSize},
     inference::{self, Options},
     plan::Plan,
     sampler::forward,
 };
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand::{Rng, SeedableRng, seq::IndexedRandom, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use std::{
     collections::BTreeSet,
@@ -49,9 +49,33 @@ pub(crate) fn canvases(
             return Ok(found);
         }
     }
-    let len = floating_len(plan, settings, room)?;
-    let canvas = Canvas::open(len).with_prompt(prompt);
-    Ok(vec![Draft { canvas, nfe: 0, constraint_time: Duration::ZERO }; seeds.len()])
+    let longest = floating_len(plan, settings, room)?;
+    let usual = match settings.len {
+        // Nothing but the canvas bounds the text.
+        None if plan.longest > longest => usual_lengths(model, plan, longest)?,
+        _ => Vec::new(),
+    };
+    let draft = |&seed: &u64| {
+        let len = usual.choose(&mut ChaCha8Rng::seed_from_u64(seed ^ LAYOUT)).copied().unwrap_or(longest);
+        Draft { canvas: Canvas::open(len).with_prompt(prompt.clone()), nfe: 0, constraint_time: Duration::ZERO }
+    };
+    Ok(seeds.iter().map(draft).collect())
+}
+
+/// Keeps the random numbers here apart from those of the steps.
+const LAYOUT: u64 = 0x1a70;
+
+/// How long the model's texts usually are, of the lengths that leave the constraints some freedom: on a canvas longer
+/// than its texts a model is surest of the end, writes that first, and the text comes out short.
+fn usual_lengths(model: &Model, plan: &Plan, longest: usize) -> Result<Vec<usize>> {
+    let free = |&len: &usize| len >= plan.shortest + plan.shortest / 2 && len <= longest;
+    let mut lengths = Vec::new();
+    for len in model.denoiser().lengths().iter().copied().filter(free) {
+        if lengths.last() == Some(&len) || plan.fits(&vec![None; len])? {
+            lengths.push(len);
+        }
+    }
+    Ok(lengths)
 }
 
 /// What the measurements in `docs/measurements.md` speak for.
@@ -135,7 +159,7 @@ enum Span {
 }
 
 impl Pinned<'_> {
-    /// Scores candidate layouts in one batched forward and gives each seed one, better ones more often.
+    /// Scores candidate layouts in one batched forward and gives each seed one, likelier ones more often.
     /// Empty where no candidate is feasible.
     fn search(&self, scaffold: &Scaffold, seeds: &[u64]) -> Result<Vec<Draft>> {
         let started = Instant::now();
@@ -157,24 +181,35 @@ impl Pinned<'_> {
             return Ok(canvases.first().map(|c| vec![draft(c, 0, started.elapsed()); seeds.len()]).unwrap_or_default());
         }
         let mut searching = started.elapsed();
-        let views: Vec<CanvasView> = canvases.iter().map(Canvas::view).collect();
+        // The model is asked before anything is written: layouts of the same length share what it says.
+        let blank = |canvas: &Canvas| Canvas::open(canvas.len()).with_prompt(self.prompt.to_vec()).view();
+        let mut views: Vec<CanvasView> = Vec::new();
+        for view in canvases.iter().map(blank) {
+            if !views.contains(&view) {
+                views.push(view);
+            }
+        }
         let predictions = forward(denoiser, &views)?;
         let started = Instant::now();
         let mut scores = Vec::new();
-        for (canvas, prediction) in canvases.iter().zip(&predictions) {
-            let decided = canvas.decided();
+        for canvas in &canvases {
             let lost = || Error::unsatisfiable("a layout lost its texts");
-            let region = self.plan.region(&decided, None)?.ok_or_else(lost)?;
-            let reach = region.reach()?.ok_or_else(lost)?;
-            let posterior = inference::infer(&reach, prediction, &Options::default())?;
-            let best = posterior.map();
-            let open: Vec<usize> = canvas.undecided().collect();
-            let log_prob: f64 =
-                open.iter().map(|&i| f64::from(posterior.prob(i, best[i]).max(f32::MIN_POSITIVE)).ln()).sum();
-            scores.push((log_prob + posterior.log_z()) / open.len().max(1) as f64);
+            let said = views.iter().zip(&predictions).find(|(view, _)| view.tokens.len() == canvas.len());
+            scores.push(self.log_prob(canvas, said.ok_or_else(lost)?.1)?.ok_or_else(lost)?);
         }
         searching += started.elapsed();
-        Ok(seeds.iter().map(|&seed| draft(&canvases[pick(&scores, seed)], canvases.len(), searching)).collect())
+        Ok(seeds.iter().map(|&seed| draft(&canvases[pick(&scores, seed)], views.len(), searching)).collect())
+    }
+
+    /// How probable the model finds a text of this layout, of all texts as long: its literals where they stand, the end
+    /// where it stands, and something valid in the slots. All lengths are as likely beforehand.
+    fn log_prob(&self, canvas: &Canvas, said: &Scores) -> Result<Option<f64>> {
+        let decided = canvas.decided();
+        let Some(region) = self.plan.region(&decided, None)? else { return Ok(None) };
+        let Some(reach) = region.reach()? else { return Ok(None) };
+        let slots = inference::infer(&reach, said, &Options::default())?.log_z();
+        let literal = |(pos, token): (usize, &Option<Token>)| Some(log_softmax(said.row(pos), (*token)? as usize));
+        Ok(Some(slots + decided.iter().enumerate().filter_map(literal).sum::<f64>()))
     }
 
     /// The canvas of one choice of slot lengths; what follows the text is padding.
@@ -210,12 +245,18 @@ impl Pinned<'_> {
     }
 }
 
-/// Draws an index, better scores more often: a layout one nat per position better is e⁸ times as likely.
+/// The log-probability of one token of a row of scores.
+fn log_softmax(row: &[f32], token: usize) -> f64 {
+    let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = row.iter().map(|&s| f64::from(s - top).exp()).sum();
+    row.get(token).map_or(f64::NEG_INFINITY, |&s| f64::from(s - top)) - total.ln()
+}
+
+/// Draws an index by its log-probability; the first where all are impossible.
 fn pick(scores: &[f64], seed: u64) -> usize {
-    const SHARPNESS: f64 = 8.0;
-    let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = scores.iter().map(|s| (SHARPNESS * (s - best)).exp()).collect();
-    let mut left = ChaCha8Rng::seed_from_u64(seed ^ 0x1a70).random::<f64>() * weights.iter().sum::<f64>();
+    let best = scores.iter().copied().fold(f64::MIN, f64::max);
+    let weights: Vec<f64> = scores.iter().map(|s| (s - best).exp()).collect();
+    let mut left = ChaCha8Rng::seed_from_u64(seed ^ LAYOUT).random::<f64>() * weights.iter().sum::<f64>();
     weights
         .iter()
         .position(|w| {
@@ -282,7 +323,7 @@ fn combinations(spans: &[Span]) -> Vec<Vec<usize>> {
         })
         .collect();
     let total = slots.iter().try_fold(1usize, |n, lengths| n.checked_mul(lengths.len())).unwrap_or(usize::MAX);
-    let mut rng = ChaCha8Rng::seed_from_u64(0x1a70);
+    let mut rng = ChaCha8Rng::seed_from_u64(LAYOUT);
     let nth = |mut code: usize| -> Vec<usize> {
         slots
             .iter()

@@ -29,8 +29,10 @@ impl Folder {
         folder
     }
     fn config(&self, steps: usize, data: &str) {
-        let text = CONFIG.replace("DATA", data).replace("STEPS", &steps.to_string());
-        fs::write(self.0.join("train.toml"), text).unwrap();
+        let (settings, _) = CONFIG.split_once("[report]").unwrap();
+        let changed = settings.replace("steps = 60", &format!("steps = {steps}"));
+        let changed = changed.replace("file = \"corpus.jsonl\"\nheld_out = 0.2", data);
+        fs::write(self.0.join("train.toml"), changed + REPORT).unwrap();
     }
     fn out(&self, name: &str) -> PathBuf {
         self.0.join("out").join(name)
@@ -67,31 +69,8 @@ impl Drop for Folder {
 
 const STEPS: usize = 60;
 const SAVE_EVERY: usize = 7;
-const CONFIG: &str = r#"
-out = "out"
-[data]
-DATA
-[tokenizer]
-vocab_size = 300
-[model]
-name = "tiny"
-hidden_size = 32
-layers = 2
-heads = 2
-ff_size = 48
-max_len = 40
-[optimizer]
-steps = STEPS
-batch_tokens = 300
-lr = 1e-2
-warmup = 5
-[report]
-log_every = 1
-evaluate_every = 1000
-save_every = 7
-samples = 0
-patience = 1
-"#;
+const CONFIG: &str = include_str!("train.toml");
+const REPORT: &str = "[report]\nlog_every = 1\nevaluate_every = 1000\nsave_every = 7\nsamples = 0\npatience = 1\n";
 
 #[track_caller]
 fn ends(command: &mut Command, code: i32) -> String {

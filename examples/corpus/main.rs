@@ -22,7 +22,7 @@ mod teacher;
 mod wordnet;
 
 use line::Line;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::{env, fs, io, process::ExitCode};
 use wordnet::WordNet;
@@ -51,6 +51,22 @@ fn main() -> ExitCode {
     }
 }
 
+/// Leaves out what holds a word that few texts hold: a small vocabulary writes it in pieces, and a small model puts such
+/// pieces together to words that are none. Records are made of names and numbers and stay.
+fn keep_common(lines: &mut Vec<Line>) {
+    const FEWEST: usize = 5;
+    let prose = |line: &Line| ["sentences", "definitions", "entries"].contains(&line.part);
+    let words = |line: &Line| -> HashSet<String> {
+        let words = line.text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let mut texts: HashMap<String, usize> = HashMap::new();
+    for word in lines.iter().filter(|line| prose(line)).flat_map(words) {
+        *texts.entry(word).or_default() += 1;
+    }
+    lines.retain(|line| !prose(line) || words(line).iter().all(|word| texts[word] >= FEWEST));
+}
+
 fn prompts(folder: &str) -> io::Result<bool> {
     let wordnet = WordNet::read(folder)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -64,10 +80,12 @@ fn build(folder: &str, teacher: Option<&str>) -> io::Result<bool> {
         lines.extend(teacher::lines(&fs::read_to_string(path)?)?);
     }
     lines.extend(records::lines());
-    let mut seen = HashSet::new();
-    let mut out = io::BufWriter::new(io::stdout().lock());
     // A text stands once, under the first word it was written for.
-    for line in lines.iter().filter(|line: &&Line| seen.insert(line.text.as_str())) {
+    let mut seen = HashSet::new();
+    lines.retain(|line| seen.insert(line.text.clone()));
+    keep_common(&mut lines);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for line in &lines {
         // The plain sentences count twice: they are what the model should write like.
         for _ in 0..if line.part == "sentences" { 2 } else { 1 } {
             writeln!(out, "{}", line.json())?;

@@ -178,6 +178,7 @@ mod tests {
             null_token: 2,
             conditions: Vec::new(),
             causal,
+            lengths: Vec::new(),
         };
         let bytes = (0..12u8).map(|t| (t > 2).then(|| vec![b'a' + t])).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(5);

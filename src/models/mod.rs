@@ -34,6 +34,11 @@ pub trait Denoiser: Send + Sync {
     fn conditions(&self) -> &[String] {
         &[]
     }
+    /// How long texts usually are, in tokens with their end: quantiles, evenly spaced; empty where it is not known. A
+    /// canvas whose length nothing tells gets one of them.
+    fn lengths(&self) -> &[usize] {
+        &[]
+    }
     /// Number of weights, where that means something.
     fn parameters(&self) -> Option<usize> {
         None

@@ -147,6 +147,7 @@ mod tests {
             null_token: 2,
             conditions: vec![Condition { label: "x".into(), token: 3 }],
             causal: false,
+            lengths: Vec::new(),
         }
     }
     fn examples() -> Vec<Example> {

@@ -1,10 +1,11 @@
-//! The configuration file of a training run. Unknown keys are refused, wrong values named with their place.
+//! The configuration file of a training run: its keys and their defaults.
+
+mod read;
 
 use super::text::Unit;
 use crate::models::masked::Precision;
-use crate::{Error, Result, Source, spec::Document};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// `stencil train CONFIG`: everything about a run. Paths are relative to the configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -186,7 +187,7 @@ impl Default for ObjectiveConfig {
     }
 }
 
-/// AdamW for vectors and embeddings, Muon for matrices; linear warm-up and cosine decay to a tenth.
+/// AdamW for vectors and embeddings, Muon for matrices; linear warm-up, then a decay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -208,6 +209,10 @@ pub struct OptimizerConfig {
     /// Steps until the highest learning rate.
     #[serde(default = "warmup")]
     pub warmup: usize,
+    /// Last steps, in which the learning rate falls in a line to zero; it is the highest before them. Without it the
+    /// whole run is a cosine down to a tenth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay: Option<usize>,
     /// Decay of the running mean of the gradient.
     #[serde(default = "beta1")]
     pub beta1: f64,
@@ -317,103 +322,4 @@ fn clip() -> f64 {
 }
 fn ema() -> f64 {
     0.999
-}
-
-impl TrainConfig {
-    /// Reads and checks a TOML file.
-    ///
-    /// # Errors
-    /// With line and column on a syntax error, an unknown or missing key, or a value out of range.
-    pub fn read(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(format!("cannot read {name}")).because(e))?;
-        let source = Source::new(name, text);
-        let document = Document::from_toml(&source)?;
-        let mut config = Self::deserialize(&document.root).map_err(|e| e.in_source(&source))?;
-        if let Err((pointer, message)) = config.check() {
-            let value = document.root.resolve(&format!("/{}", pointer.replace('.', "/")));
-            return Err(Error::input(format!("{pointer} {message}")).at(value.span.clone()).in_source(&source));
-        }
-        if config.objective.kind == ObjectiveKind::Causal {
-            for key in ["complementary", "min_t", "revise", "extra_eos"] {
-                let [table, value] = ["/objective".to_string(), format!("/objective/{key}")]
-                    .map(|p| document.root.resolve(&p).span.clone());
-                if table != value {
-                    return Err(Error::input(format!("objective.{key} is for the masked objective"))
-                        .at(value)
-                        .in_source(&source)
-                        .help("leave it out, or set objective.kind = \"masked\""));
-                }
-            }
-        }
-        let folder = path.parent().unwrap_or(Path::new(""));
-        config.out = folder.join(&config.out);
-        let data = &mut config.data;
-        let paths = data.file.iter_mut().chain(&mut data.files).chain(data.source.iter_mut().map(|s| &mut s.path));
-        let more = config.tokenizer.file.iter_mut().chain(&mut config.model.start);
-        paths.chain(more).for_each(|path| *path = folder.join(&*path));
-        Ok(config)
-    }
-
-    /// The key of a wrong value, and what is wrong with it.
-    fn check(&self) -> std::result::Result<(), (String, String)> {
-        let Self { objective, optimizer, report, data, .. } = self;
-        let wrong = |key: &str, message: String| Err((key.to_string(), message));
-        let shares = [
-            ("data.held_out", data.held_out),
-            ("objective.condition_dropout", objective.condition_dropout),
-            ("objective.revise", objective.revise),
-            ("optimizer.momentum", optimizer.momentum),
-            ("optimizer.beta1", optimizer.beta1),
-            ("optimizer.beta2", optimizer.beta2),
-            ("optimizer.ema", optimizer.ema),
-        ];
-        if let Some((key, value)) = shares.into_iter().find(|(_, v)| !(0.0..1.0).contains(v)) {
-            return wrong(key, format!("is {value}, expected at least 0 and below 1"));
-        }
-        let classifier = self.classifier.clone().unwrap_or_default();
-        let positive = [
-            ("objective.min_t", objective.min_t),
-            ("optimizer.lr", optimizer.lr),
-            ("optimizer.clip", optimizer.clip),
-            ("optimizer.steps", optimizer.steps as f64),
-            ("optimizer.batch_tokens", optimizer.batch_tokens as f64),
-            ("optimizer.accumulate", optimizer.accumulate as f64),
-            ("report.log_every", report.log_every as f64),
-            ("report.evaluate_every", report.evaluate_every as f64),
-            ("report.save_every", report.save_every as f64),
-            ("classifier.steps", classifier.steps as f64),
-            ("classifier.batch_texts", classifier.batch_texts as f64),
-            ("classifier.lr", classifier.lr),
-        ];
-        if let Some((key, value)) = positive.into_iter().find(|&(_, v)| !v.is_finite() || v <= 0.0) {
-            return wrong(key, format!("is {value}, expected more than 0"));
-        }
-        if objective.min_t > 1.0 {
-            return wrong("objective.min_t", format!("is {}, expected at most 1", objective.min_t));
-        }
-        let not_negative =
-            [("optimizer.weight_decay", optimizer.weight_decay), ("optimizer.muon_lr", optimizer.muon_lr)];
-        if let Some((key, value)) = not_negative.into_iter().find(|&(_, v)| !v.is_finite() || v < 0.0) {
-            return wrong(key, format!("is {value}, expected at least 0"));
-        }
-        for (i, source) in data.source.iter().enumerate() {
-            if !(source.weight.is_finite() && source.weight > 0.0) {
-                return wrong(
-                    &format!("data.source.{i}.weight"),
-                    format!("is {}, expected more than 0", source.weight),
-                );
-            }
-        }
-        if data.file.is_none() && data.files.is_empty() && data.source.is_empty() {
-            return wrong("data", "names no file: set data.file, data.files or [[data.source]]".into());
-        }
-        match (&self.tokenizer.file, self.tokenizer.vocab_size) {
-            (None, None) => wrong("tokenizer", "needs a vocab_size to train one, or a file with a ready one".into()),
-            (Some(_), Some(_)) => {
-                wrong("tokenizer.vocab_size", "is that of tokenizer.file: leave one of them out".into())
-            }
-            _ => Ok(()),
-        }
-    }
 }

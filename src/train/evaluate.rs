@@ -1,7 +1,7 @@
 //! The model as it would be shipped, while it is trained: how well it does, and what it writes.
 
-use super::batch::rng;
-use crate::eval::LanguageModel;
+use super::{Run, batch::rng, data::Example, journal::Journal, journal::Record};
+use crate::eval::{Coded, LanguageModel, likelihood};
 use crate::models::{CausalModel, MaskedModel, masked::MaskedConfig, masked::Network};
 use crate::{CanvasView, Denoiser, Model, Result, Vocab};
 use rand::{Rng, seq::SliceRandom};
@@ -10,6 +10,46 @@ use rand::{Rng, seq::SliceRandom};
 const SAMPLES: u64 = 4;
 /// Below 1, so that a few words show what was learnt.
 const TEMPERATURE: f32 = 0.8;
+
+impl Run {
+    /// Held-out likelihood and sample texts; the last evaluation takes all held-out texts.
+    pub(super) fn evaluate(&self, journal: &mut Journal, last: bool) -> Result<()> {
+        let trained = Trained::new(self.model.clone(), self.corpus.vocab.clone(), self.averaged()?)?;
+        let (seed, step) = (self.config.seed, self.progress.step);
+        let all = self.corpus.held_out.len();
+        let texts = if last { all } else { all.min(self.config.report.evaluate_texts as u64) };
+        let mut record = Record { step, epoch: self.order.epochs(), ..Record::default() };
+        if texts > 0 {
+            let text = |i: u64| self.corpus.held_out.get(i * all / texts).map(|example| self.coded(example));
+            let coded = (0..texts).map(text).collect::<Result<Vec<Coded>>>()?;
+            let found = likelihood(trained.language_model(), &coded, seed, if last { 4 } else { 2 })?;
+            self.options.tell(&format!(
+                "held out: {:.3} nats/token  {:.3} bits/byte  ({} texts)",
+                found.nats_per_token(),
+                found.bits_per_byte(),
+                found.texts
+            ));
+            record.held_out_nats_per_token = Some(found.nats_per_token());
+            record.held_out_bits_per_byte = Some(found.bits_per_byte());
+        }
+        self.record(journal, record, true);
+        let labels = &self.model.conditions;
+        for i in 0..self.config.report.samples {
+            let counter = (step * self.config.report.samples + i) as u64;
+            let label = (!labels.is_empty() && i > 0).then(|| rng(seed, 5, counter).random_range(0..labels.len()));
+            let text = trained.sample(24.min(self.model.max_len), label, seed, counter)?;
+            let label = label.and_then(|c| labels.get(c));
+            self.options.tell(&format!("  [{}] {text}", label.map_or("-", |c| &c.label)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn coded(&self, example: Example) -> Coded {
+        let mut tokens = example.tokens;
+        tokens.extend(example.ends.then_some(self.model.eos_token));
+        Coded { tokens, condition: example.label, bytes: example.bytes }
+    }
+}
 
 /// A model of either objective.
 pub enum Trained {

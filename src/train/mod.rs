@@ -27,18 +27,15 @@ pub use optimizer::{Optimizer, learning_rate};
 pub use state::Progress;
 pub use text::{Reading, Text, Unit};
 
-use crate::eval::{Coded, likelihood};
 use crate::guides::Topics;
-use crate::models::masked::{Init, MaskedConfig, Network, Parameter};
+use crate::models::masked::{MaskedConfig, Network, Parameter};
 use crate::models::{TOPICS, masked};
 use crate::{Error, ErrorKind, Result};
 use batch::Batch;
 use data::{Corpus, Example};
-use evaluate::Trained;
 use journal::{Journal, duration, peak_memory_mib};
 use order::Order;
-use rand::Rng;
-use start::Start;
+use start::{Start, initial};
 use std::path::{Path, PathBuf};
 use std::sync::{
     Arc,
@@ -118,7 +115,7 @@ impl Run {
             facts.too_long,
             corpus.special.labels.len()
         ));
-        let model = model_config(&config, &corpus);
+        let model = model_config(&config, &corpus)?;
         model.check().map_err(|e| e.context("[model]"))?;
         options.tell(&format!("model: {} parameters, {} tokens", model.parameters(), model.vocab_size));
 
@@ -235,44 +232,6 @@ impl Run {
         Network::build(&self.model, mean)
     }
 
-    /// Held-out likelihood and sample texts; the last evaluation takes all held-out texts.
-    fn evaluate(&self, journal: &mut Journal, last: bool) -> Result<()> {
-        let trained = Trained::new(self.model.clone(), self.corpus.vocab.clone(), self.averaged()?)?;
-        let (seed, step) = (self.config.seed, self.progress.step);
-        let all = self.corpus.held_out.len();
-        let texts = if last { all } else { all.min(self.config.report.evaluate_texts as u64) };
-        let mut record = Record { step, epoch: self.order.epochs(), ..Record::default() };
-        if texts > 0 {
-            let text = |i: u64| self.corpus.held_out.get(i * all / texts).map(|example| self.coded(example));
-            let coded = (0..texts).map(text).collect::<Result<Vec<Coded>>>()?;
-            let found = likelihood(trained.language_model(), &coded, seed, if last { 4 } else { 2 })?;
-            self.options.tell(&format!(
-                "held out: {:.3} nats/token  {:.3} bits/byte  ({} texts)",
-                found.nats_per_token(),
-                found.bits_per_byte(),
-                found.texts
-            ));
-            record.held_out_nats_per_token = Some(found.nats_per_token());
-            record.held_out_bits_per_byte = Some(found.bits_per_byte());
-        }
-        self.record(journal, record, true);
-        let labels = &self.model.conditions;
-        for i in 0..self.config.report.samples {
-            let counter = (step * self.config.report.samples + i) as u64;
-            let label = (!labels.is_empty() && i > 0).then(|| rng(seed, 5, counter).random_range(0..labels.len()));
-            let text = trained.sample(24.min(self.model.max_len), label, seed, counter)?;
-            let label = label.and_then(|c| labels.get(c));
-            self.options.tell(&format!("  [{}] {text}", label.map_or("-", |c| &c.label)));
-        }
-        Ok(())
-    }
-
-    fn coded(&self, example: Example) -> Coded {
-        let mut tokens = example.tokens;
-        tokens.extend(example.ends.then_some(self.model.eos_token));
-        Coded { tokens, condition: example.label, bytes: example.bytes }
-    }
-
     fn record(&self, journal: &mut Journal, record: Record, draw: bool) {
         if let Some(error) = journal.add(record, draw) {
             self.options.tell(&format!("the loss curve is not complete: {error}"));
@@ -342,9 +301,9 @@ fn state_path(config: &TrainConfig) -> PathBuf {
     config.out.join("state").join("state.safetensors")
 }
 
-fn model_config(config: &TrainConfig, corpus: &Corpus) -> MaskedConfig {
+fn model_config(config: &TrainConfig, corpus: &Corpus) -> Result<MaskedConfig> {
     let sizes = &config.model;
-    MaskedConfig {
+    Ok(MaskedConfig {
         model_type: masked::MODEL_TYPE.into(),
         name: sizes.name.clone(),
         vocab_size: corpus.vocab.len(),
@@ -360,7 +319,8 @@ fn model_config(config: &TrainConfig, corpus: &Corpus) -> MaskedConfig {
         null_token: corpus.special.null,
         conditions: corpus.special.labels.clone(),
         causal: config.objective.kind == ObjectiveKind::Causal,
-    }
+        lengths: corpus.lengths()?,
+    })
 }
 
 /// The next texts, with about as many positions as a batch should have, and at least one text.
@@ -377,19 +337,6 @@ fn take(order: &mut Order, corpus: &Corpus, config: &TrainConfig) -> Result<Vec<
         order.advance();
     }
     Ok(taken)
-}
-
-fn initial(parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
-    match parameter.init {
-        Init::Ones => vec![1.0; parameter.range.len()],
-        Init::Normal(std) => parameter.range.clone().map(|_| (normal(rng) * std) as f32).collect(),
-    }
-}
-
-/// A standard normal number (Box–Muller).
-fn normal(rng: &mut impl Rng) -> f64 {
-    let (a, b): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
-    (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
 }
 
 fn progress_line(record: &Record, steps: usize, left: f64) -> String {

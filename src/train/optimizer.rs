@@ -19,10 +19,16 @@ pub struct Optimizer {
     pub mean: Vec<f32>,
 }
 
-/// The learning rate of a step: linear warm-up, then cosine decay to a tenth.
+/// The learning rate of a step: linear warm-up, then cosine decay to a tenth, or, with `decay`, the highest rate until
+/// the last steps and a line to zero in them (warm-up, stable, decay: `steps` may be set while the run is stable).
 pub fn learning_rate(config: &OptimizerConfig, step: usize) -> f64 {
+    let warm = ((step + 1) as f64 / config.warmup.max(1) as f64).min(1.0);
+    if let Some(decay) = config.decay {
+        let left = config.steps.saturating_sub(step) as f64;
+        return config.lr * warm.min(left / decay as f64);
+    }
     if step < config.warmup {
-        return config.lr * (step + 1) as f64 / config.warmup as f64;
+        return config.lr * warm;
     }
     let length = config.steps.saturating_sub(config.warmup).max(1);
     let done = ((step - config.warmup) as f64 / length as f64).min(1.0);
@@ -183,5 +189,23 @@ vectorised! {
             *w -= update.decay * *w + update.rate * *m / ((*v * update.second_scale).sqrt() + 1e-8);
             *mean += (1.0 - update.ema) * (*w - *mean);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_decay_the_rate_is_stable_and_then_falls_in_a_line_to_zero() {
+        let settings = r#"{"steps": 100, "batch_tokens": 1, "lr": 2.0, "warmup": 10, "decay": 20}"#;
+        let config: OptimizerConfig = serde_json::from_str(settings).unwrap();
+        let rates: Vec<f64> = [0, 9, 10, 50, 80, 90, 99].map(|step| learning_rate(&config, step)).to_vec();
+        assert_eq!(rates, [0.2, 2.0, 2.0, 2.0, 2.0, 1.0, 0.1]);
+        // More steps prolong what is stable: what has been trained stays as it is.
+        let longer = OptimizerConfig { steps: 200, ..config };
+        assert!((0..80).all(|step| learning_rate(&longer, step) == learning_rate(&longer, step.min(80))));
+        let whole = OptimizerConfig { decay: None, ..longer };
+        assert!((learning_rate(&whole, 200) - 0.2).abs() < 1e-12 && learning_rate(&whole, 105) < 1.2);
     }
 }

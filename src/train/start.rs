@@ -1,7 +1,8 @@
-//! Starting from the weights of another model.
+//! What the weights are before the first step: random, or those of another model.
 
-use crate::models::masked::{Checkpoint, EMBEDDING, MaskedConfig, Parameter};
+use crate::models::masked::{Checkpoint, EMBEDDING, Init, MaskedConfig, Parameter};
 use crate::{Error, Result, Vocab};
+use rand::Rng;
 use std::{collections::HashMap, path::Path};
 
 /// A checkpoint whose weights a new network starts with. Its tokenizer may be another: a token that both have keeps its
@@ -76,6 +77,20 @@ fn pieces(bytes: &[u8], vocab: &Vocab, known: &HashMap<&[u8], u32>) -> Vec<u32> 
     let text = std::str::from_utf8(bytes).ok();
     let encoded = text.and_then(|text| vocab.encode(text).ok());
     encoded.unwrap_or_else(|| bytes.chunks(1).filter_map(|byte| known.get(byte).copied()).collect())
+}
+
+/// The numbers a weight starts with where no checkpoint gives them.
+pub fn initial(parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
+    match parameter.init {
+        Init::Ones => vec![1.0; parameter.range.len()],
+        Init::Normal(std) => parameter.range.clone().map(|_| (normal(rng) * std) as f32).collect(),
+    }
+}
+
+/// A standard normal number (Box–Muller).
+fn normal(rng: &mut impl Rng) -> f64 {
+    let (a, b): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
+    (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ pub struct MaskedConfig {
     /// Each position sees only what stands before it, and predicts what follows: a language model from left to right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub causal: bool,
+    /// How long the training texts are in tokens, their end included: quantiles, evenly spaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lengths: Vec<usize>,
 }
 
 /// A label and its token.

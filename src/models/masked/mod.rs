@@ -109,6 +109,9 @@ impl Denoiser for MaskedModel {
     fn conditions(&self) -> &[String] {
         &self.labels
     }
+    fn lengths(&self) -> &[usize] {
+        &self.config.lengths
+    }
     fn parameters(&self) -> Option<usize> {
         Some(self.config.parameters())
     }

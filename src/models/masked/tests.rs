@@ -21,6 +21,7 @@ fn tiny() -> MaskedConfig {
         null_token: 2,
         conditions: vec![condition("animal", 3), condition("food", 4)],
         causal: false,
+        lengths: Vec::new(),
     }
 }
 
