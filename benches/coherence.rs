@@ -7,7 +7,9 @@
 mod common;
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
-use stencil_lm::{Canvas, CanvasView, Event, Model, Result, Sampler, Settings, Source, Token, spec::Inputs, spec::Spec};
+use stencil_lm::{
+    Canvas, CanvasView, Event, Model, Result, Sampler, Settings, Source, Token, spec::Inputs, spec::Spec,
+};
 
 const POLICIES: [&str; 6] = ["confidence", "entropy", "margin", "random", "sequential", "remdm"];
 const TEMPLATES: [&str; 3] = [
