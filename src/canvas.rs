@@ -41,12 +41,14 @@ pub struct Canvas {
     prompt: Vec<Token>,
     condition: Option<usize>,
     cells: Vec<Cell>,
+    /// Positions in play; what lies behind is not predicted yet.
+    horizon: usize,
 }
 
 impl Canvas {
     /// `len` open positions.
     pub fn open(len: usize) -> Self {
-        Self { prompt: Vec::new(), condition: None, cells: vec![Cell::Open; len] }
+        Self { prompt: Vec::new(), condition: None, cells: vec![Cell::Open; len], horizon: len }
     }
     pub fn with_prompt(mut self, prompt: Vec<Token>) -> Self {
         self.prompt = prompt;
@@ -80,16 +82,20 @@ impl Canvas {
     pub fn decided(&self) -> Vec<Option<Token>> {
         self.cells.iter().map(|c| c.decided()).collect()
     }
-    /// Positions that are not decided.
-    pub fn undecided(&self) -> impl Iterator<Item = Pos> + '_ {
-        self.cells.iter().enumerate().filter(|(_, c)| c.decided().is_none()).map(|(i, _)| i)
+    /// Only the first `horizon` positions are in play: the model writes in blocks and sees no further.
+    pub(crate) fn set_horizon(&mut self, horizon: usize) {
+        self.horizon = horizon;
     }
-    /// What a denoiser sees of this canvas.
+    /// Positions in play that are not decided.
+    pub fn undecided(&self) -> impl Iterator<Item = Pos> + '_ {
+        self.cells[..self.horizon].iter().enumerate().filter(|(_, c)| c.decided().is_none()).map(|(i, _)| i)
+    }
+    /// What a denoiser sees of this canvas: the positions in play.
     pub fn view(&self) -> CanvasView {
         CanvasView {
             prompt: self.prompt.clone(),
             condition: self.condition,
-            tokens: self.cells.iter().map(|c| c.token()).collect(),
+            tokens: self.cells[..self.horizon].iter().map(|c| c.token()).collect(),
         }
     }
 }

@@ -39,6 +39,7 @@
 #![deny(unsafe_code)]
 
 pub mod automata;
+mod blocks;
 mod canvas;
 pub mod constraints;
 pub mod engine;
@@ -78,7 +79,7 @@ pub use report::{Output, Report};
 pub use request::Request;
 pub use sampler::Sampler;
 pub use scores::Scores;
-pub use settings::{Layout, Settings};
+pub use settings::{Ending, Layout, Settings};
 pub use vocab::{Token, Vocab};
 
 /// The documents' examples compile.

@@ -3,16 +3,24 @@
 use crate::{Candidate, Canvas, Pos, Vocab};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// Where a sample stands when a hook is called.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Step<'a> {
-    /// Zero-based number of this refinement step.
+    /// Zero-based number of this refinement step in its block.
     pub index: usize,
-    /// Steps planned for the whole canvas.
+    /// Steps planned for the block.
     pub budget: usize,
+    /// The positions being written: all, unless the text is written block by block.
+    pub block: Range<Pos>,
+    /// Positions of a whole block, those that belong to the prompt included.
+    pub block_size: usize,
+    /// Whether the process is a uniform-state one: what is committed before a block's last step may still change.
+    pub revises: bool,
+    /// Steps taken before this one, over all blocks.
+    pub taken: usize,
     pub canvas: &'a Canvas,
     pub vocab: &'a Vocab,
     /// Seed of this sample.
@@ -24,7 +32,7 @@ impl Step<'_> {
     pub fn rng(&self, purpose: u64) -> ChaCha8Rng {
         let mut key = [0u8; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
-        key[8..16].copy_from_slice(&(self.index as u64).to_le_bytes());
+        key[8..16].copy_from_slice(&(self.taken as u64).to_le_bytes());
         key[16..24].copy_from_slice(&purpose.to_le_bytes());
         ChaCha8Rng::from_seed(key)
     }

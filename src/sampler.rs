@@ -1,8 +1,11 @@
 //! The loop: canvas → predict → guide → project → choose → commit. It knows no plugin by name.
 
 use crate::{
-    CanvasView, Constraint, Denoiser, Error, Event, Guide, Model, Observer, Output, Policy, Result, Scores, Settings,
-    Token, layout,
+    CanvasView, Constraint, Denoiser, Ending, Error, Event, Guide, Model, Observer, Output, Policy, Result, Scores,
+    Settings, Token,
+    constraints::{Length, Unit},
+    layout,
+    models::Session,
     plan::Plan,
     policies,
     sample::{Prediction, Sample},
@@ -113,6 +116,13 @@ impl<'a> Sampler<'a> {
         let started = Instant::now();
         check_settings(&self.settings)?;
         let denoiser = self.model.denoiser();
+        check_cache(&self.settings, denoiser)?;
+        if self.settings.ending == Some(Ending::Never) {
+            let len = self.settings.len.ok_or_else(|| {
+                Error::input("a text that never ends needs a number of positions").help("give `len`, or --len TOKENS")
+            })?;
+            self.constraints.push(Arc::new(Length::new(Unit::Tokens, len, len)?));
+        }
         let prompt = self.model.prompt_tokens(self.system.as_deref(), &self.prompt, self.raw)?;
         let plan = Plan::compile(&self.constraints, denoiser.vocab())?;
         let compiled = started.elapsed();
@@ -126,7 +136,7 @@ impl<'a> Sampler<'a> {
         }
         while samples.iter().any(Sample::is_open) {
             let mut open: Vec<&mut Sample> = samples.iter_mut().filter(|s| s.is_open()).collect();
-            let predictions = predict(self.model, &mut open)?;
+            let predictions = predict(self.model, &self.settings, &mut open)?;
             let settings = &self.settings;
             open.par_iter_mut()
                 .zip(predictions)
@@ -148,14 +158,15 @@ impl<'a> Sampler<'a> {
         let base = self.settings.seed.unwrap_or(0);
         let seeds: Vec<u64> = (0..self.count as u64).map(|i| base.wrapping_add(i)).collect();
         let drafts = layout::canvases(self.model, plan, &self.constraints, &self.settings, prompt, &seeds)?;
+        let manner = self.model.denoiser().manner();
         let make_policy = || match &self.policy {
             Some(make) => make(),
-            None => policies::by_name(&self.settings),
+            None => policies::by_name(&self.settings, manner.policy),
         };
         let mut samples = Vec::new();
         for (index, (seed, draft)) in seeds.into_iter().zip(drafts).enumerate() {
             let guides = self.guides.iter().map(|make| make(self.model)).collect::<Result<_>>()?;
-            samples.push(Sample::new(index, seed, draft, make_policy()?, guides));
+            samples.push(Sample::new((index, seed), draft, &self.settings, &manner, make_policy()?, guides)?);
         }
         Ok(samples)
     }
@@ -169,12 +180,14 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// One batched forward for everything that the open samples want to see; equal views are predicted once.
-fn predict(model: &Model, open: &mut [&mut Sample]) -> Result<Vec<Prediction>> {
+/// One batched forward for everything that the open samples want to see; equal views are predicted once, unless the
+/// model keeps something of its own for each sample.
+fn predict(model: &Model, settings: &Settings, open: &mut [&mut Sample]) -> Result<Vec<Prediction>> {
     let denoiser = model.denoiser();
+    let keeps = denoiser.manner().keeps || settings.cache.is_some();
     let mut batch: Vec<CanvasView> = Vec::new();
     let mut index: HashMap<CanvasView, usize> = HashMap::new();
-    let mut wanted: Vec<(usize, Vec<Vec<usize>>)> = Vec::new();
+    let (mut own_views, mut wanted) = (Vec::new(), Vec::new());
     for sample in open.iter_mut() {
         let (own, extra) = sample.look(denoiser)?;
         let mut place = |view: CanvasView| {
@@ -183,15 +196,30 @@ fn predict(model: &Model, open: &mut [&mut Sample]) -> Result<Vec<Prediction>> {
                 batch.len() - 1
             })
         };
-        let own = place(own);
-        wanted.push((own, extra.into_iter().map(|views| views.into_iter().map(&mut place).collect()).collect()));
+        let place_own = (!keeps).then(|| place(own.clone()));
+        own_views.push(own);
+        let places: Vec<Vec<usize>> =
+            extra.into_iter().map(|views| views.into_iter().map(&mut place).collect()).collect();
+        wanted.push((place_own, places));
     }
     let scores = forward(denoiser, &batch)?;
+    let mut kept = Vec::new();
+    if keeps {
+        let mut sessions: Vec<&mut Session> = open.iter_mut().map(|sample| &mut sample.session).collect();
+        for (views, sessions) in own_views.chunks(BATCH).zip(sessions.chunks_mut(BATCH)) {
+            let scores = denoiser.resume(views, sessions)?;
+            check_scores(denoiser, views, &scores)?;
+            kept.extend(scores);
+        }
+    }
+    let mut kept = kept.into_iter();
     let pick = |places: &Vec<usize>| places.iter().map(|&i| scores[i].clone()).collect();
-    Ok(wanted
-        .iter()
-        .map(|(own, extra)| Prediction { own: scores[*own].clone(), extra: extra.iter().map(pick).collect() })
-        .collect())
+    let prediction = |(own, extra): &(Option<usize>, Vec<Vec<usize>>)| {
+        let own = own.map(|i| scores[i].clone()).or_else(|| kept.next());
+        let own = own.ok_or_else(|| Error::model(format!("the denoiser {} left out a view", denoiser.name())))?;
+        Ok(Prediction { own, extra: extra.iter().map(pick).collect() })
+    };
+    wanted.iter().map(prediction).collect()
 }
 
 /// Most views in one forward: bounds the memory of a step.
@@ -203,22 +231,38 @@ pub(crate) fn forward(denoiser: &dyn Denoiser, views: &[CanvasView]) -> Result<V
     for chunk in views.chunks(BATCH) {
         scores.extend(denoiser.predict(chunk)?);
     }
+    check_scores(denoiser, views, &scores)?;
+    Ok(scores)
+}
+
+fn check_scores(denoiser: &dyn Denoiser, views: &[CanvasView], scores: &[Scores]) -> Result<()> {
     let fits = |(s, v): (&Scores, &CanvasView)| s.len() == v.tokens.len() && s.vocab() == denoiser.vocab().len();
     if scores.len() != views.len() || !scores.iter().zip(views).all(fits) {
         return Err(Error::model(format!("the denoiser {} answered with scores of the wrong shape", denoiser.name()))
             .help("one table per view, one row per position, one column per token"));
     }
-    Ok(scores)
+    Ok(())
+}
+
+fn check_cache(settings: &Settings, denoiser: &dyn Denoiser) -> Result<()> {
+    match settings.cache.is_some() && !denoiser.manner().caches {
+        false => Ok(()),
+        true => Err(Error::input(format!("{} has no approximate cache", denoiser.name()))
+            .help("caches are for pretrained bidirectional models; leave out `cache`")),
+    }
 }
 
 fn check_settings(settings: &Settings) -> Result<()> {
-    let Settings { steps, len, temperature, top_k, top_p, .. } = settings;
+    let Settings { steps, len, temperature, top_k, top_p, block_length, .. } = settings;
     let bad = |what: String, help: &str| Err(Error::input(what).help(help));
     if *steps == Some(0) {
         return bad("`steps` must be at least 1".into(), "each step is one forward; leave it out for one per position");
     }
     if *len == Some(0) {
         return bad("`len` must be at least 1".into(), "it is the number of tokens there is room for");
+    }
+    if *block_length == Some(0) {
+        return bad("`block_length` must be at least 1".into(), "leave it out to write all positions together");
     }
     if let Some(t) = temperature.filter(|t| !(0.0..=100.0).contains(t)) {
         return bad(format!("`temperature` must lie between 0 and 100, not {t}"), "0 takes the most probable text");

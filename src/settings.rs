@@ -1,5 +1,6 @@
 //! How to sample: the `[sampler]` table of a constraint file, and the flags of the same names.
 
+use crate::models::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Refinement steps for the whole text (each is one forward).
+    /// Refinement steps for the whole text, shared evenly by its blocks (each is one forward).
     pub steps: Option<usize>,
     /// Positions (tokens) there are for the text.
     pub len: Option<usize>,
@@ -20,12 +21,31 @@ pub struct Settings {
     /// Keep the likeliest legal tokens that hold this much probability.
     pub top_p: Option<f32>,
     pub seed: Option<u64>,
-    /// `threshold`: commit all positions at least this probable.
+    /// Positions are written in blocks of this many, one block after the other.
+    pub block_length: Option<usize>,
+    /// What a bidirectional model reuses within a block: faster, and approximate.
+    pub cache: Option<Cache>,
+    /// When the end of the text is written.
+    pub ending: Option<Ending>,
+    /// `threshold`, `edit`: commit all positions at least this probable.
     pub threshold: Option<f32>,
+    /// `factor`: commit the n surest positions while (n + 1)·(1 − probability) stays below this.
+    pub factor: Option<f32>,
+    /// `edit`: overwrite a written token where another one is more probable than this.
+    pub editing_threshold: Option<f32>,
+    /// `edit`: most steps in which a full block is looked over again.
+    pub post_steps: Option<usize>,
     /// `entropy_bound`: commit the most certain positions while the joint uncertainty stays below this (nats).
     pub entropy_bound: Option<f32>,
+    /// `entropy_bound`: a uniform-state canvas is finished when it is stable and its mean entropy below this (nats).
+    pub stop_entropy: Option<f32>,
     /// `remdm`: probability of taking a held position back, per step.
     pub eta: Option<f32>,
+    /// `confidence`, `margin`, `entropy`, `random`, `sequential`: how many positions a step writes follows times that
+    /// fall evenly from 1 to this, as in Dream; equally many at each step if not given.
+    pub eps: Option<f32>,
+    /// The same policies: choose positions by chance, the likelier the readier they are; 0 takes the readiest.
+    pub alg_temp: Option<f32>,
     /// How slots get their positions.
     pub layout: Option<Layout>,
 }
@@ -40,6 +60,18 @@ pub enum Layout {
     Pinned,
 }
 
+/// When a text may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// When the policy says so.
+    Free,
+    /// Positions behind the text are written after all others of a block, so that they do not cut it short.
+    Last,
+    /// Never: the text fills every position.
+    Never,
+}
+
 impl Settings {
     /// What `self` leaves open is taken from `other`.
     pub fn or(self, other: Self) -> Self {
@@ -51,9 +83,18 @@ impl Settings {
             top_k: self.top_k.or(other.top_k),
             top_p: self.top_p.or(other.top_p),
             seed: self.seed.or(other.seed),
+            block_length: self.block_length.or(other.block_length),
+            cache: self.cache.or(other.cache),
+            ending: self.ending.or(other.ending),
             threshold: self.threshold.or(other.threshold),
+            factor: self.factor.or(other.factor),
+            editing_threshold: self.editing_threshold.or(other.editing_threshold),
+            post_steps: self.post_steps.or(other.post_steps),
             entropy_bound: self.entropy_bound.or(other.entropy_bound),
+            stop_entropy: self.stop_entropy.or(other.stop_entropy),
             eta: self.eta.or(other.eta),
+            eps: self.eps.or(other.eps),
+            alg_temp: self.alg_temp.or(other.alg_temp),
             layout: self.layout.or(other.layout),
         }
     }

@@ -11,6 +11,10 @@ use std::{
 };
 use stencil_lm::{
     CanvasView, Model, Sampler, Settings, Source,
+    models::{
+        Cache, Loading,
+        checkpoint::{Checkpoint, Precision},
+    },
     spec::{Inputs, Spec},
 };
 
@@ -96,6 +100,13 @@ fn every_constraint_holds_on_every_family() {
             ("length", Spec::new().length("2-4w").unwrap()),
             ("prefix and suffix", Spec::new().prefix("So ").suffix("!")),
             ("grammar", Spec::new().grammar("root ::= \"(\" root \")\" | [0-9]").unwrap()),
+            (
+                "json schema",
+                Spec::new()
+                    .json_schema(&json!({"type": "object", "properties": {"n": {"type": "integer",
+                "minimum": 0, "maximum": 99}}, "required": ["n"], "additionalProperties": false}))
+                    .unwrap(),
+            ),
         ]
     };
     for copy in checkpoints("constraints") {
@@ -253,7 +264,127 @@ fn shards_are_read_and_a_bad_index_is_refused() {
 #[test]
 fn what_does_not_fit_into_memory_is_refused_with_the_figure() {
     let Some(copy) = llada("memory") else { return };
-    let error = Model::pretrained(&copy.0, Some(100_000)).err().expect("100 kB are not enough");
+    let with = |memory| Model::pretrained(&copy.0, &Loading { precision: None, memory: Some(memory) });
+    let error = with(100_000).err().expect("100 kB are not enough");
     assert!(error.is_too_large() && error.message().contains("GiB"), "{error:?}");
-    assert!(Model::pretrained(&copy.0, Some(1 << 30)).is_ok());
+    assert!(with(1 << 30).is_ok());
+    // What would fit is named.
+    let checkpoint = Checkpoint::open(&copy.0).unwrap();
+    let [full, half] = [Precision::F32, Precision::Half].map(|p| checkpoint.needed(p));
+    let report = with(half + (full - half) / 2).err().expect("half is not the whole").report();
+    assert!(report.contains("--quantize bf16"), "{report}");
+}
+
+#[test]
+fn every_family_refuses_damaged_checkpoints() {
+    for copy in checkpoints("damaged") {
+        let (file, place) = (copy.0.join("model.safetensors"), copy.0.display().to_string());
+        let good = fs::read(&file).unwrap();
+        let tensors = candle_core::safetensors::load(&file, &candle_core::Device::Cpu).unwrap();
+        let refused = |what: &str, expected: &[&str]| {
+            let report = copy.refused();
+            assert!(expected.iter().any(|e| report.contains(e)), "{place}: {what}: {report}");
+        };
+        for len in [0, 9, good.len() / 3, good.len() - 1] {
+            fs::write(&file, &good[..len]).unwrap();
+            refused("truncated", &["model.safetensors"]);
+        }
+        // The first matrix that the network reads: gone, turned over, of whole numbers.
+        let name =
+            tensors.keys().filter(|k| k.contains(".1.") && tensors[*k].rank() == 2 && !k.contains("vision")).min();
+        let name = name.unwrap().clone();
+        let write = |change: &dyn Fn(&mut std::collections::HashMap<String, candle_core::Tensor>)| {
+            let mut tensors = tensors.clone();
+            change(&mut tensors);
+            candle_core::safetensors::save(&tensors, &file).unwrap();
+        };
+        write(&|t| drop(t.remove(&name)));
+        refused("missing", &["is missing"]);
+        write(&|t| drop(t.insert(name.clone(), t[&name].narrow(0, 0, 1).unwrap().contiguous().unwrap())));
+        refused("shape", &["has shape"]);
+        write(&|t| drop(t.insert(name.clone(), t[&name].to_dtype(candle_core::DType::I64).unwrap())));
+        refused("type", &["expected F32, F16 or BF16"]);
+        fs::write(&file, &good).unwrap();
+
+        let config = fs::read(copy.0.join("config.json")).unwrap();
+        for (absurd, expected) in
+            [(json!(1u64 << 40), "whole number"), (json!(0), "whole number"), (json!("x"), "whole number")]
+        {
+            copy.json("config.json", |c| {
+                let key = ["d_model", "hidden_size", "hidden_dim"].into_iter().find(|k| c.get(*k).is_some());
+                match key {
+                    Some(key) => c[key] = absurd.clone(),
+                    None => c["text_config"]["hidden_size"] = absurd.clone(),
+                }
+            });
+            refused("absurd size", &[expected]);
+            fs::write(copy.0.join("config.json"), &config).unwrap();
+        }
+        let tokenizer = fs::read(copy.0.join("tokenizer.json")).unwrap();
+        copy.json("tokenizer.json", |t| t["model"]["vocab"]["zzzz"] = json!(100_000));
+        refused("vocabulary", &["does not fit the model"]);
+        fs::write(copy.0.join("tokenizer.json"), &tokenizer[..tokenizer.len() / 2]).unwrap();
+        refused("tokenizer", &["tokenizer.json"]);
+        fs::remove_file(copy.0.join("tokenizer.json")).unwrap();
+        refused("no tokenizer", &["tokenizer.json"]);
+    }
+}
+
+#[test]
+fn long_answers_go_beyond_one_canvas_and_keep_their_constraint() {
+    for copy in checkpoints("long") {
+        let model = Model::load(&copy.0).unwrap();
+        let spec = Spec::new().regex("(?:[a-z]{2,6} ){4,9}end\\.").unwrap();
+        let room = model.denoiser().max_len();
+        let len = 80.min(room - 8);
+        let settings = Settings { len: Some(len), steps: Some(24), seed: Some(1), ..Settings::default() };
+        let write = |settings: Settings| {
+            let output = Sampler::new(&model).spec(&spec).settings(settings).prompt("Hi").run().unwrap().remove(0);
+            assert!(output.report.verified, "{}: {output:?}", copy.0.display());
+            output.report.nfe
+        };
+        let mut forwards = vec![write(settings.clone())];
+        let manner = model.denoiser().manner();
+        if manner.blocks.is_none() {
+            forwards.push(write(Settings { block_length: Some(16), ..settings.clone() }));
+            for cache in [Cache::Prefix, Cache::Dual] {
+                forwards.push(write(Settings { block_length: Some(16), cache: Some(cache), ..settings.clone() }));
+            }
+        }
+        if !manner.revises {
+            let editing = Settings { policy: Some("edit".into()), editing_threshold: Some(0.05), ..settings.clone() };
+            forwards.push(write(editing));
+        }
+        let refused = |settings| Sampler::new(&model).spec(&spec).settings(settings).run().is_err();
+        assert_eq!(refused(Settings { cache: Some(Cache::Dual), ..settings.clone() }), !manner.caches);
+        println!("{}: {len} positions, {forwards:?} forwards", copy.0.display());
+    }
+}
+
+/// How much of a greedy text changes when keys and values are reused within a block. Random weights make everything
+/// depend on everything, so that this is more than a trained model shows.
+#[test]
+fn approximate_caches_change_texts_and_save_work() {
+    for copy in checkpoints("caches") {
+        let model = Model::load(&copy.0).unwrap();
+        if !model.denoiser().manner().caches {
+            continue;
+        }
+        let write = |prompt: &str, cache| {
+            let settings =
+                Settings { len: Some(32), block_length: Some(8), temperature: Some(0.0), cache, ..Settings::default() };
+            let spec = Spec::new().regex("[a-z ]{32}").unwrap();
+            Sampler::new(&model).spec(&spec).settings(settings).prompt(prompt).run().unwrap().remove(0).text
+        };
+        for cache in [Cache::Prefix, Cache::Dual] {
+            let (mut same, mut all) = (0, 0);
+            for prompt in ["Hi", "A river", "What is it?", "So"] {
+                let (exact, fast) = (write(prompt, None), write(prompt, Some(cache)));
+                same += exact.bytes().zip(fast.bytes()).filter(|(a, b)| a == b).count();
+                all += exact.len();
+            }
+            println!("{}: {cache:?}: {same} of {all} characters as without", copy.0.display());
+            assert!(same > all / 8, "{}: {cache:?}", copy.0.display());
+        }
+    }
 }

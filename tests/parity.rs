@@ -5,8 +5,10 @@
 
 #[path = "parity/case.rs"]
 mod case;
+#[path = "parity/samplers.rs"]
+mod samplers;
 
-use case::{Case, cases};
+use case::{Case, cases, folders};
 use stencil_lm::models::{
     families::Process,
     transformer::{Pattern, Sequence},
@@ -122,5 +124,15 @@ fn networks_agree_with_their_references() {
         println!("{} ({}, {} weights)", case.name, case.description.family, case.description.plan.parameters());
         let checked = check_inputs(&case) + check_caches(&case) + check_canvases(&case);
         assert!(checked > 0, "{}: nothing to compare with", case.name);
+    }
+}
+
+#[test]
+fn greedy_texts_are_those_of_the_reference_samplers() {
+    for folder in folders() {
+        let case = Case::load(&folder);
+        println!("{}", case.name);
+        let checked = samplers::check(&folder, &case);
+        println!("  {checked} texts agree");
     }
 }

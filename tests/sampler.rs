@@ -5,9 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 use stencil_lm::{
-    CanvasView, Cell, Denoiser, Error, Event, Guide, Layout, Model, Moves, Policy, Pos, Proposal, Result, Sampler,
-    Scores, Settings, Source, Step, Token, Vocab,
-    models::{Chain, Oracle},
+    CanvasView, Cell, Denoiser, Ending, Error, Event, Guide, Layout, Model, Moves, Policy, Pos, Proposal, Result,
+    Sampler, Scores, Settings, Source, Step, Token, Vocab,
+    models::{Blocks, Chain, Manner, Oracle},
     spec::{Inputs, Spec},
 };
 
@@ -292,4 +292,184 @@ fn literals_come_back_byte_for_byte_in_both_layouts() {
             assert_eq!(output.text, format!("ab  {x} c{y}{z} a"));
         }
     }
+}
+
+#[test]
+fn factor_writes_the_largest_sure_prefix() {
+    // (n + 1)(1 − p) < 1: .9 and .8 hold as first and second, .6 as third does not.
+    assert_eq!(commits(&[0.9, 0.6, 0.8], policy("factor")), [vec![0, 2], vec![1]]);
+    let narrow = Settings { factor: Some(0.1), ..policy("factor") };
+    assert_eq!(commits(&[0.9, 0.6, 0.97], narrow), [vec![2], vec![0], vec![1]]);
+}
+
+#[test]
+fn blocks_are_written_one_after_the_other() {
+    let blocks = Settings { block_length: Some(2), ..policy("low_confidence") };
+    assert_eq!(commits(&[0.6, 0.9, 0.7, 0.95, 0.8], blocks.clone()), [[1], [0], [3], [2], [4]]);
+    // Four steps for two blocks of two positions are two each; two steps are one each.
+    assert_eq!(commits(&[0.6, 0.9, 0.7, 0.95], Settings { steps: Some(2), ..blocks.clone() }), [[0, 1], [2, 3]]);
+    // Shares of a whole block, of which the text has only a part.
+    let shares = Settings { block_length: Some(4), steps: Some(4), ..policy("low_confidence_static") };
+    assert_eq!(commits(&[0.6, 0.9, 0.7, 0.95, 0.8], shares), [vec![1, 3], vec![0, 2], vec![4]]);
+    // The threshold acts within the block.
+    let sure = Settings { threshold: Some(0.85), policy: Some("low_confidence_dynamic".into()), ..blocks };
+    assert_eq!(commits(&[0.6, 0.9, 0.95, 0.95], sure), [vec![1], vec![0], vec![2, 3]]);
+}
+
+#[test]
+fn falling_times_write_more_towards_the_end() {
+    let settings = Settings { eps: Some(1e-3), ..policy("maskgit_plus") };
+    let counts = |steps| -> Vec<usize> {
+        commits(&[0.6; 24], Settings { steps, ..settings.clone() }).iter().map(Vec::len).collect()
+    };
+    // As Dream's own sampler counts, but for its first step, in which it writes nothing.
+    assert_eq!(counts(Some(24)), [vec![1; 22], vec![2]].concat());
+    assert_eq!(counts(Some(10)), [2, 2, 2, 2, 2, 2, 2, 3, 3, 4]);
+}
+
+/// Believes in `b` at the start until something stands there, in `a` from then on.
+struct Fickle(Vocab);
+
+impl Denoiser for Fickle {
+    fn name(&self) -> &str {
+        "fickle"
+    }
+    fn vocab(&self) -> &Vocab {
+        &self.0
+    }
+    fn max_len(&self) -> usize {
+        8
+    }
+    fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
+        let row = |view: &CanvasView, pos: usize| {
+            let a = if pos > 0 {
+                0.6
+            } else if view.tokens[0].is_some() {
+                0.99
+            } else {
+                0.02f32
+            };
+            [a.ln(), (1.0 - a).ln(), -50.0, -50.0, -50.0, -50.0]
+        };
+        let rows = |view: &CanvasView| (0..view.tokens.len()).flat_map(|pos| row(view, pos)).collect();
+        views.iter().map(|view| Scores::new(6, rows(view))).collect()
+    }
+}
+
+#[test]
+fn editing_overwrites_what_the_model_takes_back_and_keeps_the_constraint() {
+    let model = Model::new(Fickle(vocab()));
+    let write = |pattern: &str, settings: Settings| {
+        let spec = Spec::new().regex(pattern).unwrap();
+        let settings = Settings { temperature: Some(0.0), len: Some(3), ..settings };
+        let output = Sampler::new(&model).spec(&spec).settings(settings).run().unwrap().remove(0);
+        assert!(output.report.verified, "{output:?}");
+        (output.text, output.report.nfe)
+    };
+    assert_eq!(write("[ab]{3}", policy("threshold")).0, "baa");
+    assert_eq!(write("[ab]{3}", policy("edit")).0, "aaa");
+    // Above every probability nothing is edited; without post steps only while the block is written.
+    let never = Settings { editing_threshold: Some(1.0), ..policy("edit") };
+    assert_eq!(write("[ab]{3}", never).0, "baa");
+    // What the constraint ties together changes together or not at all.
+    for seed in 0..20 {
+        let settings = Settings { seed: Some(seed), ..policy("edit") };
+        let (text, forwards) = write("aab|bba|bab", settings);
+        assert!(["aab", "bba", "bab"].contains(&text.as_str()) && forwards < 24, "{text}");
+    }
+}
+
+/// A uniform-state model: every view shows a token everywhere. What it was shown is written down.
+#[derive(Clone)]
+struct Uniform {
+    scripted: Scripted,
+    shown: Arc<Mutex<Vec<Vec<Token>>>>,
+}
+
+impl Denoiser for Uniform {
+    fn name(&self) -> &str {
+        "uniform"
+    }
+    fn vocab(&self) -> &Vocab {
+        &self.scripted.vocab
+    }
+    fn max_len(&self) -> usize {
+        self.scripted.rows.len()
+    }
+    fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
+        let mut shown = self.shown.lock().unwrap();
+        shown.extend(views.iter().map(|v| v.tokens.iter().map(|t| t.expect("no mask")).collect::<Vec<_>>()));
+        self.scripted.predict(views)
+    }
+    fn manner(&self) -> Manner {
+        let blocks = Some(Blocks { size: 4, from_prompt: false });
+        Manner { revises: true, blocks, policy: "entropy_bound", steps: Some(6), ..Manner::default() }
+    }
+}
+
+#[test]
+fn a_uniform_state_canvas_is_renoised_until_it_is_stable_and_sure() {
+    let write = |probabilities: &[f32], seed| {
+        let uniform = Uniform { scripted: Scripted::certain(probabilities), shown: Arc::default() };
+        let model = Model::new(uniform.clone());
+        let spec = Spec::new().regex("[ab]*").unwrap();
+        let settings = Settings { len: Some(probabilities.len()), seed: Some(seed), ..Settings::default() };
+        let output = Sampler::new(&model).spec(&spec).settings(settings).run().unwrap().remove(0);
+        let shown = uniform.shown.lock().unwrap().clone();
+        assert!(output.report.verified && output.report.nfe == shown.len());
+        (output.text, shown)
+    };
+    // Sure of everything: the second look confirms the first.
+    let (text, shown) = write(&[0.9999; 4], 1);
+    assert_eq!((text.as_str(), shown.len()), ("aaaa", 2));
+    assert_eq!(shown[1], [0; 4], "what is certain is accepted");
+    // Sure of two positions: these are accepted, the others shown as noise anew at each step, for all six steps.
+    let (text, shown) = write(&[0.9999, 0.6, 0.9999, 0.6], 2);
+    assert_eq!((text.as_str(), shown.len()), ("aaaa", 6));
+    assert!(shown[1..].iter().all(|s| s[0] == 0 && s[2] == 0));
+    let noise: std::collections::HashSet<_> = shown.iter().map(|s| (s[1], s[3])).collect();
+    assert!(noise.len() > 2, "{shown:?}");
+    assert_ne!(write(&[0.6; 4], 3).1, write(&[0.6; 4], 4).1, "noise depends on the seed");
+    // Two canvases, the second behind the first.
+    let (text, shown) = write(&[0.9999; 8], 5);
+    assert_eq!((text.as_str(), shown.len()), ("aaaaaaaa", 4));
+    assert_eq!(shown.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 8, 8]);
+}
+
+#[test]
+fn a_constraint_spans_all_blocks_of_a_uniform_state_text() {
+    let uniform = Uniform { scripted: Scripted::certain(&[0.7; 12]), shown: Arc::default() };
+    let model = Model::new(uniform);
+    let spec = Spec::new().regex("(?:ab?c){3}[ab]{2}c?").unwrap();
+    for seed in 0..30 {
+        let settings = Settings { len: Some(12), seed: Some(seed), ..Settings::default() };
+        let output = Sampler::new(&model).spec(&spec).settings(settings).run().unwrap().remove(0);
+        assert!(output.report.verified, "{output:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_text_is_early_last_or_never() {
+    // The end is likeliest everywhere.
+    let rows = vec![[0.3f32.ln(), 0.2f32.ln(), -50.0, -50.0, 0.5f32.ln(), -50.0]; 6];
+    let model = Model::new(Scripted::new(rows));
+    let write = |ending| {
+        let spec = Spec::new().regex("[ab]*").unwrap();
+        let settings = Settings { ending, len: Some(6), temperature: Some(1.0), seed: Some(4), ..policy("random") };
+        Sampler::new(&model).spec(&spec).settings(settings).run().unwrap().remove(0)
+    };
+    let free = write(None);
+    assert!(free.report.nfe < 6, "behind the end nothing is predicted");
+    assert_eq!(write(Some(Ending::Free)).text, free.text);
+    assert_eq!(write(Some(Ending::Never)).text.len(), 6);
+    let last = |ending| -> usize {
+        (0..40)
+            .map(|seed| {
+                let spec = Spec::new().regex("[ab]*").unwrap();
+                let settings = Settings { ending, len: Some(6), seed: Some(seed), ..policy("random") };
+                Sampler::new(&model).spec(&spec).settings(settings).run().unwrap().remove(0).text.len()
+            })
+            .sum()
+    };
+    assert!(last(Some(Ending::Last)) > last(None));
 }

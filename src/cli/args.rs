@@ -2,14 +2,20 @@
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use stencil_lm::{Layout, Settings};
+use stencil_lm::{
+    Ending, Layout, Settings,
+    models::{Cache, checkpoint::Precision},
+};
 
 /// Everything `fill` and `run` have in common.
 #[derive(Debug, Args)]
 pub struct Shared {
-    /// Directory of the model (default: the bundled one)
-    #[arg(short, long, value_name = "DIR")]
+    /// Directory of the model, or a GGUF file (default: the bundled one)
+    #[arg(short, long, value_name = "DIR|FILE")]
     pub model: Option<PathBuf>,
+    /// Keep a pretrained model's matrices in fewer bits
+    #[arg(long, value_name = "HOW", requires = "model")]
+    pub quantize: Option<Quantize>,
     #[command(flatten)]
     pub prompting: Prompting,
     #[command(flatten)]
@@ -20,6 +26,29 @@ pub struct Shared {
     pub sampling: Sampling,
     #[command(flatten)]
     pub output: Output,
+}
+
+/// How matrices are kept.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Quantize {
+    // 16 bits
+    Bf16,
+    // 8 bits and a scale per 32 weights
+    #[value(name = "q8_0", alias = "q8")]
+    Q8,
+    // 4 bits and scales per 256 weights
+    #[value(name = "q4k", alias = "q4_k")]
+    Q4k,
+}
+
+impl Quantize {
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::Bf16 => Precision::Half,
+            Self::Q8 => Precision::Q8_0,
+            Self::Q4k => Precision::Q4K,
+        }
+    }
 }
 
 /// What the model reads first. None of it is part of the result.
@@ -119,15 +148,42 @@ pub struct Sampling {
     /// Only the likeliest legal tokens that hold this much probability
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub top_p: Option<f32>,
-    /// Policy `threshold`: write everything at least this probable
+    /// Write in blocks of so many positions, one after the other
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
+    pub block_length: Option<usize>,
+    /// Reuse keys and values within a block: faster, approximate
+    #[arg(long, value_name = "WHAT")]
+    pub cache: Option<CacheName>,
+    /// When the text may end: free, last (after all else of a block is written), never (it fills --len)
+    #[arg(long, value_name = "WHEN")]
+    pub ending: Option<EndingName>,
+    /// Policies `threshold`, `edit`: write everything at least this probable
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub threshold: Option<f32>,
+    /// Policy `factor`: write the n surest while (n + 1)(1 - probability) stays below this
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    pub factor: Option<f32>,
+    /// Policy `edit`: overwrite a written token where another is more probable than this
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub editing_threshold: Option<f32>,
+    /// Policy `edit`: most steps in which a full block is looked over again
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub post_steps: Option<usize>,
     /// Policy `entropy_bound`: joint uncertainty to accept in one step, in nats
     #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
     pub entropy_bound: Option<f32>,
+    /// Policy `entropy_bound`: mean entropy below which a stable uniform-state canvas is finished, in nats
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
+    pub stop_entropy: Option<f32>,
     /// Policy `remdm`: probability of taking a written token back, per step
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub eta: Option<f32>,
+    /// Positions per step follow times that fall from 1 to this (Dream); evenly many by default
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub eps: Option<f32>,
+    /// Choose positions by chance, the likelier the readier they are
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub alg_temp: Option<f32>,
     /// Slot lengths are chosen first (pinned), or as the text is written (floating)
     #[arg(long, value_name = "HOW")]
     pub layout: Option<LayoutName>,
@@ -149,9 +205,18 @@ impl Sampling {
             top_k: self.top_k,
             top_p: self.top_p,
             seed: self.seed,
+            block_length: self.block_length,
+            cache: self.cache.map(CacheName::cache),
+            ending: self.ending.map(EndingName::ending),
             threshold: self.threshold,
+            factor: self.factor,
+            editing_threshold: self.editing_threshold,
+            post_steps: self.post_steps,
             entropy_bound: self.entropy_bound,
+            stop_entropy: self.stop_entropy,
             eta: self.eta,
+            eps: self.eps,
+            alg_temp: self.alg_temp,
             layout: self.layout.map(LayoutName::layout),
         }
     }
@@ -173,6 +238,38 @@ impl LayoutName {
         match self {
             Self::Floating => Layout::Floating,
             Self::Pinned => Layout::Pinned,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum CacheName {
+    Prefix,
+    Dual,
+}
+
+impl CacheName {
+    fn cache(self) -> Cache {
+        match self {
+            Self::Prefix => Cache::Prefix,
+            Self::Dual => Cache::Dual,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum EndingName {
+    Free,
+    Last,
+    Never,
+}
+
+impl EndingName {
+    fn ending(self) -> Ending {
+        match self {
+            Self::Free => Ending::Free,
+            Self::Last => Ending::Last,
+            Self::Never => Ending::Never,
         }
     }
 }

@@ -3,8 +3,11 @@
 use super::{Status, sink};
 use clap::Args;
 use serde::Serialize;
-use std::{fmt::Write, fs, time::Instant};
-use stencil_lm::{Model, Result};
+use std::{collections::BTreeMap, fmt::Write, fs, time::Instant};
+use stencil_lm::{
+    Model, Result,
+    models::checkpoint::{Precision, available_memory, device},
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -23,9 +26,13 @@ struct Findings {
     /// Vector instructions that the kernels can use here.
     cpu_features: Vec<&'static str>,
     threads: usize,
+    /// Where pretrained networks run.
+    device: String,
     /// Bytes; absent where the system does not tell.
     memory: Option<u64>,
     memory_available: Option<u64>,
+    /// Most weights of a pretrained model that fit into the memory that is left, by how they are kept.
+    largest_model: BTreeMap<&'static str, u64>,
     model: Finding,
     self_test: Option<Finding>,
     healthy: bool,
@@ -55,8 +62,10 @@ impl Doctor {
             arch: std::env::consts::ARCH,
             cpu_features: cpu_features(),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            device: format!("{:?}", device().location()).to_lowercase(),
             memory: meminfo("MemTotal:"),
-            memory_available: meminfo("MemAvailable:"),
+            memory_available: available_memory(),
+            largest_model: available_memory().map(largest_models).unwrap_or_default(),
             healthy: model.good && self_test.as_ref().is_some_and(|t| t.good),
             model,
             self_test,
@@ -68,6 +77,12 @@ impl Doctor {
         sink::print(&text)?;
         Ok(if findings.healthy { Status::Good } else { Status::Unverified })
     }
+}
+
+/// Weights that fit, a tenth left for what a step needs.
+fn largest_models(bytes: u64) -> BTreeMap<&'static str, u64> {
+    let weights = |p: Precision| (bytes as f64 * 0.9 / p.bytes_per_weight()) as u64;
+    Precision::ALL.into_iter().map(|p| (p.name(), weights(p))).collect()
 }
 
 struct Timing(f64);
@@ -108,12 +123,17 @@ impl Findings {
             false => format!("FAILED after {:.0} ms\n{}", f.elapsed_ms, f.says),
         };
         let features = if self.cpu_features.is_empty() { "none known".into() } else { self.cpu_features.join(", ") };
+        let fits: Vec<String> = (Precision::ALL.iter())
+            .filter_map(|p| Some(format!("{:.1} as {}", *self.largest_model.get(p.name())? as f64 / 1e9, p.name())))
+            .collect();
         let mut out = String::new();
         for (name, value) in [
             ("stencil", format!("{} on {} {}", self.version, self.os, self.arch)),
             ("cpu", features),
             ("threads", self.threads.to_string()),
+            ("device", self.device.clone()),
             ("memory", format!("{}, {} available", gib(self.memory), gib(self.memory_available))),
+            ("fits", format!("models of so many billion weights: {}", fits.join(", "))),
             ("model", finding(&self.model)),
             ("self test", self.self_test.as_ref().map_or("not run".into(), finding)),
         ] {

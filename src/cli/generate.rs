@@ -2,7 +2,7 @@
 
 use super::{
     Status,
-    args::{Constraints, Guidance, Shared},
+    args::{Constraints, Guidance, Quantize, Shared},
     frame::{self, Frame},
     input, interrupt,
     progress::Progress,
@@ -22,6 +22,7 @@ use stencil_lm::{
     Error, ErrorKind, Event, Model, Output, Result, Sampler, Source,
     constraints::{Grammar, GrammarSyntax, JsonSchema},
     guides::{BiasKind, ClassifierFreeKind, ScaledLabel, TopicKind},
+    models::Loading,
     schema::{SchemaOptions, shorthand},
     spec::{BuildCx, Inputs, Registry, Spec},
 };
@@ -116,11 +117,12 @@ fn inputs(set: &[(String, String)]) -> Result<Inputs> {
     Ok(set.iter().cloned().collect())
 }
 
-/// The model at `dir`, or the bundled one.
-pub fn load(dir: Option<&Path>, terminal: Option<Terminal>) -> Result<Model> {
+/// The model at `path`, or the bundled one.
+pub fn load(path: Option<&Path>, quantize: Option<Quantize>, terminal: Option<Terminal>) -> Result<Model> {
     let _progress = Progress::start(terminal, "loading the model");
-    match dir {
-        Some(dir) => Model::load(dir),
+    let loading = Loading { precision: quantize.map(Quantize::precision), memory: None };
+    match path {
+        Some(path) => Model::load_with(path, &loading),
         None => Model::bundled(),
     }
 }
@@ -152,7 +154,7 @@ pub fn generate(shared: &Shared, spec: &Spec, prompt: Option<&str>) -> Result<St
         eprintln!("warning: --watch draws on a terminal, which stderr is not; --trace FILE records every step");
     }
     interrupt::listen();
-    let model = load(shared.model.as_deref(), terminal.filter(|_| !output.quiet))?;
+    let model = load(shared.model.as_deref(), shared.quantize, terminal.filter(|_| !output.quiet))?;
     let trace = output.trace.as_deref().map(Trace::create).transpose()?;
     let run = Run { shared, spec, prompt, model: &model, terminal, trace: trace.clone() };
     let drawn = run.draw();

@@ -29,10 +29,10 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// A model directory
+    /// A model: its family, sizes, tokens, and memory at each precision; loads nothing
     Inspect {
-        /// Directory with config.json, tokenizer.json and model.safetensors
-        #[arg(value_name = "DIR")]
+        /// Directory with config.json, tokenizer.json and model.safetensors, or a file of weights (.gguf, .safetensors)
+        #[arg(value_name = "DIR|FILE")]
         directory: PathBuf,
         /// One JSON object
         #[arg(long)]
@@ -63,7 +63,7 @@ impl Models {
             sink::print(&text)?;
             return Ok(Status::Good);
         }
-        let model = generate::load(directory.as_deref(), Terminal::stderr())?;
+        let model = generate::load(directory.as_deref(), None, Terminal::stderr())?;
         let facts = Facts::of(&model);
         sink::print(&match json {
             true => serde_json::to_string(&facts).map_err(|e| stencil_lm::Error::io(e.to_string()))? + "\n",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 use stencil_lm::{
     Error, Result, Token,
     models::{
-        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, TOKENIZER, Tokens, available_memory},
+        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, available_memory},
         families::{Description, Process},
         masked::MODEL_TYPE,
         transformer::Pattern,
@@ -31,21 +31,28 @@ struct Facts {
     files: usize,
     /// Bytes of each type of numbers on disk.
     stored: BTreeMap<String, u64>,
-    /// Bytes of memory at each precision; the first is what this build loads.
+    /// Bytes of memory at each precision that the weights can be kept in.
     memory: BTreeMap<&'static str, u64>,
     memory_available: Option<u64>,
+    /// What is not computed as the checkpoint's own code would: nothing unless it is asked for.
+    approximate: Vec<String>,
     notes: Vec<String>,
 }
 
 /// The facts of a pretrained checkpoint as text or JSON; None where the directory holds a model of this crate's own.
-pub fn inspect(directory: &Path, json: bool) -> Result<Option<String>> {
-    let config = std::fs::read(directory.join(CONFIG)).unwrap_or_default();
+/// A file of weights stands for the directory it lies in, unless it is a GGUF file, which has everything in it.
+pub fn inspect(path: &Path, json: bool) -> Result<Option<String>> {
+    let path = match path.extension().is_some_and(|e| e == "safetensors") && path.is_file() {
+        true => path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        false => path,
+    };
+    let config = std::fs::read(path.join(CONFIG)).unwrap_or_default();
     let own = |c: serde_json::Value| c.get("model_type").and_then(|t| t.as_str()).is_some_and(|t| t == MODEL_TYPE);
-    if serde_json::from_slice(&config).map_or(true, own) {
+    if !path.is_file() && serde_json::from_slice(&config).map_or(true, own) {
         return Ok(None);
     }
-    let place = directory.display().to_string();
-    let facts = Facts::of(directory).map_err(|e| e.context(place))?;
+    let place = path.display().to_string();
+    let facts = Facts::of(path).map_err(|e| e.context(place))?;
     Ok(Some(match json {
         true => serde_json::to_string(&facts).map_err(|e| Error::io(e.to_string()))? + "\n",
         false => facts.table(),
@@ -66,35 +73,57 @@ fn process(description: &Description) -> String {
     }
 }
 
+/// What of a model can be approximate.
+fn approximate(description: &Description, stored: &Stored) -> Vec<String> {
+    let mut list = Vec::new();
+    if let Stored::Gguf(gguf) = stored
+        && gguf.dtypes().keys().any(|kind| kind.starts_with('Q'))
+    {
+        list.push("the weights of this file are quantised".to_string());
+    } else if matches!(stored, Stored::Safetensors(_)) {
+        list.push("weights with --quantize bf16, q8_0, q4k".to_string());
+    }
+    if description.manner().caches {
+        list.push("keys and values with --cache prefix, dual".to_string());
+    }
+    list
+}
+
 impl Facts {
-    fn of(directory: &Path) -> Result<Self> {
-        let Checkpoint { name, description, weights } = Checkpoint::open(directory)?;
+    fn of(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        let description = &checkpoint.description;
         let mut notes = description.notes.clone();
         let plan = &description.plan;
         let (mut mask, mut eos, mut pad) = (description.mask, description.eos.first().copied(), description.pad);
         let (mut ends, mut chat_template) = (description.eos.iter().skip(1).copied().collect(), false);
-        match directory.join(TOKENIZER).exists() {
-            true => {
-                let tokens = Tokens::open(directory, &description)?;
+        match path.is_dir() && !path.join(TOKENIZER).exists() {
+            false => {
+                let tokens = checkpoint.tokens(path)?;
                 (mask, eos, pad) = (tokens.mask, tokens.vocab.eos(), tokens.vocab.pad());
-                chat_template = ChatTemplate::open(directory, &tokens.config, &tokens.names)?.is_some();
+                chat_template = ChatTemplate::open(path, &tokens.config, &tokens.names)?.is_some();
                 ends = tokens.ends;
             }
-            false => notes.push(format!("{TOKENIZER} is missing: this checkpoint cannot write")),
+            true => notes.push(format!("{TOKENIZER} is missing: this checkpoint cannot write")),
         }
+        let memory = match &checkpoint.stored {
+            Stored::Safetensors(_) => Precision::ALL.map(|p| (p.name(), checkpoint.needed(p))).into(),
+            Stored::Gguf(_) => BTreeMap::from([("gguf", checkpoint.needed(Precision::F32))]),
+        };
         Ok(Self {
             parameters: plan.parameters(),
             layers: plan.layers.len(),
             hidden: plan.hidden,
             vocabulary: plan.vocab(),
             max_len: description.max_len,
-            process: process(&description),
-            files: weights.files(),
-            stored: weights.dtypes(),
-            memory: Precision::ALL.into_iter().map(|p| (p.name(), p.bytes(plan))).collect(),
+            process: process(description),
+            files: checkpoint.files(),
+            stored: checkpoint.dtypes(),
+            memory,
+            approximate: approximate(description, &checkpoint.stored),
             memory_available: available_memory(),
             family: description.family,
-            name,
+            name: checkpoint.name.clone(),
             mask,
             eos,
             ends,
@@ -113,7 +142,9 @@ impl Facts {
         let ends: Vec<String> = self.ends.iter().map(|t| t.to_string()).collect();
         let ends = if ends.is_empty() { String::new() } else { format!(", also ended by {}", ends.join(", ")) };
         let stored: Vec<String> = self.stored.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
-        let memory = Precision::ALL.map(|p| format!("{} {}", p.name(), size(self.memory[p.name()])));
+        let names = Precision::ALL.map(Precision::name).into_iter().chain(["gguf"]);
+        let memory: Vec<String> =
+            names.filter_map(|name| Some(format!("{name} {}", size(*self.memory.get(name)?)))).collect();
         let rows = [
             ("name", self.name.clone()),
             ("family", self.family.to_string()),
@@ -127,12 +158,13 @@ impl Facts {
             ),
             ("chat", if self.chat_template { "template for conversations" } else { "no template" }.to_string()),
             ("stored", format!("{} in {} file(s)", stored.join(", "), self.files)),
-            ("memory", format!("{}; loaded as f32", memory.join(", "))),
+            ("memory", format!("{} (--quantize)", memory.join(", "))),
             ("available", self.memory_available.map_or("unknown".into(), size)),
         ];
         let mut out = String::new();
-        for (name, value) in rows.into_iter().chain(self.notes.iter().map(|n| ("note", n.clone()))) {
-            let _ = writeln!(out, "{name:<11} {value}");
+        let approximate = self.approximate.iter().map(|a| ("approximate", a.clone()));
+        for (name, value) in rows.into_iter().chain(approximate).chain(self.notes.iter().map(|n| ("note", n.clone()))) {
+            let _ = writeln!(out, "{name:<12} {value}");
         }
         out
     }

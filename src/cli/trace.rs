@@ -89,7 +89,7 @@ fn cells(canvas: &Canvas, vocab: &Vocab) -> Vec<CellLine> {
 }
 
 fn candidate(c: &Candidate, vocab: &Vocab) -> CandidateLine {
-    let Candidate { pos, token, prob, margin, entropy } = *c;
+    let Candidate { pos, token, prob, margin, entropy, .. } = *c;
     CandidateLine { pos, written: written(token, vocab), prob, margin, entropy }
 }
 

@@ -119,6 +119,12 @@ impl Layers {
         Self::from_layers(graph, choices, (0..self.first.len() - 1).map(|gap| self.layer(gap).to_vec()).collect())
     }
 
+    /// The first `len` positions; any state that was in the last gap ends.
+    pub(super) fn prefix(&self, len: usize) -> Self {
+        let first = self.first[..len + 2].to_vec();
+        Self { states: self.states[..first[len + 1]].to_vec(), first, supports: self.supports[..len].to_vec() }
+    }
+
     fn assemble(layers: Vec<Vec<u32>>, supports: Vec<Option<Arc<Support>>>) -> Self {
         let mut first = vec![0];
         first.extend(layers.iter().scan(0, |total, layer| {

@@ -163,7 +163,8 @@ impl<G: Graph> Posterior<'_, G> {
         let candidate = |place: Place| {
             let (pos, shape) = (place.pos, self.shape(place));
             let prob = self.prob(pos, text[pos]);
-            Candidate { pos, token: text[pos], prob, margin: shape.margin(), entropy: shape.entropy() }
+            let best = shape.top2().0.0;
+            Candidate { pos, token: text[pos], prob, best, margin: shape.margin(), entropy: shape.entropy() }
         };
         let work = places.len() * self.problem.automaton.vocab_len();
         parallel::map(places, work, candidate)

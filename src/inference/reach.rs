@@ -4,7 +4,7 @@ use super::graph::Graph;
 use super::layers::{Choice, Layers};
 use super::support::Support;
 use super::tables::Tables;
-use crate::automata::{Class, TokenAutomaton};
+use crate::automata::{Class, Edge, TokenAutomaton};
 use crate::{Error, Pos, Result, Token};
 use std::sync::Arc;
 
@@ -125,6 +125,39 @@ impl<'a, G: Graph> Reach<'a, G> {
             state = next.filter(|q| self.layers.layer(pos + 1).binary_search(q).is_ok());
         }
         text.len() == self.len() && state.is_some()
+    }
+
+    /// What the first `len` positions may hold. Each way to begin counts once, however many ways there are to go on.
+    ///
+    /// # Panics
+    /// When there are fewer positions.
+    pub fn prefix(&self, len: usize) -> Self {
+        let problem = Problem { decided: &self.problem.decided[..len], ..self.problem };
+        Self { problem, layers: Arc::new(self.layers.prefix(len)), tables: self.tables.clone() }
+    }
+
+    /// A text that fits and begins so; `None` if there is none.
+    pub fn completed(&self, beginning: &[Token]) -> Option<Vec<Token>> {
+        let graph = self.problem.automaton;
+        let mut state = graph.start();
+        let mut text = Vec::with_capacity(self.len());
+        for pos in 0..self.len() {
+            let next = self.layers.layer(pos + 1);
+            let known = beginning.get(pos).or(self.problem.decided[pos].as_ref());
+            let (token, to) = match known {
+                Some(&token) => (token, graph.next(state, graph.class_of(token)?)?),
+                None => {
+                    let support = self.support(pos)?;
+                    let open = |edge: &&Edge| support.bears(edge.label) && next.binary_search(&edge.target).is_ok();
+                    let edge = graph.edges(state).iter().find(open)?;
+                    let place = graph.label(edge.label).iter().find_map(|&class| support.place(class))?;
+                    (*support.members(graph, place).first()?, edge.target)
+                }
+            };
+            state = next.binary_search(&to).is_ok().then_some(to)?;
+            text.push(token);
+        }
+        Some(text)
     }
 
     /// Whether some fitting text has `token` at `pos`.

@@ -132,20 +132,20 @@ pub fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
     });
 }
 
-/// `out = a·bᵀ` for a `b` that is stored in other numbers, row after row: `widen` turns some rows at a time into f32.
+/// `out = a·bᵀ` for a `b` that is stored in other numbers: `widen` writes its rows from some row on as f32.
 ///
 /// # Panics
 /// When the shapes do not fit each other.
-pub fn gemm_widening<T: Sync>(out: MatrixMut, a: Matrix, b: &[T], widen: impl Fn(&[T], &mut [f32]) + Sync) {
+pub fn gemm_widening(out: MatrixMut, a: Matrix, widen: impl Fn(usize, &mut [f32]) + Sync) {
     // What fits into a cache of half a megabyte.
     const PANEL: usize = 1 << 17;
     let depth = a.columns;
-    assert!(out.rows == a.rows && out.columns * depth == b.len(), "shapes that do not multiply");
+    assert!(out.rows == a.rows, "shapes that do not multiply");
     let (height, width) = (out.rows.max(1), (PANEL / depth.max(1)).clamp(16, 256));
     let panels: Vec<_> = out.tiles(height, width).collect();
     panels.into_par_iter().with_max_len(1).for_each(|(_, left, out)| {
         with_scratch(out.columns * depth, |rows| {
-            widen(&b[left * depth..(left + out.columns) * depth], rows);
+            widen(left, rows);
             let b = Matrix::new(rows, out.columns, depth).t();
             multiply(out, a, b, 1.0, false);
         });

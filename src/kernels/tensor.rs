@@ -23,24 +23,53 @@ pub fn fits(x: &Tensor) -> bool {
 /// Of `x` that does not [fit](fits), weights of other types than f32, bf16 and f16, shapes that do not multiply.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (outs, ins) = weight.dims2()?;
-    let rows = x.elem_count() / ins.max(1);
-    if x.dims().last() != Some(&ins) || bias.is_some_and(|b| b.elem_count() != outs) {
-        bail!("linear: {:?} and {:?} do not fit {bias:?}", x.shape(), weight.shape())
-    }
     let weight = weight.contiguous()?;
+    let (storage, layout) = weight.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else { bail!("linear: the weights are not on the CPU") };
+    match storage {
+        CpuStorage::F32(_) => {
+            let weight = Matrix::new(numbers::<f32>(storage, layout)?, outs, ins).t();
+            product(x, (outs, ins), bias, |out, x| gemm(out, x, weight, 1.0, false))
+        }
+        CpuStorage::BF16(_) => {
+            let weight = numbers::<bf16>(storage, layout)?;
+            linear_widening(x, (outs, ins), bias, |first, to| widen_bf16(&weight[first * ins..][..to.len()], to))
+        }
+        CpuStorage::F16(_) => {
+            let weight = numbers::<f16>(storage, layout)?;
+            linear_widening(x, (outs, ins), bias, |first, to| widen_f16(&weight[first * ins..][..to.len()], to))
+        }
+        _ => bail!("linear: weights of {:?}", weight.dtype()),
+    }
+}
+
+/// x·wᵀ + bias for a weight (out, in) in other numbers: `widen` writes its rows from some row on as f32.
+///
+/// # Errors
+/// As [`linear`].
+pub fn linear_widening(
+    x: &Tensor,
+    (outs, ins): (usize, usize),
+    bias: Option<&Tensor>,
+    widen: impl Fn(usize, &mut [f32]) + Sync,
+) -> Result<Tensor> {
+    product(x, (outs, ins), bias, |out, x| gemm_widening(out, x, widen))
+}
+
+/// What `multiply` makes of x (…, in), and bias added to each row.
+fn product(
+    x: &Tensor,
+    (outs, ins): (usize, usize),
+    bias: Option<&Tensor>,
+    multiply: impl FnOnce(MatrixMut, Matrix),
+) -> Result<Tensor> {
+    if x.dims().last() != Some(&ins) || bias.is_some_and(|b| b.elem_count() != outs) {
+        bail!("linear: {:?} and {:?} do not fit {bias:?}", x.shape(), (outs, ins))
+    }
+    let rows = x.elem_count() / ins.max(1);
     let mut out = vec![0.0; rows * outs];
     with_floats([Some(x), bias], |[x, bias]| {
-        let (storage, layout) = weight.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else { bail!("linear: the weights are not on the CPU") };
-        let (target, x) = (MatrixMut::new(&mut out, rows, outs), Matrix::new(x, rows, ins));
-        match storage {
-            CpuStorage::F32(_) => {
-                gemm(target, x, Matrix::new(numbers::<f32>(storage, layout)?, outs, ins).t(), 1.0, false);
-            }
-            CpuStorage::BF16(_) => gemm_widening(target, x, numbers::<bf16>(storage, layout)?, widen_bf16),
-            CpuStorage::F16(_) => gemm_widening(target, x, numbers::<f16>(storage, layout)?, widen_f16),
-            _ => bail!("linear: weights of {:?}", weight.dtype()),
-        }
+        multiply(MatrixMut::new(&mut out, rows, outs), Matrix::new(x, rows, ins));
         if !bias.is_empty() {
             by_rows(&mut out, outs, |_, rows| {
                 rows.chunks_exact_mut(outs).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));

@@ -202,7 +202,8 @@ fn products_with_half_precision_are_right() {
         let a = random(m * k, 1.0, &mut rng);
         let b: Vec<bf16> = random(n * k, 1.0, &mut rng).into_iter().map(bf16::from_f32).collect();
         let mut out = vec![0.0; m * n];
-        gemm_widening(MatrixMut::new(&mut out, m, n), Matrix::new(&a, m, k), &b, widen_bf16);
+        let widen = |first: usize, to: &mut [f32]| widen_bf16(&b[first * k..first * k + to.len()], to);
+        gemm_widening(MatrixMut::new(&mut out, m, n), Matrix::new(&a, m, k), widen);
         for (at, got) in out.iter().enumerate() {
             let (i, j) = (at / n, at % n);
             let want = (0..k).map(|c| a[i * k + c] * b[j * k + c].to_f32()).sum::<f32>();

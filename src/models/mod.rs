@@ -4,6 +4,7 @@ mod causal;
 pub mod checkpoint;
 mod classifier;
 pub mod families;
+mod manner;
 pub mod masked;
 mod model;
 mod oracle;
@@ -13,8 +14,9 @@ pub(crate) use causal::draw;
 pub use causal::{CausalModel, Prefix};
 pub(crate) use classifier::states;
 pub use classifier::{CLASSIFIER, Classifier, Head};
+pub use manner::{Blocks, Cache, Manner, Session};
 pub use masked::MaskedModel;
-pub use model::{Model, TOPICS};
+pub use model::{Loading, Model, TOPICS};
 pub use oracle::{Chain, Oracle};
 pub use pretrained::Pretrained;
 
@@ -46,4 +48,12 @@ pub trait Denoiser: Send + Sync {
     /// One score table per view: `view.tokens.len()` rows of `vocab().len()` unnormalised log-probabilities.
     /// Views may differ in length, prompt and condition; each gets exactly what it would get alone.
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>>;
+    /// How the model is meant to be sampled.
+    fn manner(&self) -> Manner {
+        Manner::default()
+    }
+    /// Predicts texts in the making, each with its session: for models that keep something from step to step.
+    fn resume(&self, views: &[CanvasView], _sessions: &mut [&mut Session]) -> Result<Vec<Scores>> {
+        self.predict(views)
+    }
 }

@@ -1,7 +1,8 @@
 use super::Pretrained;
-use super::checkpoint::{ChatTemplate, Checkpoint, Message, Precision, Tokens, check_memory, read_json};
+use super::checkpoint::{ChatTemplate, Checkpoint, Message, Precision, Stored, check_memory, read_json};
 use super::masked::{self, MaskedModel};
 use crate::{Denoiser, Error, Result, Token, guides::Topics};
+use serde_json::Value;
 use std::{path::Path, sync::Arc};
 
 /// File name of the label statistics in a checkpoint directory.
@@ -9,6 +10,15 @@ pub const TOPICS: &str = "topics.safetensors";
 
 /// Largest configuration that is read.
 const MOST_CONFIG: u64 = 16 << 20;
+
+/// How a pretrained model is loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// How matrices are kept; in 32 bits if not given.
+    pub precision: Option<Precision>,
+    /// Bytes that the model may take; what the machine has left if not given.
+    pub memory: Option<u64>,
+}
 
 /// A denoiser with what is shipped beside it.
 #[derive(Clone)]
@@ -41,52 +51,69 @@ impl Model {
 
     /// Reads a checkpoint directory: `config.json`, `tokenizer.json`, `model.safetensors`, and `topics.safetensors`
     /// where there is one; or a pretrained model of one of the [families](super::families::FAMILIES), as it is
-    /// downloaded, shards and chat template included.
+    /// downloaded, shards and chat template included, or as a GGUF file.
     ///
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
-    pub fn load(directory: &Path) -> Result<Self> {
-        let place = directory.display().to_string();
-        if !directory.is_dir() {
-            return Err(Error::model(format!("{place} is not a directory")).help(format!(
-                "a model is a directory with {}, {} and {}",
-                masked::CONFIG,
-                masked::TOKENIZER,
-                masked::WEIGHTS
-            )));
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::load_with(path, &Loading::default())
+    }
+
+    /// [`load`](Self::load), with a say in how the weights are kept.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and where the model's weights are kept in one way only.
+    pub fn load_with(path: &Path, loading: &Loading) -> Result<Self> {
+        let place = path.display().to_string();
+        let parts = format!("{}, {} and {}", masked::CONFIG, masked::TOKENIZER, masked::WEIGHTS);
+        let help = format!("a model is a directory with {parts}, or a GGUF file");
+        if !path.exists() {
+            return Err(Error::model(format!("{place} does not exist")).help(help));
         }
         // A configuration that cannot be read is told below, in the words of this crate's own format.
-        let config = read_json(&directory.join(masked::CONFIG), MOST_CONFIG).ok();
-        if config.is_some_and(|c| c.get("model_type").and_then(|t| t.as_str()) != Some(masked::MODEL_TYPE)) {
-            return Self::pretrained(directory, None).map_err(|e| e.context(place));
+        let config = read_json(&path.join(masked::CONFIG), MOST_CONFIG).ok();
+        let foreign = |c: Value| c.get("model_type").and_then(Value::as_str) != Some(masked::MODEL_TYPE);
+        if path.is_file() || config.is_some_and(foreign) {
+            return Self::pretrained(path, loading).map_err(|e| e.context(place));
+        }
+        if loading.precision.is_some() {
+            return Err(Error::input(format!("{place}: --quantize is for pretrained checkpoints"))
+                .help("`stencil export` writes this crate's own models in fewer bits"));
         }
         let read = |name: &str| {
-            std::fs::read(directory.join(name)).map_err(|e| {
-                Error::model(format!("{place}: cannot read {name}")).because(e).help(format!(
-                    "a model is a directory with {}, {} and {}",
-                    masked::CONFIG,
-                    masked::TOKENIZER,
-                    masked::WEIGHTS
-                ))
-            })
+            std::fs::read(path.join(name))
+                .map_err(|e| Error::model(format!("{place}: cannot read {name}")).because(e).help(help.clone()))
         };
-        let topics = if directory.join(TOPICS).exists() { Some(read(TOPICS)?) } else { None };
+        let topics = if path.join(TOPICS).exists() { Some(read(TOPICS)?) } else { None };
         Self::from_bytes(&read(masked::CONFIG)?, &read(masked::TOKENIZER)?, &read(masked::WEIGHTS)?, topics.as_deref())
             .map_err(|e| e.context(place))
     }
 
-    /// Reads a pretrained model. `memory`: bytes that it may take; what the machine has left if not given.
+    /// Reads a pretrained model.
     ///
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it; `TooLarge` with the figures, before anything is
     /// loaded, where the memory does not suffice.
-    pub fn pretrained(directory: &Path, memory: Option<u64>) -> Result<Self> {
-        let checkpoint = Checkpoint::open(directory)?;
-        let tokens = Tokens::open(directory, &checkpoint.description)?;
+    pub fn pretrained(path: &Path, loading: &Loading) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        let is_gguf = matches!(checkpoint.stored, Stored::Gguf(_));
+        if is_gguf && loading.precision.is_some() {
+            return Err(Error::input("a GGUF file is read as it is, it cannot be quantised again")
+                .help("leave out --quantize, or use the checkpoint it was made from"));
+        }
+        let precision = loading.precision.unwrap_or(Precision::F32);
+        check_memory(checkpoint.needed(precision), loading.memory, |limit| {
+            let fits = |p: &Precision| !is_gguf && *p > precision && checkpoint.needed(*p) <= limit;
+            let other = Precision::ALL.into_iter().find(fits)?;
+            let gib = checkpoint.needed(other) as f64 / (1u64 << 30) as f64;
+            Some(format!("`--quantize {}` needs {gib:.1} GiB", other.name()))
+        })?;
+        let tokens = checkpoint.tokens(path)?;
+        let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         let chat = ChatTemplate::open(directory, &tokens.config, &tokens.names)?;
-        check_memory(checkpoint.needed(Precision::F32), memory)?;
-        let Checkpoint { name, description, weights } = checkpoint;
-        let denoiser = Pretrained::new(name, description, tokens.vocab, tokens.mask, tokens.ends, &weights)?;
+        let (name, description) = (checkpoint.name.clone(), checkpoint.description.clone());
+        let mut reader = checkpoint.reader(precision);
+        let denoiser = Pretrained::new(name, description, tokens.vocab, tokens.mask, tokens.ends, &mut *reader)?;
         Ok(Self { chat: chat.map(Arc::new), ..Self::new(denoiser) })
     }
 

@@ -1,11 +1,14 @@
 //! A checkpoint as a denoiser: how positions that are open are shown to the network, and nothing more.
 
-use super::checkpoint::Weights;
+mod reuse;
+
 use super::families::{Description, Process};
-use super::transformer::{Builder, Memory, Pattern, Sequence, Transformer};
+use super::transformer::{Answer, Builder, Memory, Pattern, Sequence, Tensors, Transformer};
+use super::{Manner, Session};
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
-use candle_core::Device;
-use std::sync::{Arc, Mutex, PoisonError};
+use candle_core::Tensor;
+use reuse::Read;
+use std::{ops::Range, sync::Arc};
 
 /// Score of tokens that stand for no text: finite, and beyond any guide's reach.
 const NEVER: f32 = -1e4;
@@ -19,8 +22,8 @@ pub struct Pretrained {
     /// Tokens that end a text besides the vocabulary's own end: their mass is counted as that one's.
     ends: Vec<Token>,
     network: Transformer,
-    /// Keys and values of texts read lately, the latest last.
-    read: Mutex<Vec<(Vec<Token>, Arc<Memory>)>>,
+    /// Keys and values of texts read lately.
+    read: Read,
 }
 
 impl Pretrained {
@@ -34,7 +37,7 @@ impl Pretrained {
         vocab: Vocab,
         mask: Option<Token>,
         ends: Vec<Token>,
-        weights: &Weights,
+        weights: &mut dyn Tensors,
     ) -> Result<Self> {
         let size = description.plan.vocab();
         if vocab.len() != size {
@@ -47,10 +50,8 @@ impl Pretrained {
         if let Some(token) = ends.iter().copied().chain(mask).find(|&t| t as usize >= size) {
             return Err(Error::model(format!("special token {token} lies outside the vocabulary of {size}")));
         }
-        weights.check(&description.plan, &description.ignored)?;
-        let mut tensor = |plan: &_| weights.read(plan, &Device::Cpu);
-        let network = Builder { tensor: &mut tensor }.transformer(&description.plan)?;
-        Ok(Self { name, description, vocab, mask, ends, network, read: Mutex::default() })
+        let network = Builder { tensors: weights }.transformer(&description.plan)?;
+        Ok(Self { name, description, vocab, mask, ends, network, read: Read::default() })
     }
 
     /// Sizes, tokens, and how the model is used.
@@ -67,29 +68,7 @@ impl Pretrained {
     }
 }
 
-/// Most texts whose keys and values are kept, and the bytes they may take together.
-const MOST_READ: usize = 64;
-const MOST_READ_BYTES: usize = 1 << 30;
-
 impl Pretrained {
-    /// Keys and values of a text that no open position changes, kept from the last time it was read. What is kept is
-    /// what reading it anew would give, bit for bit.
-    fn remember(&self, text: &[Token], pattern: Pattern) -> Result<Arc<Memory>> {
-        let lock = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, memory)) = lock().iter().find(|(known, _)| known == text) {
-            return Ok(memory.clone());
-        }
-        let sequence = Sequence { remember: true, wanted: 0..0, ..Sequence::whole(text.to_vec(), pattern) };
-        let memory = self.network.forward(&[sequence])?.pop().and_then(|answer| answer.memory);
-        let memory = Arc::new(memory.ok_or_else(|| Error::model("the network remembered nothing"))?);
-        let mut read = lock();
-        read.push((text.to_vec(), memory.clone()));
-        while read.len() > MOST_READ || read.iter().map(|(_, m)| m.bytes()).sum::<usize>() > MOST_READ_BYTES {
-            read.remove(0);
-        }
-        Ok(memory)
-    }
-
     /// The input for a view, and keys and values of what stands before it.
     fn input(&self, view: &CanvasView) -> Result<Input> {
         let (prompt, len) = (view.prompt.len(), view.prompt.len() + view.tokens.len());
@@ -106,18 +85,12 @@ impl Pretrained {
             return Err(Error::input(format!("token {token} lies outside the model's vocabulary of {size}")));
         }
         let open = visible().position(|t| t.is_none()).unwrap_or(len);
-        match self.description.process {
-            Process::Uniform { .. } => {
-                let tokens = view.tokens.iter().enumerate().map(|(i, t)| t.unwrap_or_else(|| noise(i, size)));
-                let past = match prompt {
-                    0 => None,
-                    _ => Some(self.remember(&view.prompt, Pattern::Causal)?),
-                };
-                Ok(Input { tokens: tokens.collect(), start: prompt, pattern: Pattern::Canvas, past, noise: 0.0 })
+        let (start, pattern, past, noise) = match self.description.process {
+            Process::Uniform { canvas } => {
+                let start = prompt + view.tokens.len().saturating_sub(1) / canvas * canvas;
+                (start, Pattern::Canvas, Pattern::Causal, 0.0)
             }
             Process::Masked { pattern, timed } => {
-                let mask = self.mask.unwrap_or_default();
-                let all: Vec<Token> = visible().map(|t| t.unwrap_or(mask)).collect();
                 let share = view.tokens.iter().filter(|t| t.is_none()).count() as f32 / view.tokens.len().max(1) as f32;
                 let noise = if timed { -(1.0 - (1.0 - 1e-3) * share).ln() } else { 0.0 };
                 // Blocks before the first one with an open position look at no later one: they are read once.
@@ -125,15 +98,70 @@ impl Pretrained {
                     Pattern::Blocks(size) => open.min(len.saturating_sub(1)) / size * size,
                     _ => 0,
                 };
-                let past = if start > 0 { Some(self.remember(&all[..start], pattern)?) } else { None };
-                Ok(Input { tokens: all[start..].to_vec(), start, pattern, past, noise })
+                (start, pattern, pattern, noise)
             }
+        };
+        let shown = |(i, token): (usize, Option<Token>)| token.or(self.mask).unwrap_or_else(|| noise_at(i, size));
+        let mut tokens: Vec<Token> = visible().enumerate().map(shown).collect();
+        let past = if start > 0 { Some(self.remember(&tokens[..start], prompt, past)?) } else { None };
+        tokens.drain(..start);
+        Ok(Input { tokens, start, pattern, past, noise })
+    }
+
+    /// Positions that `input` says something of: those of the view that it computes.
+    fn positions(&self, view: &CanvasView, input: &Input) -> Range<usize> {
+        view.prompt.len().max(input.start)..view.prompt.len() + view.tokens.len()
+    }
+
+    /// Asks the network for the logits of some positions, which `input` covers.
+    fn forward(
+        &self,
+        input: &Input,
+        positions: &Range<usize>,
+        belief: Option<Tensor>,
+        remember: bool,
+    ) -> Result<Answer> {
+        // With a shift the first token of all is predicted by its own position.
+        let row = |pos: usize| pos.saturating_sub(usize::from(self.description.shift)).max(input.start) - input.start;
+        let wanted = if positions.is_empty() { 0..0 } else { row(positions.start)..row(positions.end - 1) + 1 };
+        let sequence = Sequence {
+            tokens: input.tokens.clone(),
+            start: input.start,
+            pattern: input.pattern,
+            past: input.past.as_deref(),
+            wanted,
+            remember,
+            noise: input.noise,
+            belief,
+        };
+        let answer = self.network.forward(&[sequence])?.pop();
+        answer.ok_or_else(|| Error::model("the network gave no answer"))
+    }
+
+    /// Rows of the last `len` positions; where the first one of a text predicts itself and the next, it comes twice.
+    fn rows(&self, logits: &Tensor, len: usize) -> Result<Vec<f32>> {
+        let size = self.vocab.len();
+        let mut values = logits.flatten_all()?.to_vec1::<f32>()?;
+        values.chunks_exact_mut(size).for_each(|row| self.finish(row));
+        if values.len() + size == len * size && !values.is_empty() {
+            values.splice(0..0, values[..size].to_vec());
         }
+        Ok(values)
+    }
+
+    /// A view's scores from the rows of its last positions. Rows before them are of decided positions: nobody reads
+    /// them.
+    fn scores(&self, view: &CanvasView, rows: Vec<f32>) -> Result<Scores> {
+        let size = self.vocab.len();
+        let mut values = vec![0.0; (view.tokens.len() * size).saturating_sub(rows.len())];
+        values.extend(rows);
+        Scores::new(size, values)
     }
 }
 
 struct Input {
     tokens: Vec<Token>,
+    /// Position of the first of them.
     start: usize,
     pattern: Pattern,
     past: Option<Arc<Memory>>,
@@ -141,7 +169,7 @@ struct Input {
 }
 
 /// A token that stands for nothing, for a position nobody has filled: the same for the same position.
-fn noise(pos: usize, vocab: usize) -> Token {
+fn noise_at(pos: usize, vocab: usize) -> Token {
     let mixed = (pos as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32) as u32 % vocab as u32
 }
@@ -161,56 +189,31 @@ impl Denoiser for Pretrained {
     }
 
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
-        let inputs = views.iter().map(|view| self.input(view)).collect::<Result<Vec<_>>>()?;
-        let shift = usize::from(self.description.shift);
-        let mut sequences = Vec::with_capacity(views.len());
-        for (view, input) in views.iter().zip(&inputs) {
-            // With a shift the first token of all is predicted by its own position.
-            let first = match self.is_uniform() {
-                true => 0,
-                false => view.prompt.len().saturating_sub(input.start).saturating_sub(shift),
-            };
-            let end = input.tokens.len() - if self.is_uniform() { 0 } else { shift.min(input.tokens.len()) };
-            let last = if view.tokens.is_empty() { first } else { end.max(first + 1) };
-            sequences.push(Sequence {
-                tokens: input.tokens.clone(),
-                start: input.start,
-                pattern: input.pattern,
-                past: input.past.as_deref(),
-                wanted: first..last,
-                remember: false,
-                noise: input.noise,
-                belief: None,
-            });
-        }
         // One at a time: a matrix product may round differently with more rows, and a view gets what it would get alone.
-        let mut answers = Vec::with_capacity(views.len());
-        for sequence in &sequences {
-            answers.extend(self.network.forward(std::slice::from_ref(sequence))?);
-        }
-        let size = self.vocab.len();
-        let mut scores = Vec::with_capacity(views.len());
-        for (view, answer) in views.iter().zip(answers) {
-            let mut values = answer.logits.flatten_all()?.to_vec1::<f32>()?;
-            values.chunks_exact_mut(size).for_each(|row| self.finish(row));
-            let missing = (view.tokens.len() * size).saturating_sub(values.len());
-            let front = match shift {
-                1 if missing == size => values[..size].to_vec(),
-                // Rows of decided positions that were not computed: nobody reads them.
-                _ => vec![0.0; missing],
-            };
-            values.splice(0..0, front);
-            scores.push(Scores::new(size, values)?);
-        }
-        Ok(scores)
+        let predict = |view: &CanvasView| {
+            let input = self.input(view)?;
+            let positions = self.positions(view, &input);
+            let answer = self.forward(&input, &positions, None, false)?;
+            self.scores(view, self.rows(&answer.logits, positions.len())?)
+        };
+        views.iter().map(predict).collect()
+    }
+
+    fn manner(&self) -> Manner {
+        self.description.manner()
+    }
+
+    fn resume(&self, views: &[CanvasView], sessions: &mut [&mut Session]) -> Result<Vec<Scores>> {
+        let resume = |(view, session): (&CanvasView, &mut &mut Session)| match session.cache {
+            _ if self.manner().revises => self.believing(view, session),
+            Some(cache) => self.reusing(view, session, cache),
+            None => self.predict(std::slice::from_ref(view))?.pop().ok_or_else(|| Error::model("no answer")),
+        };
+        views.iter().zip(sessions).map(resume).collect()
     }
 }
 
 impl Pretrained {
-    fn is_uniform(&self) -> bool {
-        matches!(self.description.process, Process::Uniform { .. })
-    }
-
     /// All ways to end a text count as one; what stands for no text is out of the question.
     fn finish(&self, row: &mut [f32]) {
         if let Some(eos) = self.vocab.eos() {
@@ -220,7 +223,8 @@ impl Pretrained {
                 row[eos as usize] = largest + ends.map(|x| (x - largest).exp()).sum::<f32>().ln();
             }
         }
-        for token in self.ends.iter().copied().chain(self.mask) {
+        let writes_nothing = |t: &Token| self.vocab.bytes(*t).is_none();
+        for token in self.ends.iter().copied().chain(self.mask).filter(writes_nothing) {
             row[token as usize] = NEVER;
         }
     }

@@ -1,18 +1,49 @@
 use super::{Moves, Policy, Proposal};
-use crate::{Result, Step};
+use crate::{Result, Step, Token};
 
 /// Commits the most certain positions while what they might owe each other stays bounded.
 ///
 /// Positions in ascending entropy; the largest prefix with Σ H − max H ≤ bound (nats). The left side bounds the
 /// error of drawing the prefix independently. Source: arXiv 2505.24857.
-#[derive(Debug, Clone, Copy)]
-pub struct EntropyBound(pub f32);
+#[derive(Debug, Clone)]
+pub struct EntropyBound {
+    pub bound: f32,
+    /// When a uniform-state process, in which positions stay open, has come to rest.
+    pub stop: Stop,
+}
+
+/// Stable and confident: the likeliest tokens are those of the step before, and entropy is low on average.
+///
+/// Source: DiffusionGemma's generation code, where the default is 0.005 nats.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// Mean entropy in nats below which a canvas is finished.
+    pub entropy: f32,
+    before: Vec<Token>,
+}
+
+impl Stop {
+    pub fn below(entropy: f32) -> Self {
+        Self { entropy, before: Vec::new() }
+    }
+
+    fn reached(&mut self, step: &Step, proposal: &Proposal) -> bool {
+        let best: Vec<Token> = proposal.candidates.iter().map(|c| c.best).collect();
+        let stable = step.index > 0 && best == self.before;
+        self.before = best;
+        let sum: f32 = proposal.candidates.iter().map(|c| c.entropy).sum();
+        stable && sum / (proposal.candidates.len().max(1) as f32) < self.entropy
+    }
+}
 
 impl Policy for EntropyBound {
-    fn choose(&mut self, _: &Step, proposal: &Proposal) -> Result<Moves> {
+    fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
+        if step.revises && self.stop.reached(step, proposal) {
+            return Ok(Moves::all());
+        }
         let mut before = 0.0; // Σ H − max H of a prefix in ascending order is the sum without its last
         let prefix = proposal.ranked(|c| -c.entropy).into_iter().take_while(|c| {
-            let within = before <= self.0;
+            let within = before <= self.bound;
             before += c.entropy;
             within
         });

@@ -1,14 +1,20 @@
 //! Policies: which positions to commit at a step, and which to take back.
 
+mod edit;
 mod entropy_bound;
+mod factor;
 mod named;
+mod pace;
 mod ranked;
 mod remdm;
 mod spread;
 mod threshold;
 
-pub use entropy_bound::EntropyBound;
+pub use edit::Edit;
+pub use entropy_bound::{EntropyBound, Stop};
+pub use factor::Factor;
 pub use named::{NAMES, by_name};
+pub use pace::Pace;
 pub use ranked::{Order, Ranked};
 pub use remdm::Remdm;
 pub use spread::Spread;
@@ -23,6 +29,8 @@ pub struct Candidate {
     pub token: Token,
     /// Constrained marginal probability of `token` here.
     pub prob: f32,
+    /// The likeliest token by the constrained marginal.
+    pub best: Token,
     /// Probability of the likeliest token minus that of the next.
     pub margin: f32,
     /// Entropy of the constrained marginal, in nats.
@@ -32,7 +40,7 @@ pub struct Candidate {
 /// One valid text for all undecided positions, drawn jointly. Any subset of it can be committed.
 #[derive(Debug, Clone)]
 pub struct Proposal {
-    /// In order of position; never empty.
+    /// In order of position; never empty where positions are to be written.
     pub candidates: Vec<Candidate>,
 }
 
@@ -52,13 +60,19 @@ impl Proposal {
 /// What a policy decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moves {
-    /// Positions of the proposal to commit.
+    /// Positions of the proposal to commit. In a uniform-state process: to accept, until the next step.
     pub commit: Vec<Pos>,
+    /// The block is finished: everything is committed.
+    pub done: bool,
 }
 
 impl Moves {
     pub fn commit(commit: impl IntoIterator<Item = Pos>) -> Self {
-        Self { commit: commit.into_iter().collect() }
+        Self { commit: commit.into_iter().collect(), done: false }
+    }
+    /// Finishes the block.
+    pub fn all() -> Self {
+        Self { commit: Vec::new(), done: true }
     }
 }
 
@@ -70,4 +84,14 @@ pub trait Policy: Send {
     }
     /// Which candidates to commit now. An empty answer commits the most probable one.
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves>;
+    /// Whether held positions of the block are to be looked at again in this step. Asked also when the block is full:
+    /// the answer yes then costs a forward.
+    fn edits(&self, _step: &Step) -> bool {
+        false
+    }
+    /// Held positions to overwrite. The candidates are those for which one text drawn for all held positions of the
+    /// block has another token than stands there.
+    fn edit(&mut self, _step: &Step, _proposal: &Proposal) -> Result<Vec<Pos>> {
+        Ok(Vec::new())
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use stencil_lm::models::{
-    checkpoint::Weights,
+    checkpoint::{Precision, Weights},
     families::{Description, describe},
     transformer::{Builder, Transformer},
 };
@@ -56,8 +56,8 @@ impl Case {
         let description = describe(&config).unwrap();
         let weights = Weights::open(folder).unwrap();
         weights.check(&description.plan, &description.ignored).unwrap();
-        let mut tensor = |plan: &_| weights.read(plan, &Device::Cpu);
-        let network = Builder { tensor: &mut tensor }.transformer(&description.plan).unwrap();
+        let mut reader = weights.reader(Precision::F32);
+        let network = Builder { tensors: &mut reader }.transformer(&description.plan).unwrap();
         let tensors = candle_core::safetensors::load(folder.join("fixtures.safetensors"), &Device::Cpu).unwrap();
         Self { name, description, network, tensors }
     }

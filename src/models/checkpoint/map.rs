@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use memmap2::Mmap;
-use std::{fs::File, io, path::Path};
+use std::{fs::File, io, ops::Range, path::Path};
 
 /// Maps a file for reading.
 ///
@@ -16,4 +16,16 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
     // SAFETY: the map is only read. Another process that shortens the file while it is mapped ends this one with a
     // bus error, as for any program that maps files; there is no way to rule that out on the systems supported.
     unsafe { Mmap::map(&file) }
+}
+
+/// Tells the system that a part has been read and is not needed soon, so that it does not count as this process's
+/// memory. Where the system does not listen nothing happens.
+pub(super) fn forget(map: &Mmap, part: &Range<usize>) {
+    #[cfg(unix)]
+    {
+        // SAFETY: the map is shared, read-only and backed by a file: dropped pages are read again when they are used.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, part.start, part.len()) };
+    }
+    #[cfg(not(unix))]
+    let _ = (map, part);
 }

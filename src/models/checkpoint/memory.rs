@@ -1,7 +1,8 @@
 //! What weights take in memory, and what there is.
 
-use crate::models::transformer::Plan;
+use crate::models::transformer::{Plan, plan::TensorPlan};
 use crate::{Error, Result};
+use candle_core::quantized::GgmlDType;
 use std::fs;
 
 /// How weights are kept.
@@ -20,6 +21,10 @@ impl Precision {
     /// All of them, widest first.
     pub const ALL: [Self; 4] = [Self::F32, Self::Half, Self::Q8_0, Self::Q4K];
 
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
     /// As flags name it.
     pub fn name(self) -> &'static str {
         match self {
@@ -29,27 +34,37 @@ impl Precision {
             Self::Q4K => "q4k",
         }
     }
-    /// Bytes of a block of weights, and how many there are in it.
-    fn block(self) -> (u64, u64) {
-        match self {
-            Self::F32 => (4, 1),
-            Self::Half => (2, 1),
-            Self::Q8_0 => (34, 32),
-            Self::Q4K => (144, 256),
+    /// The blocks that rows of so many weights are quantised to; none where they are kept plain. Rows that do not fill
+    /// large blocks take smaller ones of eight bits.
+    pub fn blocks(self, columns: usize) -> Option<GgmlDType> {
+        let kinds: &[GgmlDType] = match self {
+            Self::F32 | Self::Half => &[],
+            Self::Q8_0 => &[GgmlDType::Q8_0],
+            Self::Q4K => &[GgmlDType::Q4K, GgmlDType::Q8_0],
+        };
+        kinds.iter().copied().find(|kind| columns.is_multiple_of(kind.block_size()))
+    }
+
+    /// Bytes of a weight in a large matrix.
+    pub fn bytes_per_weight(self) -> f64 {
+        match self.blocks(256) {
+            Some(kind) => kind.type_size() as f64 / kind.block_size() as f64,
+            None if self == Self::F32 => 4.0,
+            None => 2.0,
         }
     }
-    /// Bytes that a network's weights take. Vectors and embeddings stay as wide as in f32 and bf16 whatever the
-    /// precision of the matrices.
+    /// Bytes that a network's weights take. Vectors stay in f32, embeddings in 16 bits whatever the precision of the
+    /// matrices.
     pub fn bytes(self, plan: &Plan) -> u64 {
-        let (bytes, weights) = self.block();
-        let each = |tensor: &&crate::models::transformer::plan::TensorPlan| {
+        let each = |tensor: &&TensorPlan| {
             let n = tensor.elements();
-            let packed =
-                tensor.shape.len() >= 2 && tensor.shape.last().is_some_and(|&w| (w as u64).is_multiple_of(weights));
-            match (self, packed && tensor.name != plan.embedding.name) {
-                (Self::F32, _) => n.saturating_mul(4),
-                (Self::Half, _) | (_, true) => (n / weights).saturating_mul(bytes),
-                (_, false) => n.saturating_mul(if tensor.shape.len() < 2 { 4 } else { 2 }),
+            let columns = tensor.shape.last().copied().unwrap_or(1);
+            match self.blocks(columns) {
+                _ if self == Self::F32 || tensor.shape.len() < 2 => n.saturating_mul(4),
+                Some(kind) if tensor.name != plan.embedding.name => {
+                    (n / kind.block_size() as u64).saturating_mul(kind.type_size() as u64)
+                }
+                _ => n.saturating_mul(2),
             }
         };
         plan.tensors().iter().map(each).fold(0, u64::saturating_add)
@@ -69,17 +84,19 @@ pub fn available() -> Option<u64> {
 /// Refuses weights that do not fit.
 ///
 /// # Errors
-/// With the figures, when `needed` bytes are more than `limit`, or than there are.
-pub fn check(needed: u64, limit: Option<u64>) -> Result<()> {
+/// With the figures, when `needed` bytes are more than `limit`, or than there are; `instead` says what would fit.
+pub fn check(needed: u64, limit: Option<u64>, instead: impl FnOnce(u64) -> Option<String>) -> Result<()> {
     let Some(limit) = limit.or_else(available) else { return Ok(()) };
     if needed <= limit {
         return Ok(());
     }
     let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
-    Err(Error::too_large(format!(
+    let error = Error::too_large(format!(
         "the model needs {:.1} GiB of memory, but {:.1} GiB are available",
         gib(needed),
         gib(limit)
-    ))
-    .help("use a smaller model or a machine with more memory; `stencil models inspect DIR` shows what it takes"))
+    ));
+    let other =
+        || "use a smaller model or a machine with more memory; `stencil models inspect` shows what it takes".into();
+    Err(error.help(instead(limit).unwrap_or_else(other)))
 }

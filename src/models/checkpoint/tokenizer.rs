@@ -1,6 +1,6 @@
 //! `tokenizer.json` and `tokenizer_config.json`: the vocabulary, and which of its tokens mean what.
 
-use super::{read, read_json};
+use super::{Gguf, read, read_json};
 use crate::models::families::{Description, Process};
 use crate::{Error, Result, Token, Vocab};
 use serde_json::Value;
@@ -42,15 +42,26 @@ impl Tokens {
     /// Files that are missing or damaged; a tokenizer that does not fit the model.
     pub fn open(directory: &Path, description: &Description) -> Result<Self> {
         let bytes = read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER))?;
-        let tokenizer = Tokenizer::from_bytes(bytes)
-            .map_err(|e| Error::model(format!("{TOKENIZER}: cannot be read: {e}")).help(FITTING))?;
         let optional = |name: &str| -> Result<Value> {
             let path = directory.join(name);
             if path.exists() { read_json(&path, MOST_BYTES).map_err(|e| e.context(name)) } else { Ok(Value::Null) }
         };
         let config = optional(TOKENIZER_CONFIG)?;
         let generation = optional(GENERATION_CONFIG)?;
-        Self::new(tokenizer, config, &generation, description)
+        Self::new(tokenizer(&bytes)?, config, &generation, description)
+    }
+
+    /// The tokenizer of a GGUF file: a `tokenizer.json` beside it if there is one, otherwise its own.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of_gguf(path: &Path, gguf: &Gguf, description: &Description) -> Result<Self> {
+        let beside = path.parent().unwrap_or(Path::new("."));
+        if beside.join(TOKENIZER).exists() {
+            return Self::open(beside, description);
+        }
+        let (own, config) = gguf.tokenizer()?;
+        Self::new(tokenizer(own.to_string().as_bytes())?, config, &Value::Null, description)
     }
 
     fn new(tokenizer: Tokenizer, config: Value, generation: &Value, description: &Description) -> Result<Self> {
@@ -81,6 +92,10 @@ impl Tokens {
         let vocab = vocab.with_special(ends.iter().copied().chain(mask).chain(description.bos));
         Ok(Self { vocab, mask, ends, names, config })
     }
+}
+
+fn tokenizer(bytes: &[u8]) -> Result<Tokenizer> {
+    Tokenizer::from_bytes(bytes).map_err(|e| Error::model(format!("{TOKENIZER}: cannot be read: {e}")).help(FITTING))
 }
 
 /// A token that the configuration calls special must not be a piece of text in the tokenizer.

@@ -1,7 +1,10 @@
 //! The tensors of a checkpoint: one file, or shards with an index.
 
-use super::map::map;
+use super::device;
+use super::map::{forget, map};
+use super::memory::Precision;
 use crate::models::transformer::plan::{Plan, TensorPlan};
+use crate::models::transformer::{Matrix, Packed, Tensors};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
@@ -11,6 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     path::Path,
+    sync::Arc,
 };
 
 /// The only file of weights, where there are no shards.
@@ -165,16 +169,79 @@ impl Weights {
         Ok((entry, dtype))
     }
 
-    /// Reads a tensor as 32-bit numbers.
-    ///
-    /// # Errors
-    /// As [`check`](Self::check).
-    pub fn read(&self, tensor: &TensorPlan, device: &Device) -> Result<Tensor> {
-        let (entry, dtype) = self.find(tensor)?;
-        let bytes = self.files[entry.file].1.get(entry.bytes.clone());
-        let bytes = bytes.ok_or_else(|| Error::model(format!("tensor {:?} lies outside its file", tensor.name)))?;
-        Ok(Tensor::from_raw_buffer(bytes, dtype, &tensor.shape, device)?.to_dtype(DType::F32)?)
+    /// Reads tensors, matrices in `precision`.
+    pub fn reader(&self, precision: Precision) -> Reader<'_> {
+        Reader { weights: self, precision }
     }
+}
+
+/// Reads tensors of a checkpoint.
+pub struct Reader<'a> {
+    weights: &'a Weights,
+    precision: Precision,
+}
+
+impl Reader<'_> {
+    /// Calls `read` with the type of a tensor's numbers and its bytes.
+    fn with<R>(&self, plan: &TensorPlan, read: impl FnOnce(DType, &[u8]) -> Result<R>) -> Result<R> {
+        let (entry, dtype) = self.weights.find(plan)?;
+        let map = &self.weights.files[entry.file].1;
+        let bytes = map.get(entry.bytes.clone());
+        let bytes = bytes.ok_or_else(|| Error::model(format!("tensor {:?} lies outside its file", plan.name)))?;
+        let done = read(dtype, bytes)?;
+        forget(map, &entry.bytes);
+        Ok(done)
+    }
+}
+
+impl Tensors for Reader<'_> {
+    fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor> {
+        self.with(plan, |dtype, bytes| {
+            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())?.to_dtype(DType::F32)?)
+        })
+    }
+
+    fn table(&mut self, plan: &TensorPlan) -> Result<Tensor> {
+        let precision = self.precision;
+        self.with(plan, |dtype, bytes| {
+            let kept = if precision == Precision::F32 { DType::F32 } else { half(dtype) };
+            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())?.to_dtype(kept)?)
+        })
+    }
+
+    fn matrices(&mut self, plan: &TensorPlan) -> Result<Vec<Matrix>> {
+        let &[.., rows, columns] = &plan.shape[..] else {
+            return Err(Error::model(format!("tensor {:?} is no matrix", plan.name)));
+        };
+        let precision = self.precision;
+        self.with(plan, |dtype, bytes| {
+            let width = columns * dtype.size_in_bytes();
+            let matrix = |bytes: &[u8]| -> Result<Matrix> {
+                let plain = |kept| -> Result<Matrix> {
+                    let stored = Tensor::from_raw_buffer(bytes, dtype, &[rows, columns], &device())?;
+                    Ok(Matrix::Dense(stored.to_dtype(kept)?))
+                };
+                match (precision, precision.blocks(columns)) {
+                    (Precision::F32, _) => plain(DType::F32),
+                    (_, None) => plain(half(dtype)),
+                    (_, Some(kind)) => {
+                        let read = |part: Range<usize>| {
+                            let bytes = &bytes[part.start * width..part.end * width];
+                            let stored = Tensor::from_raw_buffer(bytes, dtype, &[part.len() * columns], &Device::Cpu)?;
+                            stored.to_dtype(DType::F32)?.to_vec1::<f32>()
+                        };
+                        Ok(Matrix::Packed(Arc::new(Packed::quantize(kind, (rows, columns), read)?)))
+                    }
+                }
+            };
+            bytes.chunks_exact((rows * width).max(1)).map(matrix).collect()
+        })
+    }
+}
+
+/// 16 bits of the kind that a file has already.
+fn half(stored: DType) -> DType {
+    if stored == DType::F16 { DType::F16 } else { DType::BF16 }
 }
 
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {

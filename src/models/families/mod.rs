@@ -12,6 +12,7 @@ mod qwen;
 mod sdar;
 
 use super::transformer::{Pattern, Plan};
+use super::{Blocks, Manner};
 use crate::{Error, Result, Token};
 use config::Config;
 use serde_json::Value;
@@ -68,6 +69,26 @@ impl Description {
             bos: None,
             ignored: vec!["rotary_emb.inv_freq"],
             notes: Vec::new(),
+        }
+    }
+
+    /// How the model is meant to be sampled.
+    pub fn manner(&self) -> Manner {
+        match self.process {
+            // The defaults of DiffusionGemma's own generation code.
+            Process::Uniform { canvas } => Manner {
+                revises: true,
+                blocks: Some(Blocks { size: canvas, from_prompt: false }),
+                keeps: true,
+                policy: "entropy_bound",
+                steps: Some(48),
+                temperature: (0.8, 0.4),
+                ..Manner::default()
+            },
+            Process::Masked { pattern: Pattern::Blocks(size), .. } => {
+                Manner { blocks: Some(Blocks { size, from_prompt: true }), ..Manner::default() }
+            }
+            Process::Masked { .. } => Manner { caches: true, ..Manner::default() },
         }
     }
 

@@ -4,13 +4,32 @@ use super::attention::{Attention, Qkv};
 use super::feed_forward::{Experts, FeedForward, Mlp, Moe, Router};
 use super::ops::{Linear, Norm};
 use super::plan::*;
-use super::{Layer, Noise, SelfConditioning, Transformer};
-use crate::Result;
+use super::{Layer, Matrix, Noise, SelfConditioning, Transformer};
+use crate::{Error, Result};
 use candle_core::{DType, Tensor};
+
+/// Where the weights of a network come from.
+pub trait Tensors {
+    /// A vector or a small matrix, in f32.
+    ///
+    /// # Errors
+    /// Where there is no such tensor, or of another shape.
+    fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor>;
+    /// A matrix (out, in), or each of a stack (n, out, in), as it is to be kept.
+    ///
+    /// # Errors
+    /// Where there is no such tensor, or of another shape.
+    fn matrices(&mut self, plan: &TensorPlan) -> Result<Vec<Matrix>>;
+    /// A table whose rows are looked up, in f32 or 16 bits.
+    ///
+    /// # Errors
+    /// Where there is no such tensor, or of another shape.
+    fn table(&mut self, plan: &TensorPlan) -> Result<Tensor>;
+}
 
 /// Asks for each tensor by its plan.
 pub struct Builder<'a> {
-    pub tensor: &'a mut dyn FnMut(&TensorPlan) -> Result<Tensor>,
+    pub tensors: &'a mut dyn Tensors,
 }
 
 impl Builder<'_> {
@@ -32,10 +51,10 @@ impl Builder<'_> {
             })
         });
         let (noise, self_conditioning) = (noise.transpose()?, own.transpose()?);
-        let embedding = (self.tensor)(&plan.embedding)?;
+        let embedding = self.tensors.table(&plan.embedding)?;
         let head = match &plan.head {
             Some(head) => self.linear(head)?,
-            None => Linear { weight: embedding.clone(), bias: None },
+            None => Linear { weight: Matrix::Dense(embedding.clone()), bias: None },
         };
         Ok(Transformer {
             embedding,
@@ -52,16 +71,25 @@ impl Builder<'_> {
     }
 
     fn linear(&mut self, plan: &LinearPlan) -> Result<Linear> {
-        let bias = plan.bias.as_ref().map(|bias| (self.tensor)(bias)).transpose()?;
-        Ok(Linear { weight: (self.tensor)(&plan.weight)?, bias })
+        let bias = plan.bias.as_ref().map(|bias| self.tensors.tensor(bias)).transpose()?;
+        Ok(Linear { weight: self.matrix(&plan.weight)?, bias })
+    }
+
+    fn matrix(&mut self, plan: &TensorPlan) -> Result<Matrix> {
+        let missing = || Error::model(format!("tensor {:?} is no matrix", plan.name));
+        self.tensors.matrices(plan)?.pop().ok_or_else(missing)
+    }
+
+    fn matrices(&mut self, plan: &TensorPlan) -> Result<Vec<Linear>> {
+        Ok(self.tensors.matrices(plan)?.into_iter().map(|weight| Linear { weight, bias: None }).collect())
     }
 
     fn norm(&mut self, plan: &NormPlan) -> Result<Norm> {
-        let mut weight = plan.weight.as_ref().map(|weight| (self.tensor)(weight)).transpose()?;
+        let mut weight = plan.weight.as_ref().map(|weight| self.tensors.tensor(weight)).transpose()?;
         if let (NormKind::RmsPlusOne, Some(stored)) = (plan.kind, &weight) {
             weight = Some((stored + 1.0)?);
         }
-        let bias = plan.bias.as_ref().map(|bias| (self.tensor)(bias)).transpose()?;
+        let bias = plan.bias.as_ref().map(|bias| self.tensors.tensor(bias)).transpose()?;
         Ok(Norm { kind: plan.kind, eps: plan.eps, weight, bias })
     }
 
@@ -75,16 +103,18 @@ impl Builder<'_> {
     }
 
     fn numbers(&mut self, plan: &TensorPlan) -> Result<Vec<f32>> {
-        Ok((self.tensor)(plan)?.to_dtype(DType::F32)?.to_vec1::<f32>()?)
+        Ok(self.tensors.tensor(plan)?.to_dtype(DType::F32)?.to_vec1::<f32>()?)
     }
 
     fn moe(&mut self, plan: &MoePlan) -> Result<Moe> {
         let router = &plan.router;
-        let input =
-            router.input.as_ref().map(|(norm, scale)| Ok::<_, crate::Error>((self.norm(norm)?, (self.tensor)(scale)?)));
+        let input = router
+            .input
+            .as_ref()
+            .map(|(norm, scale)| Ok::<_, crate::Error>((self.norm(norm)?, self.tensors.tensor(scale)?)));
         let input = input.transpose()?;
         let router = Router {
-            gate: Linear { weight: (self.tensor)(&router.gate)?, bias: None },
+            gate: Linear { weight: Matrix::Dense(self.tensors.tensor(&router.gate)?), bias: None },
             sigmoid: router.sigmoid,
             choice_bias: router.choice_bias.as_ref().map(|bias| self.numbers(bias)).transpose()?,
             top_k: router.top_k,
@@ -100,8 +130,8 @@ impl Builder<'_> {
             }
             ExpertsPlan::Stacked { activation, gate_up, down } => Experts::Stacked {
                 activation: *activation,
-                gate_up: (self.tensor)(gate_up)?,
-                down: (self.tensor)(down)?,
+                gate_up: self.matrices(gate_up)?,
+                down: self.matrices(down)?,
             },
         };
         let shared = plan.shared.as_ref().map(|shared| self.mlp(shared)).transpose()?;
@@ -146,7 +176,7 @@ impl Builder<'_> {
             },
         };
         let factors = match &plan.factors {
-            Some([encoder, decoder]) => Some([(self.tensor)(encoder)?, (self.tensor)(decoder)?]),
+            Some([encoder, decoder]) => Some([self.tensors.tensor(encoder)?, self.tensors.tensor(decoder)?]),
             None => None,
         };
         Ok(Layer {

@@ -89,11 +89,11 @@ fn best(values: &[f32], count: usize) -> Vec<usize> {
 /// The weights of the experts.
 pub enum Experts {
     Separate(Vec<Mlp>),
-    /// (experts, 2·width, hidden) with the gates first, and (experts, hidden, width).
+    /// Of each expert (2·width, hidden) with the gates first, and (hidden, width).
     Stacked {
         activation: Activation,
-        gate_up: Tensor,
-        down: Tensor,
+        gate_up: Vec<Linear>,
+        down: Vec<Linear>,
     },
 }
 
@@ -102,10 +102,10 @@ impl Experts {
         match self {
             Self::Separate(experts) => experts[expert].forward(x),
             Self::Stacked { activation, gate_up, down } => {
-                let both = x.matmul(&gate_up.get(expert)?.t()?)?;
+                let both = gate_up[expert].forward(x)?;
                 let width = both.dim(1)? / 2;
                 let gate = activate(*activation, &both.narrow(1, 0, width)?)?;
-                (gate * both.narrow(1, width, width)?)?.matmul(&down.get(expert)?.t()?)
+                down[expert].forward(&(gate * both.narrow(1, width, width)?)?)
             }
         }
     }

@@ -5,12 +5,14 @@
 mod attention;
 mod build;
 mod feed_forward;
+mod matrix;
 mod ops;
 pub mod plan;
 mod rope;
 
 pub use attention::{Memory, Pattern};
-pub use build::Builder;
+pub use build::{Builder, Tensors};
+pub use matrix::{Matrix, Packed};
 pub use plan::Plan;
 pub use rope::RopeScaling;
 
@@ -191,15 +193,30 @@ impl Transformer {
         let mut signals = Vec::with_capacity(sequences.len());
         for s in sequences {
             signals.push(match &s.belief {
-                Some(logits) => {
-                    let soft = candle_nn::ops::softmax_last_dim(logits)?.matmul(&self.embedding)?;
-                    (soft * f64::from(self.embedding_scale))?
-                }
+                Some(logits) => (self.mean_embedding(logits)? * f64::from(self.embedding_scale))?,
                 None => Tensor::zeros((s.tokens.len(), x.dim(1)?), DType::F32, x.device())?,
             });
         }
         let signal = own.mlp.forward(&own.pre.forward(&Tensor::cat(&signals, 0)?)?)?;
         own.post.forward(&(x + signal)?)
+    }
+
+    /// The mean of the embeddings under these logits: (n, V) → (n, hidden).
+    fn mean_embedding(&self, logits: &Tensor) -> Result<Tensor> {
+        // Rows of the table that are widened at a time.
+        const ROWS: usize = 1 << 14;
+        let shares = candle_nn::ops::softmax_last_dim(logits)?;
+        let vocab = self.embedding.dim(0)?;
+        let part = |first: usize| {
+            let rows = ROWS.min(vocab - first);
+            let table = self.embedding.narrow(0, first, rows)?.to_dtype(DType::F32)?;
+            shares.narrow(1, first, rows)?.contiguous()?.matmul(&table)
+        };
+        let mut sum = part(0)?;
+        for first in (ROWS..vocab).step_by(ROWS) {
+            sum = (sum + part(first)?)?;
+        }
+        Ok(sum)
     }
 
     fn logits(
@@ -214,7 +231,7 @@ impl Transformer {
         let rows: Vec<u32> =
             wanted.flat_map(|(span, s)| s.wanted.clone().map(|row| (span.rows.start + row) as u32)).collect();
         if rows.is_empty() {
-            return Tensor::zeros((0, self.head.weight.dim(0)?), DType::F32, x.device());
+            return Tensor::zeros((0, self.head.weight.dims()?.0), DType::F32, x.device());
         }
         let rows = Tensor::new(rows, x.device())?;
         let mut x = self.norm.forward(&x.index_select(&rows, 0)?)?;

@@ -1,5 +1,6 @@
 //! The operations that networks are made of. Everything a device could do faster is a function here.
 
+use super::matrix::Matrix;
 use super::plan::{Activation, NormKind};
 use crate::kernels::{Gate, tensor};
 use candle_core::{D, Device, Result, Tensor};
@@ -8,21 +9,14 @@ use candle_nn::ops;
 /// x·Wᵀ + b.
 pub struct Linear {
     /// (out, in)
-    pub weight: Tensor,
+    pub weight: Matrix,
     pub bias: Option<Tensor>,
 }
 
 impl Linear {
     /// (n, in) → (n, out)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if tensor::fits(x) {
-            return tensor::linear(x, &self.weight, self.bias.as_ref());
-        }
-        let y = x.matmul(&self.weight.t()?)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
-        }
+        self.weight.linear(x, self.bias.as_ref())
     }
 }
 

@@ -1,0 +1,94 @@
+//! The tokenizer inside a GGUF file, written as a `tokenizer.json`.
+
+use super::gguf::Gguf;
+use crate::{Error, Result};
+use candle_core::quantized::gguf_file::Value as Meta;
+use serde_json::{Map, Value, json};
+
+const HELP: &str = "put the model's tokenizer.json beside the file";
+
+/// How text is cut before bytes are merged, by llama.cpp's names.
+const CUTS: &[(&[&str], &str)] = &[
+    (
+        &["qwen2", "dream"],
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+    (
+        &["llama-bpe", "llama3", "llada-moe", "bailingmoe"],
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ),
+    (&["gpt-2", "default", "llada"], r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"),
+];
+
+impl Gguf {
+    /// `tokenizer.json` and `tokenizer_config.json`, as the metadata say.
+    ///
+    /// # Errors
+    /// Vocabularies of other kinds than byte-level BPE, and ways to cut text that are not known.
+    pub fn tokenizer(&self) -> Result<(Value, Value)> {
+        let kind = self.value("tokenizer.ggml.model");
+        if kind != "gpt2" {
+            return Err(Error::unsupported(format!("the tokenizer {kind} of GGUF files is not supported")).help(HELP));
+        }
+        let cut = self.value("tokenizer.ggml.pre");
+        let cut = cut.as_str().unwrap_or("default");
+        let Some((_, pattern)) = CUTS.iter().find(|(names, _)| names.contains(&cut)) else {
+            return Err(Error::unsupported(format!("the pre-tokenizer {cut:?} is not known")).help(HELP));
+        };
+        let texts = |key: &str| -> Result<Vec<&String>> {
+            match self.meta(key) {
+                Some(Meta::Array(items)) => items
+                    .iter()
+                    .map(|item| item.to_string())
+                    .collect::<candle_core::Result<_>>()
+                    .map_err(|e| Error::model(format!("{key} is no list of texts")).because(e).help(HELP)),
+                _ => Err(Error::model(format!("{key} is missing")).help(HELP)),
+            }
+        };
+        let (tokens, merges) = (texts("tokenizer.ggml.tokens")?, texts("tokenizer.ggml.merges")?);
+        let kinds: Vec<i64> = match self.meta("tokenizer.ggml.token_type") {
+            Some(Meta::Array(items)) => items
+                .iter()
+                .map(|kind| kind.to_i64().or(kind.to_i32().map(i64::from)))
+                .map(|kind| kind.unwrap_or(1))
+                .collect(),
+            _ => Vec::new(),
+        };
+        // 3: control, 4: written by users; the rest are pieces of text.
+        let added: Vec<Value> = (0..)
+            .zip(&kinds)
+            .filter(|(_, kind)| matches!(kind, 3 | 4))
+            .filter_map(|(id, kind): (usize, _)| {
+                let content = tokens.get(id)?;
+                Some(json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                            "normalized": false, "special": *kind == 3}))
+            })
+            .collect();
+        let vocab: Map<String, Value> =
+            tokens.iter().enumerate().map(|(id, text)| (text.to_string(), json!(id))).collect();
+        let level =
+            |regex| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": regex});
+        let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        let tokenizer = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, level(false)]},
+            "post_processor": null, "decoder": level(true),
+            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                      "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                      "vocab": vocab, "merges": merges}});
+        let name = |key: &str| {
+            let id = self.value(&format!("tokenizer.ggml.{key}_token_id")).as_u64()?;
+            tokens.get(usize::try_from(id).ok()?).map(|text| json!(text))
+        };
+        let mut config = Map::new();
+        for (part, key) in
+            [("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("mask_token", "mask")]
+        {
+            config.extend(name(key).map(|text| (part.to_string(), text)));
+        }
+        if let template @ Value::String(_) = self.value("tokenizer.chat_template") {
+            config.insert("chat_template".into(), template);
+        }
+        Ok((tokenizer, Value::Object(config)))
+    }
+}

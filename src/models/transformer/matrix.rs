@@ -1,0 +1,160 @@
+//! Weights as they are kept: plain numbers, or blocks of few bits.
+
+use crate::kernels::tensor;
+use candle_core::quantized::{GgmlDType, QuantizedType};
+use candle_core::{CpuStorage, Device, Result, Tensor, bail};
+use rayon::prelude::*;
+use std::{borrow::Cow, ops::Range, sync::Arc};
+
+/// A matrix (out, in).
+#[derive(Clone)]
+pub enum Matrix {
+    /// f32, bf16 or f16.
+    Dense(Tensor),
+    Packed(Arc<Packed>),
+}
+
+/// A matrix whose rows are blocks of quantised weights. Products are taken in f32, some rows at a time: only the
+/// weights lose precision, and every kind of block costs about the same.
+pub struct Packed {
+    /// So many rows each, the last one fewer.
+    parts: Vec<Box<dyn QuantizedType>>,
+    height: usize,
+    rows: usize,
+    columns: usize,
+}
+
+/// Weights of a part: what is held in f32 at a time while a matrix is quantised.
+const PART: usize = 1 << 20;
+
+impl Packed {
+    /// Quantises (rows, columns) numbers; `read` gives some rows of them.
+    ///
+    /// # Errors
+    /// When the columns are no multiple of the block, or what `read` says.
+    pub fn quantize(
+        kind: GgmlDType,
+        (rows, columns): (usize, usize),
+        read: impl Fn(Range<usize>) -> Result<Vec<f32>> + Sync,
+    ) -> Result<Self> {
+        Self::assemble(kind, (rows, columns), |part| {
+            let mut blocks = kind.cpu_zeros(part.len() * columns);
+            let numbers = read(part.clone())?;
+            if numbers.len() != part.len() * columns {
+                bail!("{} numbers are not {} rows of {columns}", numbers.len(), part.len())
+            }
+            blocks.from_float(&numbers);
+            Ok(blocks)
+        })
+    }
+
+    /// Blocks as a file holds them, row after row.
+    ///
+    /// # Errors
+    /// When the bytes are not those of so many rows.
+    pub fn from_bytes(kind: GgmlDType, bytes: &[u8], (rows, columns): (usize, usize)) -> Result<Self> {
+        let width = columns / kind.block_size() * kind.type_size();
+        if bytes.len() != rows * width {
+            bail!("{} bytes are not {rows} rows of {columns} weights as {kind:?}", bytes.len())
+        }
+        let part = |part: Range<usize>| Ok(kind.from_data(Cow::Borrowed(&bytes[part.start * width..part.end * width])));
+        Self::assemble(kind, (rows, columns), part)
+    }
+
+    fn assemble(
+        kind: GgmlDType,
+        (rows, columns): (usize, usize),
+        part: impl Fn(Range<usize>) -> Result<Box<dyn QuantizedType>> + Sync,
+    ) -> Result<Self> {
+        if !columns.is_multiple_of(kind.block_size()) {
+            bail!("{columns} columns do not fill blocks of {}", kind.block_size())
+        }
+        let height = (PART / columns.max(1)).max(1);
+        let starts: Vec<usize> = (0..rows).step_by(height).collect();
+        let parts = starts.into_par_iter().map(|start| part(start..rows.min(start + height)));
+        Ok(Self { parts: parts.collect::<Result<_>>()?, height, rows, columns })
+    }
+
+    /// Rows from `first` on, as many as `out` holds.
+    fn widen(&self, first: usize, out: &mut [f32]) {
+        for (row, out) in (first..).zip(out.chunks_exact_mut(self.columns)) {
+            let (part, row) = (row / self.height, (row % self.height) as u32);
+            let rows = self.height.min(self.rows - part * self.height);
+            if let Ok(CpuStorage::F32(values)) = self.parts[part].embedding(&[row], rows, self.columns) {
+                out.copy_from_slice(&values);
+            }
+        }
+    }
+
+    /// Rows of the table by their numbers: (n, columns), f32.
+    pub fn lookup(&self, rows: &[u32]) -> Vec<f32> {
+        let mut out = vec![0.0; rows.len() * self.columns];
+        rows.iter().zip(out.chunks_exact_mut(self.columns)).for_each(|(&row, out)| self.widen(row as usize, out));
+        out
+    }
+}
+
+impl Matrix {
+    /// Rows and columns.
+    ///
+    /// # Errors
+    /// Of a tensor that is no matrix.
+    pub fn dims(&self) -> Result<(usize, usize)> {
+        match self {
+            Self::Dense(weight) => weight.dims2(),
+            Self::Packed(packed) => Ok((packed.rows, packed.columns)),
+        }
+    }
+
+    /// x·Wᵀ + b: (…, in) → (…, out).
+    ///
+    /// # Errors
+    /// Of shapes that do not multiply.
+    pub fn linear(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        match self {
+            Self::Dense(weight) if tensor::fits(x) => tensor::linear(x, weight, bias),
+            Self::Dense(weight) => {
+                let y = x.matmul(&weight.to_dtype(x.dtype())?.t()?)?;
+                bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+            }
+            // Blocks stay on the CPU.
+            Self::Packed(_) if !x.device().is_cpu() => {
+                let bias = bias.map(|bias| bias.to_device(&Device::Cpu)).transpose()?;
+                self.linear(&x.to_device(&Device::Cpu)?, bias.as_ref())?.to_device(x.device())
+            }
+            Self::Packed(packed) => {
+                let shape = (packed.rows, packed.columns);
+                tensor::linear_widening(x, shape, bias, |first, rows| packed.widen(first, rows))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_matrices_multiply_nearly_as_the_numbers_they_were_made_of() {
+        // More than one part.
+        let (rows, columns) = (2 * PART / 512 + 3, 512);
+        let weights: Vec<f32> = (0..rows * columns).map(|i| ((i * 7919 % 1009) as f32 / 504.5 - 1.0) * 0.1).collect();
+        let dense = Tensor::from_vec(weights.clone(), (rows, columns), &Device::Cpu).unwrap();
+        let x: Vec<f32> = (0..3 * columns).map(|i| ((i * 104_729 % 613) as f32 / 306.5) - 1.0).collect();
+        let x = Tensor::from_vec(x, (3, columns), &Device::Cpu).unwrap();
+        let exact = Matrix::Dense(dense).linear(&x, None).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let size = (exact.iter().map(|y| y * y).sum::<f32>() / exact.len() as f32).sqrt();
+        for (kind, bound) in [(GgmlDType::Q8_0, 0.01), (GgmlDType::Q4K, 0.1), (GgmlDType::Q4_0, 0.15)] {
+            let read = |part: Range<usize>| Ok(weights[part.start * columns..part.end * columns].to_vec());
+            let packed = Packed::quantize(kind, (rows, columns), read).unwrap();
+            assert_eq!(packed.parts.len(), 3);
+            let ours = Matrix::Packed(Arc::new(packed)).linear(&x, None).unwrap();
+            let ours = ours.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let errors = ours.iter().zip(&exact).map(|(a, b)| (a - b) * (a - b));
+            let error = (errors.sum::<f32>() / exact.len() as f32).sqrt() / size;
+            assert!(error < bound && error > 0.0, "{kind:?}: {error}");
+        }
+        assert!(Packed::from_bytes(GgmlDType::Q8_0, &[0; 33], (1, 32)).is_err());
+        assert!(Packed::quantize(GgmlDType::Q4K, (1, 64), |_| Ok(vec![0.0; 64])).is_err());
+    }
+}

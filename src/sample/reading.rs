@@ -1,0 +1,38 @@
+//! From scores to a text that fits.
+
+use crate::{
+    Result, Scores, Settings, Step, Token,
+    inference::{self, Options, Posterior, Reach},
+};
+
+/// How the scores of a step are read.
+pub(super) struct Reading<'a> {
+    /// Of the positions in play.
+    pub scores: &'a Scores,
+    pub settings: &'a Settings,
+    /// 0 takes the likeliest text.
+    pub temperature: f32,
+}
+
+impl Reading<'_> {
+    /// The part of a canvas that the scores speak of.
+    pub fn near<'r>(&self, reach: &Reach<'r>) -> Reach<'r> {
+        if self.scores.len() < reach.len() { reach.prefix(self.scores.len()) } else { reach.clone() }
+    }
+
+    /// The model's distribution on the texts that fit.
+    pub fn posterior<'r>(&'r self, reach: &Reach<'r>) -> Result<Posterior<'r>> {
+        let options = Options {
+            temperature: if self.temperature == 0.0 { 1.0 } else { self.temperature },
+            top_k: self.settings.top_k,
+            top_p: self.settings.top_p,
+            ..Options::default()
+        };
+        inference::infer(reach, self.scores, &options)
+    }
+
+    /// One text of it.
+    pub fn draw(&self, posterior: &Posterior, step: &Step, purpose: u64) -> Vec<Token> {
+        if self.temperature == 0.0 { posterior.map() } else { posterior.sample(&mut step.rng(purpose)) }
+    }
+}

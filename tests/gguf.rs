@@ -1,0 +1,284 @@
+//! GGUF files written from reference checkpoints, and weights in fewer bits.
+
+#[path = "parity/case.rs"]
+#[allow(dead_code)]
+mod case;
+
+use candle_core::{
+    Device, Tensor,
+    quantized::{
+        GgmlDType, QTensor,
+        gguf_file::{Value as Meta, write},
+    },
+};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+use stencil_lm::{
+    CanvasView, Model, Sampler, Scores, Settings,
+    models::{Loading, checkpoint::Precision},
+    spec::Spec,
+};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(purpose: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("stencil-gguf-{}-{purpose}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn json_of(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// llama.cpp's names for what stands in a layer, and outside.
+const PARTS: &[(&str, &str)] = &[
+    ("q_proj", "attn_q"),
+    ("k_proj", "attn_k"),
+    ("v_proj", "attn_v"),
+    ("o_proj", "attn_output"),
+    ("attn_out", "attn_output"),
+    ("q_norm", "attn_q_norm"),
+    ("k_norm", "attn_k_norm"),
+    ("input_layernorm", "attn_norm"),
+    ("attn_norm", "attn_norm"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("ff_norm", "ffn_norm"),
+    ("gate_proj", "ffn_gate"),
+    ("ff_proj", "ffn_gate"),
+    ("up_proj", "ffn_up"),
+    ("down_proj", "ffn_down"),
+    ("ff_out", "ffn_down"),
+    ("gate", "ffn_gate_inp"),
+];
+
+/// What the public converter does to a tensor of a checkpoint: its name, and the turned rows of LLaDA's queries and
+/// keys.
+fn convert(name: &str, tensor: &Tensor, llada: Option<usize>) -> (String, Tensor) {
+    let parts: Vec<&str> = name.split('.').collect();
+    let outside = match name {
+        "model.embed_tokens.weight" | "model.transformer.wte.weight" => Some("token_embd.weight"),
+        "model.norm.weight" | "model.transformer.ln_f.weight" => Some("output_norm.weight"),
+        "lm_head.weight" | "model.transformer.ff_out.weight" => Some("output.weight"),
+        _ => None,
+    };
+    if let Some(outside) = outside {
+        return (outside.into(), tensor.clone());
+    }
+    let layer = parts.iter().find(|p| p.parse::<usize>().is_ok()).unwrap();
+    let (part, end) = (parts[parts.len() - 2], parts[parts.len() - 1]);
+    let own = PARTS.iter().find(|(known, _)| *known == part).unwrap_or_else(|| panic!("{name}")).1;
+    let tensor = match llada {
+        Some(heads) if matches!(part, "q_proj" | "k_proj") => {
+            let (rows, columns) = tensor.dims2().unwrap();
+            let halves = tensor.reshape((heads, 2, rows / heads / 2, columns)).unwrap();
+            halves.transpose(1, 2).unwrap().contiguous().unwrap().reshape((rows, columns)).unwrap()
+        }
+        _ => tensor.clone(),
+    };
+    (format!("blk.{layer}.{own}.{end}"), tensor)
+}
+
+/// Experts of a layer as one tensor, as the converter stacks them.
+fn stacked(tensors: &HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+    let mut stacks: HashMap<String, Vec<(usize, Tensor)>> = HashMap::new();
+    for (name, tensor) in tensors.iter().filter(|(name, _)| name.contains(".experts.")) {
+        let parts: Vec<&str> = name.split('.').collect();
+        let own = PARTS.iter().find(|(known, _)| *known == parts[6]).unwrap().1;
+        stacks
+            .entry(format!("blk.{}.{own}_exps.weight", parts[2]))
+            .or_default()
+            .push((parts[5].parse().unwrap(), tensor.clone()));
+    }
+    let stack = |(name, mut experts): (String, Vec<(usize, Tensor)>)| {
+        experts.sort_by_key(|(expert, _)| *expert);
+        let all: Vec<Tensor> = experts.into_iter().map(|(_, tensor)| tensor).collect();
+        (name, Tensor::stack(&all, 0).unwrap())
+    };
+    stacks.into_iter().map(stack).collect()
+}
+
+/// Writes a GGUF file from a checkpoint directory; matrices as `kind` where their rows fill its blocks.
+fn to_gguf(folder: &Path, architecture: &str, kind: GgmlDType, path: &Path) {
+    let (config, tokenizer) = (json_of(&folder.join("config.json")), json_of(&folder.join("tokenizer.json")));
+    let tensors = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
+    let heads = config["n_heads"].as_u64().filter(|_| architecture == "llada").map(|n| n as usize);
+    let (experts, plain): (HashMap<_, _>, HashMap<_, _>) =
+        tensors.into_iter().partition(|(name, _)| name.contains(".experts."));
+    let mut all: HashMap<String, Tensor> = plain.iter().map(|(name, t)| convert(name, t, heads)).collect();
+    all.extend(stacked(&experts));
+    let quantize = |tensor: &Tensor| {
+        let fits = tensor.rank() > 1 && tensor.dims().last().unwrap().is_multiple_of(kind.block_size());
+        QTensor::quantize(tensor, if fits { kind } else { GgmlDType::F32 }).unwrap()
+    };
+    let all: Vec<(String, QTensor)> = all.iter().map(|(name, tensor)| (name.clone(), quantize(tensor))).collect();
+
+    let number = |keys: &[&str]| keys.iter().find_map(|key| config[*key].as_u64()).map(|n| Meta::U32(n as u32));
+    let real = |key: &str| config[key].as_f64().map(|x| Meta::F32(x as f32));
+    let own = |key: &str| format!("{architecture}.{key}");
+    let mut texts: Vec<String> = vec![String::new(); 384];
+    let mut kinds = vec![Meta::I32(5); 384];
+    for (text, id) in tokenizer["model"]["vocab"].as_object().unwrap() {
+        texts[id.as_u64().unwrap() as usize] = text.clone();
+        kinds[id.as_u64().unwrap() as usize] = Meta::I32(1);
+    }
+    for token in tokenizer["added_tokens"].as_array().unwrap() {
+        let id = token["id"].as_u64().unwrap() as usize;
+        texts[id] = token["content"].as_str().unwrap().into();
+        kinds[id] = Meta::I32(3);
+    }
+    texts.iter_mut().enumerate().filter(|(_, t)| t.is_empty()).for_each(|(id, t)| *t = format!("[PAD{id}]"));
+    let merge = |m: &Value| match m {
+        Value::String(text) => text.clone(),
+        pair => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    };
+    let merges = tokenizer["model"]["merges"].as_array().unwrap().iter().map(|m| Meta::String(merge(m)));
+    let token = |key: &str| config[key].as_u64().map(|n| Meta::U32(n as u32));
+    let entries: Vec<(String, Option<Meta>)> = vec![
+        ("general.architecture".into(), Some(Meta::String(architecture.into()))),
+        (own("embedding_length"), number(&["d_model", "hidden_size"])),
+        (own("block_count"), number(&["n_layers", "num_hidden_layers"])),
+        (own("attention.head_count"), number(&["n_heads", "num_attention_heads"])),
+        (own("attention.head_count_kv"), number(&["n_kv_heads", "num_key_value_heads"])),
+        (own("feed_forward_length"), number(&["mlp_hidden_size", "intermediate_size"])),
+        (own("expert_feed_forward_length"), number(&["expert_intermediate_size"])),
+        (own("expert_count"), number(&["num_experts"])),
+        (own("expert_used_count"), number(&["num_experts_per_tok"])),
+        (own("context_length"), number(&["max_sequence_length", "max_position_embeddings"])),
+        (own("rope.freq_base"), real("rope_theta")),
+        (own("attention.layer_norm_rms_epsilon"), real("rms_norm_eps")),
+        ("tokenizer.ggml.model".into(), Some(Meta::String("gpt2".into()))),
+        ("tokenizer.ggml.pre".into(), Some(Meta::String("gpt-2".into()))),
+        ("tokenizer.ggml.tokens".into(), Some(Meta::Array(texts.into_iter().map(Meta::String).collect()))),
+        ("tokenizer.ggml.token_type".into(), Some(Meta::Array(kinds))),
+        ("tokenizer.ggml.merges".into(), Some(Meta::Array(merges.collect()))),
+        ("tokenizer.ggml.mask_token_id".into(), token("mask_token_id")),
+        ("tokenizer.ggml.eos_token_id".into(), token("eos_token_id")),
+    ];
+    let entries: Vec<(String, Meta)> = entries.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+    let metadata: Vec<(&str, &Meta)> = entries.iter().map(|(k, v)| (k.as_str(), v)).collect();
+    let tensors: Vec<(&str, &QTensor)> = all.iter().map(|(k, v)| (k.as_str(), v)).collect();
+    write(&mut File::create(path).unwrap(), &metadata, &tensors).unwrap();
+}
+
+/// A small LLaDA-MoE with random weights beside LLaDA's tokenizer.
+fn mixture(folder: &Path, tokenizer: &Path) {
+    let config = json!({"model_type": "llada_moe", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 384,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 96,
+        "expert_intermediate_size": 32, "num_experts": 4, "num_experts_per_tok": 2, "qk_layernorm": true,
+        "rope_theta": 5e4, "rms_norm_eps": 1e-5, "max_position_embeddings": 256, "mask_token_id": 342,
+        "eos_token_id": 341, "tie_word_embeddings": false});
+    let plan = stencil_lm::models::families::describe(&config).unwrap().plan;
+    let mut state = 1u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 0.4
+    };
+    let tensor = |plan: &stencil_lm::models::transformer::plan::TensorPlan| {
+        let shift = if plan.shape.len() == 1 { 1.0 } else { 0.0 };
+        let values: Vec<f32> = (0..plan.elements()).map(|_| random() + shift).collect();
+        (plan.name.clone(), Tensor::from_vec(values, plan.shape.as_slice(), &Device::Cpu).unwrap())
+    };
+    let tensors: HashMap<String, Tensor> = plan.tensors().into_iter().map(tensor).collect();
+    candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).unwrap();
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        fs::write(folder.join(name), fs::read(tokenizer.join(name)).unwrap()).unwrap();
+    }
+}
+
+fn views(model: &Model) -> Vec<CanvasView> {
+    let prompt = model.denoiser().vocab().encode("Name a river in Africa.").unwrap();
+    vec![
+        CanvasView { prompt: prompt.clone(), condition: None, tokens: vec![None; 9] },
+        CanvasView { prompt, condition: None, tokens: vec![Some(40), None, None, Some(77), None] },
+    ]
+}
+
+/// Largest difference of a row of scores, the median over the rows, and the largest score. The median, since a router
+/// whose numbers change a little may choose other experts for some token.
+fn difference(a: &[Scores], b: &[Scores]) -> (f32, f32) {
+    let rows = |scores: &Scores| (0..scores.len()).map(|pos| scores.row(pos).to_vec()).collect::<Vec<_>>();
+    let (a, b): (Vec<_>, Vec<_>) = (a.iter().flat_map(rows).collect(), b.iter().flat_map(rows).collect());
+    // What is never written has a score far below.
+    let largest = a.iter().flatten().filter(|x| **x > -1e3).fold(0.0, |m: f32, x| m.max(x.abs()));
+    let row = |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
+    let mut rows: Vec<f32> = a.iter().zip(&b).map(row).collect();
+    rows.sort_by(f32::total_cmp);
+    (rows[rows.len() / 2], largest)
+}
+
+#[test]
+fn gguf_files_say_what_the_checkpoints_say_that_they_were_made_of() {
+    let Some(root) = case::folder() else { return };
+    let mixed = Folder::new("mixture");
+    mixture(&mixed.0, &root.join("llada"));
+    for (architecture, folder) in
+        [("llada", root.join("llada")), ("dream", root.join("dream")), ("llada-moe", mixed.0.clone())]
+    {
+        let out = Folder::new(architecture);
+        let (original, path) = (Model::load(&folder).unwrap(), out.0.join("model.gguf"));
+        let expected = original.denoiser().predict(&views(&original)).unwrap();
+        for (kind, bound) in
+            [(GgmlDType::F32, 1e-4), (GgmlDType::F16, 0.02), (GgmlDType::Q8_0, 0.05), (GgmlDType::Q4_0, 0.6)]
+        {
+            to_gguf(&folder, architecture, kind, &path);
+            let model = Model::load(&path).unwrap_or_else(|e| panic!("{architecture} {kind:?}: {}", e.report()));
+            assert_eq!(views(&model), views(&original), "{architecture}: the tokenizers differ");
+            let (worst, largest) = difference(&expected, &model.denoiser().predict(&views(&model)).unwrap());
+            println!("{architecture} as {kind:?}: {worst:.1e} of {largest:.1}");
+            assert!(worst <= bound * largest.max(1.0), "{architecture} as {kind:?} differs by {worst} of {largest}");
+            let spec = Spec::new().regex("[A-Z][a-z]{2,8}").unwrap();
+            let settings = Settings { len: Some(12), steps: Some(4), ..Settings::default() };
+            assert!(Sampler::new(&model).spec(&spec).settings(settings).run().unwrap()[0].report.verified);
+        }
+        let good = fs::read(&path).unwrap();
+        for len in [3, 100, good.len() / 2, good.len() - 1] {
+            fs::write(&path, &good[..len]).unwrap();
+            let report = Model::load(&path).err().expect("a truncated file").report();
+            assert!(report.contains("damaged") || report.contains("outside the file"), "{len}: {report}");
+        }
+    }
+}
+
+#[test]
+fn unknown_architectures_and_quantising_twice_are_refused() {
+    let out = Folder::new("unknown");
+    let path = out.0.join("model.gguf");
+    let name = Meta::String("llama".into());
+    write(&mut File::create(&path).unwrap(), &[("general.architecture", &name)], &[]).unwrap();
+    assert!(Model::load(&path).err().unwrap().report().contains("known: llada, llada-moe, dream"));
+    fs::write(&path, b"not a model").unwrap();
+    assert!(Model::load(&path).err().unwrap().report().contains("no GGUF file"));
+    let Some(root) = case::folder() else { return };
+    to_gguf(&root.join("dream"), "dream", GgmlDType::Q8_0, &path);
+    let loading = Loading { precision: Some(Precision::Q4K), memory: None };
+    assert!(Model::load_with(&path, &loading).err().unwrap().report().contains("cannot be quantised again"));
+}
+
+#[test]
+fn fewer_bits_change_little() {
+    for folder in case::folders().into_iter().filter(|f| f.join("tokenizer.json").exists()) {
+        let load = |precision| Model::load_with(&folder, &Loading { precision, memory: None }).unwrap();
+        let original = load(None);
+        let expected = original.denoiser().predict(&views(&original)).unwrap();
+        for (precision, bound) in [(Precision::Half, 0.05), (Precision::Q8_0, 0.05), (Precision::Q4K, 0.2)] {
+            let model = load(Some(precision));
+            let (worst, largest) = difference(&expected, &model.denoiser().predict(&views(&model)).unwrap());
+            println!("{} as {}: {worst:.1e} of {largest:.1}", folder.display(), precision.name());
+            assert!(worst > 0.0 && worst <= bound * largest.max(1.0), "{}: {worst}", folder.display());
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Greedy texts of the references' own samplers, token for token, written by the sampler of this crate.
+
+use super::case::Case;
+use serde_json::{Value, json};
+use std::path::Path;
+use stencil_lm::{
+    CanvasView, Guide, Model, Result, Sampler, Scores, Settings, Step, Token, Vocab,
+    models::{
+        Cache, Pretrained,
+        checkpoint::{Precision, Weights},
+        families::describe,
+    },
+    spec::Spec,
+};
+
+/// A vocabulary in which every token writes a character of its own, so that any row of tokens is a text. The mask too:
+/// the references do not keep their models from predicting it, and its share of the probability counts.
+fn vocab(size: usize) -> Vocab {
+    Vocab::from_bytes((0..size as Token).map(|t| Some(character(t).to_string().into_bytes())).collect(), None, None)
+}
+
+fn character(token: Token) -> char {
+    char::from_u32(0x4e00 + token).unwrap()
+}
+
+fn text(tokens: &[Token]) -> String {
+    tokens.iter().map(|&t| character(t)).collect()
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    text.chars().map(|c| c as u32 - 0x4e00).collect()
+}
+
+/// One run of a reference sampler in the words of this crate.
+struct Run {
+    settings: Settings,
+    spec: Spec,
+    /// Scale of guidance away from what the model says without the prompt.
+    guidance: Option<f32>,
+    /// Block size of the model's attention, where the run sets it.
+    block: Option<usize>,
+}
+
+impl Run {
+    fn read(name: &str, run: &Value, family: &str, len: usize, mut spec: Spec) -> Self {
+        let size = |key: &str| run.get(key).and_then(Value::as_u64).map(|n| n as usize);
+        let number = |key: &str| run.get(key).and_then(Value::as_f64).map(|x| x as f32);
+        let name_of = |key: &str| run.get(key).and_then(Value::as_str).map(str::to_string);
+        let mut settings =
+            Settings { len: Some(len), temperature: Some(0.0), steps: size("steps"), ..Settings::default() };
+        let mut block = None;
+        match family {
+            "llada" => {
+                settings.block_length = size("block_length");
+                settings.policy = Some("low_confidence".into());
+                if let Some(threshold) = number("threshold") {
+                    (settings.policy, settings.threshold) = (Some("threshold".into()), Some(threshold));
+                }
+                settings.threshold = number("threshold");
+                if name.contains("prefix_cache") {
+                    settings.cache = Some(Cache::Prefix);
+                } else if name.contains("dual_cache") {
+                    settings.cache = Some(Cache::Dual);
+                }
+            }
+            "dream" => {
+                settings.policy = name_of("alg");
+                // The references' configurations inherit `top_k` from the library they are built on.
+                // They cut by `top_p` first, which leaves more than `top_k` tokens of these flat distributions: `top_k`
+                // alone decides.
+                (settings.top_k, settings.top_p) = match size("top_k") {
+                    Some(k) => (Some(k), None),
+                    None => (Some(50), number("top_p")),
+                };
+                match number("threshold") {
+                    // The reference goes on until everything is written, whatever number of steps was asked for.
+                    Some(threshold) => (settings.threshold, settings.steps) = (Some(threshold), None),
+                    None => settings.eps = Some(number("eps").unwrap_or(1e-3)),
+                }
+                if run.get("hook").is_some() {
+                    let pattern = format!(".{{5}}{}.{{5}}{}.*", character(77), character(78));
+                    spec = spec.regex(&pattern).unwrap();
+                }
+            }
+            "sdar" => {
+                settings.policy = name_of("remasking_strategy");
+                settings.threshold = number("confidence_threshold");
+                block = size("block_length");
+                settings.steps = size("denoising_steps").map(|steps| steps * len.div_ceil(block.unwrap()));
+            }
+            "llada2-moe" => {
+                settings.policy = Some("edit".into());
+                block = size("block_length");
+                settings.threshold = number("threshold");
+                // Beyond 1 nothing is edited.
+                settings.editing_threshold = number("editing_threshold").map(|t| t.min(1.0));
+                settings.post_steps = size("max_post_steps");
+                settings.steps = None;
+            }
+            other => panic!("samplers of the family {other} are not known"),
+        }
+        Self { settings, spec, guidance: number("cfg_scale"), block }
+    }
+}
+
+/// Whether a reference overwrites what it has written: SDAR's takes the share of a whole block even where fewer
+/// positions are open, and then the choice falls on written ones, in no order.
+fn overwrites(run: &Value, prompt: usize) -> bool {
+    let size = |key: &str| run.get(key).and_then(Value::as_u64).map(|n| n as usize);
+    let (Some(block), Some(steps)) = (size("block_length"), size("denoising_steps")) else { return false };
+    let mut open = block - prompt % block;
+    (0..steps).any(|step| {
+        let share = block / steps + usize::from(step < block % steps);
+        let beyond = open > 0 && share > open;
+        open = open.saturating_sub(share);
+        beyond && run["remasking_strategy"] == "low_confidence_static"
+    })
+}
+
+/// Guidance away from what the model says where the prompt is hidden.
+struct WithoutPrompt(f32);
+
+impl Guide for WithoutPrompt {
+    fn views(&mut self, step: &Step) -> Vec<CanvasView> {
+        let CanvasView { prompt, tokens, .. } = step.canvas.view();
+        let tokens = prompt.iter().map(|_| None).chain(tokens).collect();
+        vec![CanvasView { prompt: Vec::new(), condition: None, tokens }]
+    }
+    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()> {
+        let hidden = &extra[0].values()[step.canvas.prompt().len() * scores.vocab()..];
+        scores.values_mut().iter_mut().zip(hidden).for_each(|(s, h)| *s += self.0 * (*s - h));
+        Ok(())
+    }
+}
+
+/// Runs every sampler of a folder; how many there were.
+pub fn check(folder: &Path, case: &Case) -> usize {
+    let about: Value = serde_json::from_slice(&std::fs::read(folder.join("fixtures.json")).unwrap()).unwrap();
+    let Some(runs) = about["samplers"].as_object().filter(|runs| !runs.is_empty()) else { return 0 };
+    let family = match about["family"].as_str().unwrap() {
+        family if family.starts_with("llada2") => "llada2-moe",
+        family if family.starts_with("llada") => "llada",
+        family => family,
+    };
+    let prompt = case.ids("gen.prompt").unwrap().remove(0);
+    let mask = about["mask_token_id"].as_u64().map(|t| t as Token).or(case.description.mask).unwrap();
+    let mut checked = 0;
+    for (name, run) in runs {
+        if overwrites(run, prompt.len()) {
+            println!("  {name}: not compared, the reference overwrites what it has written");
+            continue;
+        }
+        let mut expected = case.ids(&format!("{name}.out")).unwrap().remove(0);
+        if expected.starts_with(&prompt) {
+            expected.drain(..prompt.len());
+        }
+        let run = Run::read(name, run, family, expected.len(), Spec::new());
+        let mut config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+        if let Some(block) = run.block {
+            config["block_size"] = json!(block);
+        }
+        let description = describe(&config).unwrap();
+        let vocab = vocab(description.plan.vocab());
+        let weights = Weights::open(folder).unwrap();
+        let mut reader = weights.reader(Precision::F32);
+        let model =
+            Pretrained::new(case.name.clone(), description, vocab, Some(mask), Vec::new(), &mut reader).unwrap();
+        let model = Model::new(model);
+        let mut sampler = Sampler::new(&model).spec(&run.spec).settings(run.settings).prompt(text(&prompt));
+        if let Some(scale) = run.guidance {
+            sampler = sampler.guide(move |_| Ok(WithoutPrompt(scale)));
+        }
+        let output = sampler.run().unwrap_or_else(|e| panic!("{}: {name}: {e:?}", case.name)).remove(0);
+        let ours = tokens(&output.text);
+        println!("  {name}: {} tokens in {} forwards", ours.len(), output.report.nfe);
+        checked += 1;
+        assert_eq!(ours, expected, "{}: {name}", case.name);
+    }
+    checked
+}
