@@ -31,4 +31,4 @@ pub use limits::Limits;
 pub use token_automaton::{Class, Edge, Label, TokenAutomaton};
 
 pub(crate) use hash::FastMap;
-pub(crate) use trie::TokenTrie;
+pub(crate) use trie::{Node as TrieNode, TokenTrie};

@@ -1,12 +1,19 @@
 //! The vocabulary as the engine sees it: the bytes each token writes, and which token ends a text.
 
+mod spelling;
+mod store;
+
+pub(crate) use store::Store;
+
 use crate::{Error, Result, automata::TokenTrie};
+use spelling::{Spelling, byte_level_alphabet};
 use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     path::Path,
     sync::{Arc, OnceLock},
 };
+use tokenizers::Tokenizer;
 
 /// Index into the vocabulary.
 pub type Token = u32;
@@ -30,9 +37,34 @@ pub struct Vocab {
 
 #[derive(Clone)]
 enum Encoder {
-    Tokenizer(Box<tokenizers::Tokenizer>),
+    Tokenizer(Box<Tokenizer>),
+    /// Read when first needed.
+    Unread(Arc<Unread>),
     /// Fewest tokens, for vocabularies given as a plain list.
     Shortest(HashMap<Box<[u8]>, Token>),
+}
+
+/// A `tokenizer.json` that has been read before, by whoever stored the vocabulary.
+struct Unread {
+    json: Vec<u8>,
+    tokenizer: OnceLock<Tokenizer>,
+}
+
+impl Encoder {
+    fn tokenizer(&self) -> Result<Option<&Tokenizer>> {
+        match self {
+            Self::Tokenizer(tokenizer) => Ok(Some(tokenizer)),
+            Self::Unread(file) => match file.tokenizer.get() {
+                Some(tokenizer) => Ok(Some(tokenizer)),
+                None => {
+                    let read = Tokenizer::from_bytes(&file.json)
+                        .map_err(|e| Error::model(format!("cannot read the tokenizer: {e}")))?;
+                    Ok(Some(file.tokenizer.get_or_init(|| read)))
+                }
+            },
+            Self::Shortest(_) => Ok(None),
+        }
+    }
 }
 
 impl Vocab {
@@ -51,17 +83,12 @@ impl Vocab {
 
     /// Reads `tokenizer.json`. `size` is the width of the model's output; ids beyond the tokenizer's are special.
     pub fn from_file(path: &Path, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
-        let tokenizer = tokenizers::Tokenizer::from_file(path)
+        let tokenizer = Tokenizer::from_file(path)
             .map_err(|e| Error::model(format!("cannot read the tokenizer {}: {e}", path.display())))?;
         Self::from_tokenizer(tokenizer, size, eos, pad)
     }
 
-    pub fn from_tokenizer(
-        tokenizer: tokenizers::Tokenizer,
-        size: usize,
-        eos: Option<Token>,
-        pad: Option<Token>,
-    ) -> Result<Self> {
+    pub fn from_tokenizer(tokenizer: Tokenizer, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
         let vocab = tokenizer.get_vocab(true);
         let largest = vocab.values().copied().max().unwrap_or(0) as usize;
         if largest >= size {
@@ -173,12 +200,8 @@ impl Vocab {
     /// When the tokens do not write the text back byte for byte (a vocabulary that lacks some character).
     pub fn encode(&self, text: &str) -> Result<Vec<Token>> {
         let ids = match &self.encoder {
-            Encoder::Tokenizer(tokenizer) => tokenizer
-                .encode_fast(text, false)
-                .map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?
-                .get_ids()
-                .to_vec(),
             Encoder::Shortest(ids) => shortest_encoding(ids, self.longest, text.as_bytes()).unwrap_or_default(),
+            _ => self.encode_marked(text)?,
         };
         if self.decode(&ids) == text.as_bytes() {
             return Ok(ids);
@@ -192,14 +215,9 @@ impl Vocab {
     /// # Errors
     /// When the tokenizer fails.
     pub fn encode_marked(&self, text: &str) -> Result<Vec<Token>> {
-        match &self.encoder {
-            Encoder::Tokenizer(tokenizer) => Ok(tokenizer
-                .encode_fast(text, false)
-                .map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?
-                .get_ids()
-                .to_vec()),
-            Encoder::Shortest(_) => self.encode(text),
-        }
+        let Some(tokenizer) = self.encoder.tokenizer()? else { return self.encode(text) };
+        let encoding = tokenizer.encode_fast(text, false);
+        Ok(encoding.map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?.get_ids().to_vec())
     }
 
     /// The bytes that the tokens write, special tokens skipped.
@@ -237,63 +255,4 @@ fn shortest_encoding(ids: &HashMap<Box<[u8]>, Token>, longest: usize, text: &[u8
     }
     tokens.reverse();
     Some(tokens)
-}
-
-/// How a tokenizer spells bytes in its vocabulary.
-enum Spelling {
-    /// GPT-2's byte-to-character table.
-    ByteLevel,
-    /// `▁` for a space, `<0xNN>` for a byte (SentencePiece with byte fallback).
-    Metaspace,
-    Plain,
-}
-
-impl Spelling {
-    fn of(tokenizer: &tokenizers::Tokenizer) -> Self {
-        let described =
-            |d: Option<&tokenizers::DecoderWrapper>| d.and_then(|d| serde_json::to_string(d).ok()).unwrap_or_default();
-        let decoder = described(tokenizer.get_decoder());
-        if decoder.contains("ByteLevel") {
-            Self::ByteLevel
-        } else if decoder.contains("ByteFallback") || decoder.contains("Metaspace") || decoder.contains('▁') {
-            Self::Metaspace
-        } else {
-            Self::Plain
-        }
-    }
-
-    fn bytes(&self, text: &str, unmap: &HashMap<char, u8>) -> Result<Vec<u8>> {
-        match self {
-            Self::ByteLevel => text
-                .chars()
-                .map(|c| unmap.get(&c).copied())
-                .collect::<Option<Vec<u8>>>()
-                .ok_or_else(|| Error::model(format!("token {text:?} is not spelled in the byte-level alphabet"))),
-            Self::Metaspace => {
-                let byte = text.strip_prefix("<0x").and_then(|t| t.strip_suffix('>'));
-                Ok(match byte.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-                    Some(b) => vec![b],
-                    None => text.replace('▁', " ").into_bytes(),
-                })
-            }
-            Self::Plain => Ok(text.as_bytes().to_vec()),
-        }
-    }
-}
-
-/// GPT-2's printable stand-ins for the 256 bytes, inverted.
-fn byte_level_alphabet() -> HashMap<char, u8> {
-    let mut spare = 256u32;
-    (0..=255u8)
-        .map(|b| {
-            let printable = matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-            let c = if printable {
-                b as u32
-            } else {
-                spare += 1;
-                spare - 1
-            };
-            (char::from_u32(c).unwrap_or('\0'), b)
-        })
-        .collect()
 }
