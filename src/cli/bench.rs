@@ -26,7 +26,7 @@ enum What {
   stencil bench engine --tokenizer tokenizer.json
   stencil bench engine --tokenizer tokenizer.json --extend 262144 --item iso_date --json
 
-All times are medians in milliseconds, the stages interleaved.
+All times are medians in milliseconds, the stages interleaved; on one thread of Linux, of the thread's own processor time.
 compile       from the expression to the automaton, the tokenizer prepared
 compile_cold  the same with a tokenizer seen for the first time, read from its file before
 project       what fits (no state is kept from the round before), the pass over the logits, class masses, and both
@@ -81,7 +81,7 @@ impl Projection {
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads as usize).build();
         let pool = pool.map_err(|e| Error::input(format!("cannot start {} threads: {e}", self.threads)))?;
-        let setting = Setting::new(engine, self.positions as usize, self.rounds as usize);
+        let setting = Setting::new(engine, self.positions as usize, self.rounds as usize, self.threads as usize);
         if !self.json {
             println!("{}", Measured::HEAD);
         }

@@ -4,9 +4,9 @@ use super::items;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stencil_lm::{
-    CompileCx, Error, Result, Vocab,
+    CompileCx, Error, Language, Result, Vocab,
     automata::{Dfa, Limits, TokenAutomaton},
     engine::{Engine, Logits, Options, softmax},
 };
@@ -17,10 +17,12 @@ pub struct Setting {
     logits: Vec<f32>,
     positions: usize,
     rounds: usize,
+    clock: Clock,
 }
 
 pub struct Measured {
     item: &'static str,
+    pattern: Option<String>,
     vocab: usize,
     states: usize,
     classes: usize,
@@ -35,7 +37,7 @@ pub struct Measured {
 }
 
 impl Setting {
-    pub fn new(engine: Engine, positions: usize, rounds: usize) -> Self {
+    pub fn new(engine: Engine, positions: usize, rounds: usize, threads: usize) -> Self {
         let vocab = engine.vocab().len();
         // Bell-shaped, as logits are: a sum of four uniform numbers.
         let row = |pos: usize| {
@@ -44,8 +46,7 @@ impl Setting {
             std::iter::repeat_with(logit).take(vocab)
         };
         let logits = (0..positions).flat_map(row).collect();
-        // The tokenizer is prepared once, whatever is compiled.
-        Self { engine, logits, positions, rounds }
+        Self { engine, logits, positions, rounds, clock: Clock::of(threads) }
     }
 
     pub fn measure(&self, item: &'static str) -> Result<Measured> {
@@ -56,11 +57,11 @@ impl Setting {
         let compile = |vocab: &Vocab| TokenAutomaton::lift_all(&Dfa::factors(&language, &limits)?, vocab, &limits);
         let bytes = (0..vocab.len() as u32).map(|token| vocab.bytes(token).map(<[u8]>::to_vec)).collect();
         let fresh = Vocab::from_bytes(bytes, vocab.eos(), vocab.pad());
-        let (compile_cold_ms, _) = timed(|| compile(&fresh));
+        let (compile_cold_ms, _) = self.clock.time(|| compile(&fresh));
         drop(fresh);
         compile(vocab)?;
         let before = Memory::start();
-        let compile_times = (0..self.rounds).map(|_| timed(|| compile(vocab)).0).collect();
+        let compile_times = (0..self.rounds).map(|_| self.clock.time(|| compile(vocab)).0).collect();
         let compiled = self.engine.compile(&[constraint])?;
         let automaton = compiled.automaton().ok_or_else(|| Error::input(format!("{item} is not regular")))?;
         let edges = (0..automaton.states() as u32).map(|q| automaton.edges(q).len()).sum();
@@ -69,16 +70,21 @@ impl Setting {
         let decided = vec![None; self.positions];
         let [mut project, mut sample, mut map, mut plain] = [const { Vec::new() }; 4];
         for seed in 0..self.rounds as u64 {
-            plain.push(timed(|| self.logits.par_chunks(vocab.len()).try_for_each(|row| softmax(row, 1.0).map(drop))).0);
-            let started = Instant::now();
+            plain.push(
+                self.clock
+                    .time(|| self.logits.par_chunks(vocab.len()).try_for_each(|row| softmax(row, 1.0).map(drop)))
+                    .0,
+            );
+            let started = self.clock.now();
             compiled.project(Logits::F32(&self.logits), &decided, &Options::default(), |projection| {
-                project.push(started.elapsed().as_secs_f64() * 1e3);
-                sample.push(timed(|| projection.sample(seed)).0);
-                map.push(timed(|| projection.map()).0);
+                project.push(self.clock.now() - started);
+                sample.push(self.clock.time(|| projection.sample(seed)).0);
+                map.push(self.clock.time(|| projection.map()).0);
             })?;
         }
         Ok(Measured {
             item,
+            pattern: pattern(&language),
             vocab: vocab.len(),
             states,
             classes,
@@ -94,16 +100,52 @@ impl Setting {
     }
 }
 
+/// The expression of an item that is one.
+fn pattern(language: &Language) -> Option<String> {
+    match language {
+        Language::Named(_, inner) => pattern(inner),
+        Language::Regex(pattern) => Some(pattern.clone()),
+        _ => None,
+    }
+}
+
 /// A uniform number of two bytes, between −4 and 4.
 fn narrow(bytes: &[u8]) -> f32 {
     bytes.iter().rev().fold(0.0, |sum, &byte| sum / 256.0 + byte as f32) / 32.0 - 4.0
 }
 
-/// Milliseconds, and the result.
-fn timed<T>(run: impl FnOnce() -> T) -> (f64, T) {
-    let started = Instant::now();
-    let result = run();
-    (started.elapsed().as_secs_f64() * 1e3, result)
+/// A single thread is timed by its own work, where the system tells: what else the machine does hardly lengthens it.
+#[derive(Clone, Copy)]
+struct Clock {
+    own: bool,
+    start: Instant,
+}
+
+impl Clock {
+    fn of(threads: usize) -> Self {
+        Self { own: threads == 1 && own_work().is_some(), start: Instant::now() }
+    }
+    /// Milliseconds since some moment.
+    fn now(&self) -> f64 {
+        let own = if self.own { own_work() } else { None };
+        own.unwrap_or_else(|| self.start.elapsed()).as_secs_f64() * 1e3
+    }
+    /// Milliseconds, and the result.
+    fn time<T>(&self, run: impl FnOnce() -> T) -> (f64, T) {
+        let started = self.now();
+        let result = run();
+        (self.now() - started, result)
+    }
+}
+
+/// Time that this thread has had a core.
+#[cfg(target_os = "linux")]
+fn own_work() -> Option<Duration> {
+    nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID.now().ok().map(Duration::from)
+}
+#[cfg(not(target_os = "linux"))]
+fn own_work() -> Option<Duration> {
+    None
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -161,6 +203,7 @@ impl Measured {
         let rounded = |x: f64| (x * 1e3).round() / 1e3;
         serde_json::json!({
             "item": self.item,
+            "pattern": self.pattern,
             "vocab": self.vocab,
             "states": self.states,
             "classes": self.classes,
