@@ -22,7 +22,7 @@ def prepare():
         subprocess.run([sys.executable, "-m", "venv", HOME], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
         subprocess.run([python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-                        "--no-build-isolation", "-d", HOME / "sources", *SOURCES], check=False)
+                        "-d", HOME / "sources", *SOURCES], check=True)
     if pathlib.Path(sys.prefix) != HOME:
         os.execv(python, [str(python), __file__, *sys.argv[1:]])
 
@@ -151,9 +151,11 @@ def library():
 def expressions():
     for path in library():
         source = path.read_text(errors="ignore")
+        lines = source.encode().split(b"\n")
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, (ast.Return, ast.Assign)) and node.value is not None:
-                yield ast.get_source_segment(source, node.value) or ""
+            value = getattr(node, "value", None)
+            if isinstance(node, (ast.Return, ast.Assign)) and value and value.lineno == value.end_lineno:
+                yield lines[value.lineno - 1][value.col_offset:value.end_col_offset].decode()
 
 
 def sums():

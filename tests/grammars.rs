@@ -1,8 +1,8 @@
 //! Texts of the ready-made grammars: drawn with random scores, in random orders, around tokens of real texts that stand
 //! fixed, and read by independent parsers.
 //!
-//! `STENCIL_SAMPLES=200 STENCIL_SAMPLES_FILE=samples.jsonl cargo test --test grammars` draws more and writes them down,
-//! for `scripts/check_grammar_samples.py`.
+//! `scripts/check_grammar_samples.py` draws more, around more texts, and has them read by parsers of other people: it
+//! sets `STENCIL_SAMPLES`, `STENCIL_SAMPLES_FILE` and `STENCIL_REAL_TEXTS`, lines of `{"grammar", "text"}`.
 
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
@@ -66,6 +66,16 @@ fn draw(engine: &Engine, vocab: &Vocab, mut decided: Vec<Option<Token>>, rng: &m
     }
 }
 
+/// Real texts of a grammar: the examples of its file, and those given that it has.
+fn real_texts(name: &str, spec: &Spec) -> Vec<String> {
+    let given = std::env::var_os("STENCIL_REAL_TEXTS").map(|path| std::fs::read_to_string(path).unwrap());
+    let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let of_it = given.iter().flat_map(|lines| lines.lines().map(parse)).filter(|line| line["grammar"] == name);
+    let texts = of_it.map(|line| line["text"].as_str().unwrap().to_string()).filter(|text| spec.check(text).accepted());
+    let texts: Vec<String> = texts.collect();
+    if texts.is_empty() { spec.accepts.clone() } else { texts }
+}
+
 #[test]
 fn texts_of_the_ready_made_grammars_are_parsed() {
     let samples: usize = std::env::var("STENCIL_SAMPLES").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
@@ -80,27 +90,27 @@ fn texts_of_the_ready_made_grammars_are_parsed() {
             Compiled::Regular(dfa) => Engine::Finite(Box::new(TokenAutomaton::lift(&dfa, &vocab).unwrap())),
             Compiled::Pushdown(pushdown) => Engine::Pushdown(pushdown),
         };
-        let real: Vec<Vec<Token>> = spec.accepts.iter().filter_map(|text| vocab.encode(text).ok()).collect();
-        let mut fixed = 0;
+        let real = real_texts(name, &spec);
+        let real: Vec<Vec<Token>> = real.iter().filter_map(|text| vocab.encode(text).ok()).collect();
+        let mut total = 0;
         for _ in 0..samples {
             let text = real.choose(&mut rng).unwrap();
             let room = text.len() + rng.random_range(0..=text.len().div_ceil(4)) + 1;
             let mut decided: Vec<Option<Token>> = vec![None; room];
-            for (pos, &token) in text.iter().enumerate() {
-                if rng.random_bool(0.1) {
-                    decided[pos] = Some(token);
-                    fixed += 1;
-                }
-            }
+            let fixed: Vec<usize> = (0..text.len()).filter(|_| rng.random_bool(0.1)).collect();
+            fixed.iter().for_each(|&pos| decided[pos] = Some(text[pos]));
+            total += fixed.len();
             let drawn = draw(&engine, &vocab, decided, &mut rng);
             let text = String::from_utf8(vocab.decode(&drawn)).unwrap();
             assert!(spec.check(&text).accepted(), "{name}: {text:?}: {:?}", spec.check(&text));
             if name == "json_document" {
                 serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text:?}: {e}"));
             }
-            lines += &format!("{}\n", serde_json::json!({ "grammar": name, "text": text }));
+            let (fixed, real) = (fixed.len(), real.len());
+            let line = serde_json::json!({ "grammar": name, "text": text, "fixed": fixed, "real": real });
+            lines += &format!("{line}\n");
         }
-        println!("{name}: {samples} texts, {fixed} tokens fixed");
+        println!("{name}: {samples} texts around {} real ones, {total} tokens fixed", real.len());
     }
     if let Some(file) = std::env::var_os("STENCIL_SAMPLES_FILE") {
         std::fs::write(file, lines).unwrap();

@@ -1,10 +1,10 @@
 //! `stencil check`: are constraint files right, and does a text satisfy them?
 
-use super::{Status, check_jsonl, input, sink};
+use super::{Status, check_jsonl, explain, input, sink};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use stencil_lm::{
-    Error, Result, Source, Verdict, Vocab,
+    Error, Model, Result, Source, Verdict, Vocab,
     grammar::Compiled,
     spec::{Inputs, Registry, Spec},
 };
@@ -13,6 +13,7 @@ use stencil_lm::{
 #[command(after_help = "Examples:
   stencil check constraints/*.toml
   stencil check my-constraints.toml --text 'The owl is a small animal.'
+  stencil check my-constraints.toml --explain
   printf '%s\\n' '{\"id\": 1, \"constraint\": {\"regex\": \"a+\"}, \"text\": \"aab\"}' | stencil check --jsonl
 
 Exit status: 0 all good; 1 an example is decided wrongly, or the text is
@@ -25,11 +26,17 @@ pub struct Check {
     /// Does this text satisfy all the files? - reads standard input
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     text: Option<String>,
+    /// Say what each file amounts to for a model: size, shortest text, what is exact, a few texts
+    #[arg(long, conflicts_with = "text")]
+    explain: bool,
+    /// Directory of the model that `--explain` asks (default: the bundled one)
+    #[arg(short, long, value_name = "DIR", requires = "explain")]
+    model: Option<PathBuf>,
     /// Value of the templates' $NAME; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = super::args::pair)]
     set: Vec<(String, String)>,
     /// Answer questions on standard input, JSON lines: {"id", "constraint", "text"}
-    #[arg(long, conflicts_with_all = ["files", "text", "set"])]
+    #[arg(long, conflicts_with_all = ["files", "text", "set", "explain"])]
     jsonl: bool,
 }
 
@@ -75,12 +82,24 @@ impl Check {
     /// A line per file; a faulty file does not keep the others from being looked at.
     fn lint(&self, inputs: &Inputs) -> Result<Status> {
         let registry = Registry::builtin();
+        let model = match (self.explain, &self.model) {
+            (false, _) => None,
+            (true, Some(dir)) => Some(Model::load(dir)?),
+            (true, None) => Some(Model::bundled()?),
+        };
         let mut status = Status::Good;
         for file in &self.files {
+            let look = |spec: Spec| -> Result<Status> {
+                let status = lint(&spec)?.print(file)?;
+                if let (Some(model), Status::Good) = (&model, status) {
+                    explain::print(spec, model)?;
+                }
+                Ok(status)
+            };
             let outcome = match input::spec(file, &registry, inputs)
-                .and_then(|spec| lint(&spec).map_err(|e| e.context(file.display())))
+                .and_then(|spec| look(spec).map_err(|e| e.context(file.display())))
             {
-                Ok(findings) => findings.print(file)?,
+                Ok(status) => status,
                 Err(error) => {
                     eprintln!("{}", error.report());
                     sink::print(&format!("{}: faulty\n", file.display()))?;
@@ -100,17 +119,46 @@ impl Check {
 fn explain(spec: &Spec, text: &Source, at: usize, why: String) -> Result<Error> {
     let error = Error::input(why).at(at..at).in_source(text);
     let whole = &*text.text;
-    let viable = compile(spec)?.viable(whole.as_bytes());
+    let compiled = compile(spec)?;
+    let viable = compiled.viable(whole.as_bytes());
     let cut = (0..=viable).rev().find(|&i| whole.is_char_boundary(i)).unwrap_or(0);
     let good = &whole[..cut];
-    Ok(match whole[good.len()..].chars().next() {
+    let error = match whole[good.len()..].chars().next() {
         None => error.help("a text may begin so, but must go on"),
         Some(next) => error.help(format!(
             "a text may begin with {:?}, not with {:?}",
             tail(good),
             format!("{}{next}", tail(good))
         )),
+    };
+    Ok(match possible(&compiled, good.as_bytes()) {
+        Some(possible) => error.help(format!("possible there: {possible}")),
+        None => error,
     })
+}
+
+/// What may follow the beginning of a text; not told of one so long that asking takes its time.
+fn possible(compiled: &Compiled, begun: &[u8]) -> Option<String> {
+    const LONG: usize = 1 << 14;
+    if begun.len() > LONG {
+        return None;
+    }
+    let follows = |byte: u8| compiled.viable(&[begun, &[byte]].concat()) > begun.len();
+    let ascii: Vec<u8> = (0..128).filter(|&byte| follows(byte)).collect();
+    let mut ways: Vec<String> = Vec::new();
+    for run in ascii.chunk_by(|a, b| a + 1 == *b && a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric()) {
+        ways.push(match run {
+            [first, _, .., last] => format!("{}-{}", *first as char, *last as char),
+            few => few.iter().map(|&byte| format!("{:?}", byte as char)).collect::<Vec<_>>().join(" "),
+        });
+    }
+    const MOST: usize = 16;
+    let more = ways.len().saturating_sub(MOST);
+    ways.truncate(MOST);
+    ways.extend((more > 0).then(|| format!("{more} more")));
+    ways.extend((128..=255).any(follows).then(|| "characters beyond ASCII".into()));
+    ways.extend(compiled.accepts(begun).then(|| "the end".into()));
+    Some(ways.join(", "))
 }
 
 /// The last few words of what may be long.
@@ -187,7 +235,8 @@ impl Findings {
     }
 }
 
-fn shorten(text: &str) -> String {
+/// The beginning of what may be long.
+pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.into(),

@@ -7,6 +7,7 @@ mod check_jsonl;
 mod completions;
 mod doctor;
 mod eval;
+mod explain;
 mod export;
 mod fill;
 mod frame;

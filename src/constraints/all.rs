@@ -47,6 +47,10 @@ impl Constraint for All {
         Some(texts)
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.constraints.iter().flat_map(|c| c.remarks()).collect()
+    }
+
     fn scaffold(&self) -> Option<Scaffold> {
         self.constraints.iter().find_map(|c| c.scaffold())
     }

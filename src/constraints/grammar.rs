@@ -22,6 +22,8 @@ use std::{
 pub struct Grammar {
     rules: Arc<Rules>,
     checker: Arc<Recogniser>,
+    /// Names of rules that no text uses.
+    unused: Vec<String>,
 }
 
 impl Grammar {
@@ -36,7 +38,10 @@ impl Grammar {
     /// A terminal that is not made of texts and patterns.
     pub fn new(rules: Rules) -> Result<Self> {
         let checker = Arc::new(Recogniser::new(&rules)?);
-        Ok(Self { rules: Arc::new(rules), checker })
+        let reachable = rules.reachable();
+        let unused = rules.rules().iter().zip(reachable).filter(|(_, reachable)| !reachable);
+        let unused = unused.map(|(rule, _)| rule.name.clone()).collect();
+        Ok(Self { rules: Arc::new(rules), checker, unused })
     }
 
     /// Reads a grammar in the syntax given, or the one it seems to be written in.
@@ -56,6 +61,10 @@ impl Constraint for Grammar {
 
     fn language(&self, _: &CompileCx) -> Result<Language> {
         Ok(Language::Grammar(self.rules.clone()))
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.unused.iter().map(|rule| format!("no text uses the rule `{rule}`")).collect()
     }
 
     fn describes(&self) -> bool {

@@ -120,6 +120,10 @@ pub trait Constraint: Send + Sync {
     fn texts(&self) -> Option<Vec<String>> {
         None
     }
+    /// What its author should know of it: a rule that no text uses, say.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Whether it says by itself what a text is, as a grammar does: a slot that it holds of is not just any line then.
     fn describes(&self) -> bool {
         false

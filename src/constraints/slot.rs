@@ -61,6 +61,11 @@ impl Slot {
         (bounds != (0, usize::MAX)).then_some(bounds)
     }
 
+    pub fn remarks(&self) -> Vec<String> {
+        let about = |remark: String| format!("the slot `{}`: {remark}", self.name);
+        self.also.iter().flat_map(|c| c.remarks()).map(about).collect()
+    }
+
     /// The size as a layout wants to know it.
     pub fn size(&self) -> SlotSize {
         match (self.sizes.first(), &self.content) {

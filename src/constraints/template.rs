@@ -278,6 +278,10 @@ impl Constraint for Template {
         self.verdict(text, Some(tokens))
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.slots.iter().flat_map(Slot::remarks).collect()
+    }
+
     fn scaffold(&self) -> Option<Scaffold> {
         let parts = self.parts.iter().map(|part| match part {
             Part::Literal(literal) => ScaffoldPart::Literal(literal.clone()),
