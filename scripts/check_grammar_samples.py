@@ -178,8 +178,7 @@ def molecules():
 def real():
     def lines(texts, pattern):
         return (match for text in texts for match in re.findall(pattern, text))
-    schemas = (path.read_text() for path in files("**/*.json"))
-    yield "json_document", schemas
+    yield "json_document", (path.read_text() for path in files("**/*.json"))
     yield "json_document", (json.dumps(part) for path in files("**/*.json") for part in parts(path))
     yield "arithmetic", sums()
     yield "python_expression", expressions()
@@ -187,15 +186,14 @@ def real():
     yield "csv_table", ("".join(open(path).readlines()[:4]) for path in files("vega_datasets/_data/*.csv"))
     metadata = [path.read_text(errors="ignore") for path in files("*.dist-info/METADATA")]
     yield "markdown_table", lines([*metadata, *sources("tabulate", ".md")], r"(?m)(?:^\|.*\|\n){3,6}")
-    yield "chess_game", (game.split("\n\n")[1].replace("\n", " ").strip()
-                         for text in sources("chess", ".pgn") for game in re.split(r"\n\n(?=\[)", text)
-                         if game.count("\n\n") >= 1)
+    yield "chess_game", (re.split(r" (?=\S*$)", game[:100])[0] + " *" for text in sources("chess", ".pgn")
+                         for game in re.findall(r"(?m)^1\. .*(?:\n.+)*", text) for game in [game.replace("\n", " ")])
     yield "smiles", molecules()
     yield "s_expression", lines(sources("sexpdata", ".py"), r"'(\([^'\n]*\))'")
     yield "s_expression", lines((p.read_text() for p in files("**/*.scm")), r"(?m)^(\([^@#\n]*\)) @")
     yield "ini_file", (path.read_text() for path in files("*.dist-info/entry_points.txt"))
-    yield "c_function", (re.sub(r"(?m)^  ", "", body) for body in
-                         lines(sources("tree", ".h"), r"(?ms)^static inline[^;{}]*?(\{\n.*?^\})"))
+    yield "c_function", (re.sub(r"(?m)^ +", "", body) for body in
+                         lines([*sources("tree", ".h"), *sources("tree", ".c")], r"\{[^{}\"#]*;[^{}\"#]*\}"))
 
 
 def parts(path):
@@ -218,7 +216,7 @@ def main():
     with open(texts, "w") as out:
         for name, candidates in real():
             for text in candidates:
-                if 4 <= len(text) <= 160 and found[name] < 2000:
+                if 4 <= len(text) <= 160 and found[name] < 300:
                     found[name] += 1
                     out.write(json.dumps({"grammar": name, "text": text}) + "\n")
     environment = dict(os.environ, STENCIL_SAMPLES=samples, STENCIL_SAMPLES_FILE=drawn, STENCIL_REAL_TEXTS=texts)

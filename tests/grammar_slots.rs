@@ -131,3 +131,25 @@ fn what_cannot_be_kept_is_refused() {
     let empty = format!("template = '{{{{e}}}}.'\n[slots.e]\nlength = '1c'\n{LISP}");
     refused(&empty, 3, &["`template` allows no text at all"]);
 }
+
+#[test]
+fn check_explains_a_grammar() {
+    let path = std::env::temp_dir().join(format!("stencil-{}-explain.toml", std::process::id()));
+    let rules = "root ::= \"(\" root \")\" | [0-9]\nspare ::= \"x\"";
+    fs::write(&path, format!("version = 1\ngrammar = '''{rules}'''\n")).unwrap();
+    let file = path.to_str().unwrap();
+    let (code, out, err) = stencil(&["check", file, "--explain"]);
+    assert_eq!(code, 0, "{err}");
+    for words in
+        ["good", "no text uses the rule `spare`", "recursive grammar", "1 token of", "solved exactly", "text  "]
+    {
+        assert!(out.contains(words), "{words:?} is missing in:\n{out}");
+    }
+    let (code, out, _) = stencil(&["check", file, "--text", "((1x"]);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(code, 1);
+    assert!(out.contains("text:1:4") && out.contains("possible there: ')'"), "{out}");
+    let (code, out, _) = stencil(&["check", "constraints/date.toml", "--text", "2024-13-01"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("possible there: 0-2"), "{out}");
+}

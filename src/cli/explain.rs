@@ -73,9 +73,11 @@ fn exactness(pushdown: &Pushdown, tokens: (usize, usize)) -> Result<String> {
     let always = "whether a text fits is always decided";
     Ok(match (exact, inexact) {
         (Some(exact), Some(inexact)) => format!(
-            "{always}; open canvases of {exact} tokens are solved exactly, of {inexact} with the likeliest states only"
+            "{always}; open canvases of {exact} tokens are solved exactly, of {inexact} over the most frequent states"
         ),
-        (None, Some(inexact)) => format!("{always}; an open canvas of {inexact} tokens with the likeliest states only"),
+        (None, Some(inexact)) => {
+            format!("{always}; an open canvas of {inexact} tokens is solved over the most frequent states")
+        }
         (_, None) => format!("{always}; open canvases of up to {} tokens are solved exactly", CANVASES[4]),
     })
 }

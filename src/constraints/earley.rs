@@ -231,7 +231,11 @@ impl Recogniser {
             }
             at += 1;
         }
-        (ends, at)
+        // For the same reason the last byte may have led nowhere.
+        let cache = &mut cache;
+        let goes_on = |byte| dfa.next_state(cache, state, byte).is_ok_and(|next| !next.is_dead());
+        let lives = !state.is_match() || ends.last() == Some(&at) || (0..=255).any(goes_on);
+        (ends, if lives { at } else { at - 1 })
     }
 
     /// # Errors

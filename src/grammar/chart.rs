@@ -12,6 +12,7 @@ use super::trie::TrieNode;
 use crate::automata::FastMap;
 use crate::{Error, Result, Token, Vocab};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Most steps; some tens of millions take a second.
 const MOST_WORK: usize = 2_000_000_000;
@@ -47,6 +48,8 @@ pub(super) struct Chart<'a> {
     pushed: FastMap<(usize, Top, usize, Vec<State>), u32>,
     /// For each gap what may be on top, and of which frames.
     tops: Vec<BTreeMap<Top, Bits>>,
+    /// What frames return to, found while at one position.
+    returns: FastMap<Bits, Arc<BTreeMap<State, Bits>>>,
     work: usize,
 }
 
@@ -123,7 +126,7 @@ impl<'a> Chart<'a> {
         }
         let ground = Frame { back: BOTTOM, below: Bits::default() };
         let (frames, pushed, tops) = (vec![ground], FastMap::default(), vec![first]);
-        Self { moves, vocab, question, frames, pushed, tops, work: 0 }
+        Self { moves, vocab, question, frames, pushed, tops, returns: FastMap::default(), work: 0 }
     }
 
     fn advance(&mut self, pos: usize) -> Result<()> {
@@ -160,6 +163,7 @@ impl<'a> Chart<'a> {
 
     /// Calls `visit` with all that a token at `pos` can do, until it returns true.
     fn step(&mut self, pos: usize, visit: &mut impl FnMut(&mut Self, &Act) -> bool) -> Result<()> {
+        self.returns.clear();
         let tops: Vec<(Top, Bits)> = self.tops[pos].iter().map(|(top, below)| (*top, below.clone())).collect();
         for (top, below) in tops {
             if top.0 == BOTTOM {
@@ -185,14 +189,19 @@ impl<'a> Chart<'a> {
         Ok(())
     }
 
-    /// What the frames return to, and the frames beneath, by state.
-    fn returned(&mut self, frames: &Bits) -> BTreeMap<State, Bits> {
+    /// What the frames return to, and the frames beneath, by state. Many tokens return from the same frames.
+    fn returned(&mut self, frames: &Bits) -> Arc<BTreeMap<State, Bits>> {
+        if let Some(known) = self.returns.get(frames) {
+            return known.clone();
+        }
         let mut by_state: BTreeMap<State, Bits> = BTreeMap::new();
         for frame in frames.iter() {
             let Frame { back, below } = &self.frames[frame as usize];
             self.work += below.0.len() + 1;
             by_state.entry(*back).or_default().add(below);
         }
+        let by_state = Arc::new(by_state);
+        self.returns.insert(frames.clone(), by_state.clone());
         by_state
     }
 
@@ -367,15 +376,15 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
     ) -> bool {
         // There is one variable, for what is beneath the top.
         for (_, inner) in self.chart.moves.stacks.returned(returned).to_vec() {
-            for (back, below) in self.chart.returned(frames) {
+            for (&back, below) in &*self.chart.returned(frames) {
                 let Some(state) = self.chart.moves.stacks.resume(back, inner).filter(|&state| state != BOTTOM) else {
                     continue;
                 };
                 returns.push(back);
                 let shape = self.chart.moves.stacks.over_any(state);
                 let (read, returned) = self.chart.moves.stacks.read(shape, class);
-                let done = read != NONE && then(self, read, &below, returns)
-                    || returned != NOWHERE && self.go_back(class, returned, &below, returns, then);
+                let done = read != NONE && then(self, read, below, returns)
+                    || returned != NOWHERE && self.go_back(class, returned, below, returns, then);
                 returns.pop();
                 if done {
                     return true;
@@ -392,11 +401,10 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
             let done = match &stack[..] {
                 [] => {
                     let mut done = false;
-                    for (back, below) in self.chart.returned(below) {
+                    for (&back, below) in &*self.chart.returned(below) {
                         let Some(state) = self.chart.moves.stacks.resume(back, inner) else { continue };
                         returns.push(back);
-                        let act =
-                            Act { from: self.from, returns, pushes: &[], to: (state, beside), token, below: &below };
+                        let act = Act { from: self.from, returns, pushes: &[], to: (state, beside), token, below };
                         done = done || (self.visit)(self.chart, &act);
                         returns.pop();
                     }
@@ -416,7 +424,7 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
 }
 
 /// A set of frames.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Bits(Vec<u64>);
 
 impl Bits {

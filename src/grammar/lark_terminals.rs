@@ -233,14 +233,14 @@ impl Known {
             }
             Node::Terminal(name, span) => {
                 let terminal = self.named.get(name).ok_or_else(|| unknown(name, span, self.named.keys()))?;
-                self.terminal(terminal)
+                self.terminal(terminal, Some(name))
             }
-            node => anonymous(node).map_or(Expr::Union(Vec::new()), |terminal| self.terminal(&terminal)),
+            node => anonymous(node).map_or(Expr::Union(Vec::new()), |terminal| self.terminal(&terminal, None)),
         })
     }
 
     /// A terminal after what is ignored, without the words that others are preferred for.
-    fn terminal(&self, terminal: &Terminal) -> Expr {
+    fn terminal(&self, terminal: &Terminal, name: Option<&String>) -> Expr {
         let taken: Vec<Language> = match terminal.listed {
             true => Vec::new(),
             false => self.words.iter().filter(|w| w.1 >= terminal.priority).map(|w| Language::literal(&*w.0)).collect(),
@@ -249,6 +249,7 @@ impl Known {
             true => terminal.language.clone(),
             false => terminal.language.clone().and(Language::Union(taken).not()),
         };
+        let language = name.map_or(language.clone(), |name| language.named(name));
         match &self.ignored {
             Expr::Concat(nothing) if nothing.is_empty() => Expr::Terminal(language),
             ignored => Expr::Concat(vec![ignored.clone(), Expr::Terminal(language)]),
