@@ -260,7 +260,7 @@ impl Sample {
             commit.iter().for_each(|&pos| {
                 self.writing.canvas.set(pos, Cell::Held { token: text[pos], step: self.writing.taken })
             });
-            self.witness = reach.completed(&text);
+            self.witness = if text.len() < reach.len() { reach.completed(&text) } else { Some(text) };
         }
         let log_z = posterior.log_z();
         self.log_z.get_or_insert(log_z);

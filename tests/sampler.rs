@@ -139,6 +139,15 @@ fn remdm_takes_back_and_still_ends_in_time() {
     let seen = moves(&Scripted::certain(&[0.7; 12]), settings, &spec);
     assert!(seen.len() <= 12);
     assert!(seen.iter().any(|(_, reopened)| !reopened.is_empty()));
+    // Within a block only.
+    let settings =
+        Settings { steps: Some(12), len: Some(12), eta: Some(0.9), block_length: Some(6), ..policy("remdm") };
+    let seen = moves(&Scripted::certain(&[0.7; 12]), settings, &spec);
+    assert!(seen.iter().any(|(_, reopened)| reopened.iter().any(|&pos| pos < 6)));
+    assert!(
+        seen.iter()
+            .all(|(committed, reopened)| reopened.iter().chain(committed).all(|&pos| pos / 6 == committed[0] / 6))
+    );
 }
 
 #[test]

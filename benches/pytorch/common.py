@@ -60,6 +60,30 @@ def random_weights(args, rng):
     return weights
 
 
+def as_llada(args, tensors):
+    """The model as a checkpoint of LLaDA: config.json and tensors, matrices (out, in)."""
+    import numpy as np
+
+    config = {
+        "model_type": "llada", "d_model": args.hidden, "n_layers": args.layers, "n_heads": args.heads,
+        "mlp_hidden_size": args.ff, "vocab_size": args.vocab, "rope_theta": 10000.0, "rms_norm_eps": 1e-5,
+        "layer_norm_type": "rms", "weight_tying": True, "max_sequence_length": args.length, "mask_token_id": 0,
+    }
+    checkpoint = {"model.transformer.wte.weight": tensors["embedding.weight"]}
+    checkpoint["model.transformer.ln_f.weight"] = tensors["norm.weight"]
+    for i in range(args.layers):
+        own = lambda name: tensors[f"blocks.{i}.{name}.weight"]
+        q, k, v = np.split(own("attention.qkv").T, 3)
+        gate, up = np.split(own("ff.gate_up").T, 2)
+        parts = {
+            "attn_norm": own("attention_norm"), "ff_norm": own("ff_norm"), "q_proj": q, "k_proj": k, "v_proj": v,
+            "attn_out": own("attention.out").T, "ff_proj": gate, "up_proj": up, "ff_out": own("ff.down").T,
+        }
+        blocks = f"model.transformer.blocks.{i}."
+        checkpoint |= {f"{blocks}{name}.weight": np.ascontiguousarray(part) for name, part in parts.items()}
+    return config, checkpoint
+
+
 class Network:
     """The model in PyTorch: sequences of one length, logits at the rows asked for."""
 

@@ -38,28 +38,6 @@ def serve(folder, threads):
             print(json.dumps(answer | {"logits": logits[0, :64].tolist()}), flush=True)
 
 
-def as_llada(args, tensors):
-    """The model as a checkpoint of LLaDA: config.json and tensors, matrices (out, in)."""
-    config = {
-        "model_type": "llada", "d_model": args.hidden, "n_layers": args.layers, "n_heads": args.heads,
-        "mlp_hidden_size": args.ff, "vocab_size": args.vocab, "rope_theta": 10000.0, "rms_norm_eps": 1e-5,
-        "layer_norm_type": "rms", "weight_tying": True, "max_sequence_length": args.length, "mask_token_id": 0,
-    }
-    checkpoint = {"model.transformer.wte.weight": tensors["embedding.weight"]}
-    checkpoint["model.transformer.ln_f.weight"] = tensors["norm.weight"]
-    for i in range(args.layers):
-        own = lambda name: tensors[f"blocks.{i}.{name}.weight"]
-        q, k, v = np.split(own("attention.qkv").T, 3)
-        gate, up = np.split(own("ff.gate_up").T, 2)
-        parts = {
-            "attn_norm": own("attention_norm"), "ff_norm": own("ff_norm"), "q_proj": q, "k_proj": k, "v_proj": v,
-            "attn_out": own("attention.out").T, "ff_proj": gate, "up_proj": up, "ff_out": own("ff.down").T,
-        }
-        blocks = f"model.transformer.blocks.{i}."
-        checkpoint |= {f"{blocks}{name}.weight": np.ascontiguousarray(part) for name, part in parts.items()}
-    return config, checkpoint
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_sizes(parser, vocab=32000, hidden=768, layers=12, heads=12, ff=2048, length=256)
@@ -83,7 +61,7 @@ def main():
     command = [common.build("forward"), folder]
     if args.pretrained:
         (folder / "llada").mkdir(exist_ok=True)
-        config, checkpoint = as_llada(args, tensors)
+        config, checkpoint = common.as_llada(args, tensors)
         (folder / "llada" / "config.json").write_text(json.dumps(config))
         save_file(checkpoint, folder / "llada" / "model.safetensors")
         command.append("llada")

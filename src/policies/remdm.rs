@@ -20,7 +20,8 @@ impl Policy for Remdm {
         }
         let sigma = self.eta.min((1.0 - alpha_s).max(0.0) / alpha_t);
         let mut rng = step.rng(0x4e3d);
-        let held = step.canvas.cells().iter().enumerate().filter(|(_, c)| matches!(c, Cell::Held { .. }));
+        let block = step.canvas.cells().iter().enumerate().filter(|(pos, _)| step.block.contains(pos));
+        let held = block.filter(|(_, c)| matches!(c, Cell::Held { .. }));
         held.filter(|_| rng.random::<f32>() < sigma).map(|(pos, _)| pos).collect()
     }
 
