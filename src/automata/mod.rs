@@ -22,6 +22,7 @@ mod token_product;
 #[cfg(test)]
 mod token_tests;
 mod trie;
+mod turns;
 mod utf8;
 mod words;
 

@@ -145,19 +145,32 @@ impl TokenAutomaton {
         new
     }
 
+    /// With the states in this order; `number` is where each is in it.
+    pub(super) fn renumbered(self, order: &[State], number: &[State]) -> Self {
+        let turned = |edge: &Edge| Edge { target: number[edge.target as usize], ..*edge };
+        let edges = (0..).zip(order).flat_map(|(i, &q)| self.edges(q).iter().map(move |edge| (i, turned(edge))));
+        let mut edges = Rows::new(order.len(), edges);
+        edges.rows_mut(|row| row.sort_unstable_by_key(|edge| edge.target));
+        let accept = order.iter().map(|&q| self.accept[q as usize]).collect();
+        Self { accept, edges, ..self }
+    }
+
     /// Whether no sequence of tokens satisfies the constraint.
     pub fn is_empty(&self) -> bool {
         self.accept.is_empty()
     }
     /// Number of states, *ended* included.
+    #[inline]
     pub fn states(&self) -> usize {
         self.accept.len()
     }
     /// Number of token classes, those of the tail included.
+    #[inline]
     pub fn classes(&self) -> usize {
         self.members.len()
     }
     /// Number of distinct labels.
+    #[inline]
     pub fn labels(&self) -> usize {
         self.labels.len()
     }
@@ -174,10 +187,12 @@ impl TokenAutomaton {
         self.ended
     }
     /// Whether the canvas may be full here: the text is complete, or has ended before.
+    #[inline]
     pub fn accepting(&self, state: u32) -> bool {
         self.accept[state as usize]
     }
     /// The ways on from `state`, by ascending target.
+    #[inline]
     pub fn edges(&self, state: u32) -> &[Edge] {
         self.edges.get(state)
     }
@@ -186,19 +201,23 @@ impl TokenAutomaton {
         self.edges(state).iter().map(|edge| edge.target)
     }
     /// The classes of a label, ascending.
+    #[inline]
     pub fn label(&self, label: Label) -> &[Class] {
         self.labels.get(label)
     }
     /// The state after a token of `class`, if it may follow.
+    #[inline]
     pub fn next(&self, state: u32, class: Class) -> Option<u32> {
         let taken = |edge: &&Edge| self.label(edge.label).binary_search(&class).is_ok();
         self.edges(state).iter().find(taken).map(|edge| edge.target)
     }
     /// The class of a token; `None` if no text of the constraint contains it.
+    #[inline]
     pub fn class_of(&self, token: Token) -> Option<Class> {
         self.class_of.get(token as usize).copied().filter(|&c| c != Self::NO_CLASS)
     }
     /// The tokens of a class, ascending.
+    #[inline]
     pub fn members(&self, class: Class) -> &[Token] {
         self.members.get(class)
     }
@@ -282,6 +301,7 @@ impl<T: Copy + Default> Rows<T> {
     pub(super) fn len(&self) -> usize {
         self.first.len() - 1
     }
+    #[inline]
     pub(super) fn get(&self, row: u32) -> &[T] {
         let row = row as usize;
         &self.items[self.first[row] as usize..self.first[row + 1] as usize]

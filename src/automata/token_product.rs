@@ -28,7 +28,7 @@ impl TokenAutomaton {
         let Some(first) = lifted.next() else {
             return Self::lift_within(&Dfa::compile(&Language::Any, limits)?, vocab, limits);
         };
-        lifted.try_fold(first, |all, next| all.intersect(&next, limits))
+        Ok(lifted.try_fold(first, |all, next| all.intersect(&next, limits))?.in_turn())
     }
 
     /// The token sequences of both, which are of one vocabulary. States that differ in name only are not merged.

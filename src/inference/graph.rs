@@ -40,33 +40,43 @@ pub trait Graph: Sync {
 }
 
 impl Graph for TokenAutomaton {
+    #[inline]
     fn states(&self) -> usize {
         self.states()
     }
+    #[inline]
     fn start(&self) -> u32 {
         self.start()
     }
+    #[inline]
     fn edges(&self, state: u32) -> &[Edge] {
         self.edges(state)
     }
+    #[inline]
     fn labels(&self) -> usize {
         self.labels()
     }
+    #[inline]
     fn label(&self, label: Label) -> &[Class] {
         self.label(label)
     }
+    #[inline]
     fn classes(&self) -> usize {
         self.classes()
     }
+    #[inline]
     fn members(&self, class: Class) -> &[Token] {
         self.members(class)
     }
+    #[inline]
     fn class_of(&self, token: Token) -> Option<Class> {
         self.class_of(token)
     }
+    #[inline]
     fn vocab_len(&self) -> usize {
         self.vocab_len()
     }
+    #[inline]
     fn next(&self, state: u32, class: Class) -> Option<u32> {
         self.next(state, class)
     }

@@ -4,7 +4,7 @@ use super::bits::Bits;
 use super::graph::Graph;
 use super::support::Support;
 use super::tables::Tables;
-use crate::automata::{Class, Label, TokenAutomaton};
+use crate::automata::{Class, Edge, Label, TokenAutomaton};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,7 +21,10 @@ pub(super) enum Choice {
 /// For every gap between positions, the states that lie on a complete text, ascending.
 #[derive(Debug, Clone)]
 pub(super) struct Layers {
+    /// Where each gap begins among all, and the number of states.
     first: Vec<usize>,
+    /// Where the states of each gap begin; neighbours with the same states share them.
+    shared: Vec<usize>,
     states: Vec<u32>,
     /// What may stand at each position; `None` where one token is decided.
     pub(super) supports: Vec<Option<Arc<Support>>>,
@@ -30,7 +33,8 @@ pub(super) struct Layers {
 impl Layers {
     /// The states at gap `gap`: before position `gap`, after position `gap - 1`.
     pub(super) fn layer(&self, gap: usize) -> &[u32] {
-        &self.states[self.range(gap)]
+        let len = self.first[gap + 1] - self.first[gap];
+        &self.states[self.shared[gap]..self.shared[gap] + len]
     }
     /// Where the states of a gap lie among those of all gaps.
     pub(super) fn range(&self, gap: usize) -> std::ops::Range<usize> {
@@ -38,7 +42,7 @@ impl Layers {
     }
     /// Number of states over all gaps.
     pub(super) fn len(&self) -> usize {
-        self.states.len()
+        self.first.last().copied().unwrap_or_default()
     }
 
     /// `None` if no text fits.
@@ -75,8 +79,20 @@ impl Layers {
                 Choice::Kept(kept) => Some(kept.clone()),
             };
         }
-        let layers = gaps.iter().map(|gap| gap.iter().collect()).collect();
-        (!gaps[choices.len()].is_empty()).then(|| Self::assemble(layers, supports))
+        if gaps[choices.len()].is_empty() {
+            return None;
+        }
+        let mut all = Self { first: vec![0], shared: Vec::new(), states: Vec::new(), supports };
+        for (gap, bits) in gaps.iter().enumerate() {
+            if gap == 0 || gaps[gap - 1] != *bits {
+                all.shared.push(all.states.len());
+                all.states.extend(bits.iter());
+            } else {
+                all.shared.push(all.shared[gap - 1]);
+            }
+            all.first.push(all.first[gap] + all.states.len() - all.shared[gap]);
+        }
+        Some(all)
     }
 
     /// Of given layers, the states that lie on a complete text where only `choices` may stand; `None` if none is left.
@@ -131,7 +147,7 @@ impl Layers {
             *total += layer.len();
             Some(*total)
         }));
-        Self { first, states: layers.concat(), supports }
+        Self { shared: first[..layers.len()].to_vec(), first, states: layers.concat(), supports }
     }
 }
 
@@ -229,7 +245,7 @@ impl Counts {
     /// The states with an edge into `next`.
     fn sources(&mut self, tables: &Tables, next: &Bits) -> &Bits {
         for (to, added) in self.next.changes(next) {
-            for &(q, _) in tables.incoming(to) {
+            for &Edge { target: q, .. } in tables.incoming(to) {
                 let count = &mut self.out[q as usize];
                 *count = if added { *count + 1 } else { *count - 1 };
                 if *count == added as u32 {
@@ -248,8 +264,8 @@ impl Counts {
             *count = if added { *count + 1 } else { *count - 1 };
         };
         for (to, added) in self.to.changes(next) {
-            let known = tables.incoming(to).iter().filter(|&&(q, _)| self.from.has(q));
-            known.for_each(|&(_, label)| count(label, added));
+            let known = tables.incoming(to).iter().filter(|edge| self.from.has(edge.target));
+            known.for_each(|edge| count(edge.label, added));
         }
         for (q, added) in self.from.changes(here) {
             let live = automaton.edges(q).iter().filter(|edge| next.has(edge.target));

@@ -1,11 +1,14 @@
 //! Sum-product forward–backward.
 
+use super::bands::{Bands, Side, WIDTH};
 use super::graph::Graph;
 use super::layers::Layers;
 use super::number::Number;
 use super::row::Mass;
 use super::support::Support;
-use crate::automata::Class;
+use super::tables::Tables;
+use crate::automata::{Class, Edge};
+use std::ops::Range;
 
 /// What stands at a position: its decided class, or what may stand there with the masses of its labels.
 pub(super) enum Step<'a, N> {
@@ -30,6 +33,7 @@ impl<N: Number> Messages<N> {
     /// where these numbers cannot tell.
     pub(super) fn pass<G: Graph>(
         graph: &G,
+        tables: &Tables,
         layers: &Layers,
         decided: &[Option<Class>],
         labels: Vec<Vec<N>>,
@@ -41,90 +45,203 @@ impl<N: Number> Messages<N> {
         };
         let supports = layers.supports.iter().map(|support| support.as_deref());
         let steps: Vec<Step<N>> = decided.iter().zip(supports).map(step).collect::<Option<_>>()?;
-        let (forward, log_sum) = forward(graph, layers, &steps)?;
-        let backward = backward(graph, layers, &steps, &forward)?;
+        let (forward, log_sum) = forward(graph, tables, layers, &steps)?;
+        let backward = backward(graph, tables, layers, &steps, &forward)?;
         Some(Self { labels, forward, backward, log_sum })
     }
 }
 
 /// a, and the logarithm of the weight of all fitting texts.
-fn forward<N: Number, G: Graph>(graph: &G, layers: &Layers, steps: &[Step<N>]) -> Option<(Vec<N>, f64)> {
-    let mut messages = Vec::with_capacity(layers.len());
-    messages.push(N::ONE);
-    let mut log_scale = 0.0;
-    let mut mass = vec![N::ZERO; graph.labels()];
-    let mut after = vec![N::ZERO; graph.states()];
+fn forward<N: Number, G: Graph>(
+    graph: &G,
+    tables: &Tables,
+    layers: &Layers,
+    steps: &[Step<N>],
+) -> Option<(Vec<N>, f64)> {
+    let mut messages = vec![N::ZERO; layers.len()];
+    messages[0] = N::FULL;
+    let mut log_scale = -N::FULL.ln();
+    let mut field = Field::new(graph, tables);
     for (pos, step) in steps.iter().enumerate() {
-        let here = layers.layer(pos).iter().zip(&messages[layers.range(pos)]);
+        let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
+        let (before, after) = messages.split_at_mut(layers.range(pos + 1).start);
+        let (from, after) = (&before[layers.range(pos)], &mut after[..next.len()]);
         match step {
             Step::One(decided) => {
-                for (&q, &a) in here {
-                    if let Some(to) = graph.next(q, *decided) {
-                        after[to as usize] = after[to as usize].plus(a);
+                for (&q, &a) in here.iter().zip(from) {
+                    let to = graph.next(q, *decided).and_then(|to| next.binary_search(&to).ok());
+                    if let Some(sum) = to.and_then(|to| after.get_mut(to)) {
+                        *sum = sum.plus(a);
                     }
                 }
             }
             Step::Open(support, masses) => {
-                spread(support, masses, &mut mass);
-                for (&q, &a) in here {
-                    for edge in graph.edges(q) {
-                        let sum = &mut after[edge.target as usize];
-                        *sum = sum.plus(a.times(mass[edge.label as usize]));
-                    }
-                }
+                field.weigh(support, masses);
+                field.sums(Way::Forward, (here, from), (next, after));
             }
         }
-        messages.extend(layers.layer(pos + 1).iter().map(|&q| after[q as usize]));
-        // States off every fitting text have been written to as well.
-        after.fill(N::ZERO);
-        log_scale += N::rescale(&mut messages[layers.range(pos + 1)])?;
+        log_scale += N::rescale(after)?;
     }
     let complete = messages[layers.range(steps.len())].iter().fold(N::ZERO, |sum, &a| sum.plus(a));
     Some((messages, log_scale + complete.ln()))
 }
 
 /// b; `None` where a sum of a · b is so small that something might be lost.
-fn backward<N: Number, G: Graph>(graph: &G, layers: &Layers, steps: &[Step<N>], forward: &[N]) -> Option<Vec<N>> {
-    let mut messages = vec![N::ONE; layers.len()];
-    let mut mass = vec![N::ZERO; graph.labels()];
-    let mut after = vec![N::ZERO; graph.states()];
+fn backward<N: Number, G: Graph>(
+    graph: &G,
+    tables: &Tables,
+    layers: &Layers,
+    steps: &[Step<N>],
+    forward: &[N],
+) -> Option<Vec<N>> {
+    let mut messages = vec![N::FULL; layers.len()];
+    let mut field = Field::new(graph, tables);
     for (pos, step) in steps.iter().enumerate().rev() {
-        let next = layers.layer(pos + 1);
-        let (here, beyond) = messages.split_at_mut(layers.range(pos + 1).start);
-        next.iter().zip(&*beyond).for_each(|(&q, &b)| after[q as usize] = b);
-        let here = &mut here[layers.range(pos)];
-        if let Step::Open(support, masses) = step {
-            spread(support, masses, &mut mass);
+        let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
+        let (before, after) = messages.split_at_mut(layers.range(pos + 1).start);
+        let (before, from) = (&mut before[layers.range(pos)], &after[..next.len()]);
+        match step {
+            Step::One(decided) => {
+                for (&q, b) in here.iter().zip(&mut *before) {
+                    let to = graph.next(q, *decided).and_then(|to| next.binary_search(&to).ok());
+                    *b = to.map_or(N::ZERO, |to| from[to]);
+                }
+            }
+            Step::Open(support, masses) => {
+                field.weigh(support, masses);
+                field.sums(Way::Backward, (next, from), (here, before));
+            }
         }
-        for (&q, b) in layers.layer(pos).iter().zip(&mut *here) {
-            *b = match step {
-                Step::One(decided) => graph.next(q, *decided).map_or(N::ZERO, |to| after[to as usize]),
-                Step::Open(..) => graph
-                    .edges(q)
-                    .iter()
-                    .fold(N::ZERO, |sum, edge| sum.plus(mass[edge.label as usize].times(after[edge.target as usize]))),
-            };
-        }
-        N::rescale(here)?;
-        let products = forward[layers.range(pos)].iter().zip(&*here).map(|(a, &b)| a.times(b));
-        if !products.fold(N::ZERO, N::plus).sound() {
+        N::rescale(before)?;
+        if !meeting(&forward[layers.range(pos)], before).sound() {
             return None;
         }
-        next.iter().for_each(|&q| after[q as usize] = N::ZERO);
     }
     Some(messages)
 }
 
-/// The masses of the labels in their places; no other label has any.
-fn spread<N: Number>(support: &Support, masses: &[N], mass: &mut [N]) {
-    mass.fill(N::ZERO);
-    support.labels.iter().zip(masses).for_each(|(&label, &m)| mass[label as usize] = m);
+/// Σ a · b, in sums that need not wait for each other.
+fn meeting<N: Number>(forward: &[N], backward: &[N]) -> N {
+    let ((a, rest_a), (b, rest_b)) = (forward.as_chunks::<4>(), backward.as_chunks::<4>());
+    let mut sums = [N::ZERO; 4];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..4 {
+            sums[i] = sums[i].plus(a[i].meet(b[i]));
+        }
+    }
+    let rest = rest_a.iter().zip(rest_b).map(|(a, &b)| a.meet(b));
+    rest.chain(sums).fold(N::ZERO, N::plus)
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Forward,
+    Backward,
+}
+
+/// A message on all states, zero off its layer, and the masses of the labels on the way to the next.
+struct Field<'a, N, G> {
+    graph: &'a G,
+    tables: &'a Tables,
+    bands: Option<&'a Bands>,
+    mass: Vec<N>,
+    values: Vec<N>,
+}
+
+impl<'a, N: Number, G: Graph> Field<'a, N, G> {
+    fn new(graph: &'a G, tables: &'a Tables) -> Self {
+        let (mass, values) = (vec![N::ZERO; graph.labels()], vec![N::ZERO; graph.states()]);
+        Self { graph, tables, bands: tables.bands(graph), mass, values }
+    }
+
+    /// The masses of the labels in their places; no other label has any.
+    fn weigh(&mut self, support: &Support, masses: &[N]) {
+        self.mass.fill(N::ZERO);
+        support.labels.iter().zip(masses).for_each(|(&label, &m)| self.mass[label as usize] = m);
+    }
+
+    /// For each state of one layer the sum over its edges to the other, mass · value.
+    fn sums(&mut self, way: Way, (from, values): (&[u32], &[N]), (to, out): (&[u32], &mut [N])) {
+        let Self { mass, graph, tables, .. } = self;
+        match without_gaps(from) {
+            Some(range) => self.values[range].copy_from_slice(values),
+            None => from.iter().zip(values).for_each(|(&q, &value)| self.values[q as usize] = value),
+        }
+        match (self.bands, way) {
+            (None, Way::Forward) => {
+                to.iter().zip(out).for_each(|(&q, out)| *out = weigh(tables.incoming(q), mass, &self.values));
+            }
+            (None, Way::Backward) => {
+                to.iter().zip(out).for_each(|(&q, out)| *out = weigh(graph.edges(q), mass, &self.values));
+            }
+            (Some(bands), Way::Forward) => banded(&bands.incoming, mass, &self.values, (to, out)),
+            (Some(bands), Way::Backward) => banded(&bands.outgoing, mass, &self.values, (to, out)),
+        }
+        match without_gaps(from) {
+            Some(range) => self.values[range].fill(N::ZERO),
+            None => from.iter().for_each(|&q| self.values[q as usize] = N::ZERO),
+        }
+    }
+}
+
+/// The range of the states, if they are one.
+fn without_gaps(states: &[u32]) -> Option<Range<usize>> {
+    let (first, last) = (*states.first()? as usize, *states.last()? as usize);
+    (last - first + 1 == states.len()).then_some(first..last + 1)
+}
+
+/// [`Field::sums`] where edges lie side by side.
+fn banded<N: Number>(side: &Side, mass: &[N], values: &[N], (mut to, mut out): (&[u32], &mut [N])) {
+    while let Some(&first) = to.first() {
+        let tile = first as usize / WIDTH;
+        let sums = N::banded(side.bands(tile), mass, values);
+        let all = to.get(WIDTH - 1).is_some_and(|&q| q as usize == tile * WIDTH + WIDTH - 1);
+        let count = if all { WIDTH } else { to.iter().take_while(|&&q| q as usize / WIDTH == tile).count() };
+        let (states, others) = to.split_at(count);
+        let (found, beyond) = std::mem::take(&mut out).split_at_mut(count);
+        match all {
+            true => found.copy_from_slice(&sums),
+            false => states.iter().zip(&mut *found).for_each(|(&q, out)| *out = sums[q as usize % WIDTH]),
+        }
+        if side.has_edges(tile) {
+            for (&q, out) in states.iter().zip(found) {
+                *out = out.plus(weigh(side.edges(q), mass, values));
+            }
+        }
+        (to, out) = (others, beyond);
+    }
+}
+
+/// Σ mass · value over some edges, in four sums that need not wait for each other.
+#[inline]
+fn weigh<N: Number>(edges: &[Edge], mass: &[N], values: &[N]) -> N {
+    let term = |edge: &Edge| mass[edge.label as usize].times(values[edge.target as usize]);
+    let (groups, rest) = edges.as_chunks::<4>();
+    let mut sums = [N::ZERO; 4];
+    for group in groups {
+        for (sum, edge) in sums.iter_mut().zip(group) {
+            *sum = sum.plus(term(edge));
+        }
+    }
+    for (sum, edge) in sums.iter_mut().zip(rest) {
+        *sum = sum.plus(term(edge));
+    }
+    sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]))
 }
 
 /// The mass of each label of a support: that of its classes together.
-pub(super) fn label_masses<N: Number, G: Graph>(graph: &G, support: &Support, classes: &[Mass]) -> Vec<N> {
+pub(super) fn label_masses<N: Number, G: Graph>(
+    graph: &G,
+    tables: &Tables,
+    support: &Support,
+    classes: &[Mass],
+) -> Vec<N> {
     let mut mass = vec![N::ZERO; graph.classes()];
     support.classes.iter().zip(classes).for_each(|(&class, m)| mass[class as usize] = m.number());
+    if let Some(unions) = tables.unions(graph).filter(|_| support.labels.len() * 2 > graph.labels()) {
+        let sums = unions.sums(&mass);
+        return support.labels.iter().map(|&label| sums[label as usize]).collect();
+    }
     let sum = |&label| graph.label(label).iter().fold(N::ZERO, |sum: N, &class| sum.plus(mass[class as usize]));
     support.labels.iter().map(sum).collect()
 }
@@ -145,7 +262,7 @@ impl<N: Number> Messages<N> {
         for (&q, a) in layers.layer(pos).iter().zip(&self.forward[layers.range(pos)]) {
             for edge in graph.edges(q) {
                 let ratio = &mut labels[edge.label as usize];
-                *ratio = ratio.plus(a.times(after[edge.target as usize]));
+                *ratio = ratio.plus(a.meet(after[edge.target as usize]));
             }
         }
         let mut ratio = vec![N::ZERO; graph.classes()];

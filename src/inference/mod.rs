@@ -5,6 +5,7 @@
 //! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
 //! layers to [`Reach::from_layers`]. Everything after that is the same.
 
+mod bands;
 mod bits;
 mod graph;
 mod layers;
@@ -22,6 +23,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod truncate;
+mod unions;
 
 pub use graph::Graph;
 pub use logits::Logits;
@@ -92,10 +94,11 @@ pub fn infer<'a, G: Graph>(
     let work = undecided.len() * graph.vocab_len();
     let read: Result<Vec<(Row, Vec<Mass>)>> = parallel::map(undecided, work, read).into_iter().collect();
     let (rows, masses): (Vec<Row>, Vec<Vec<Mass>>) = read?.into_iter().unzip();
-    let messages = solve(&problem, &reach.layers, &masses)?;
+    let messages = solve(&problem, &reach.tables, &reach.layers, &masses)?;
     let full = Posterior {
         problem,
         layers: reach.layers.clone(),
+        tables: reach.tables.clone(),
         classes: masses.iter().map(|_| OnceLock::new()).collect(),
         open,
         log_sum: messages.log_sum(),
@@ -140,19 +143,24 @@ fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Resul
 }
 
 /// In plain numbers if they suffice.
-fn solve<G: Graph>(problem: &Problem<G>, layers: &Layers, masses: &[Vec<Mass>]) -> Result<Solved> {
-    if let Some(messages) = pass(problem, layers, masses) {
+fn solve<G: Graph>(problem: &Problem<G>, tables: &Tables, layers: &Layers, masses: &[Vec<Mass>]) -> Result<Solved> {
+    if let Some(messages) = pass(problem, tables, layers, masses) {
         return Ok(Solved::Plain(messages));
     }
-    let messages = pass(problem, layers, masses).ok_or_else(|| Error::model("the scores are out of range"))?;
+    let messages = pass(problem, tables, layers, masses).ok_or_else(|| Error::model("the scores are out of range"))?;
     Ok(Solved::Wide(messages))
 }
 
-fn pass<N: Number, G: Graph>(problem: &Problem<G>, layers: &Layers, masses: &[Vec<Mass>]) -> Option<Messages<N>> {
+fn pass<N: Number, G: Graph>(
+    problem: &Problem<G>,
+    tables: &Tables,
+    layers: &Layers,
+    masses: &[Vec<Mass>],
+) -> Option<Messages<N>> {
     let graph = problem.automaton;
     let class = |token: &Option<Token>| token.and_then(|token| graph.class_of(token));
     let decided: Vec<Option<Class>> = problem.decided.iter().map(class).collect();
     let open = layers.supports.iter().flatten().zip(masses);
-    let labels = open.map(|(support, masses)| label_masses(graph, support, masses)).collect();
-    Messages::pass(graph, layers, &decided, labels)
+    let labels = open.map(|(support, masses)| label_masses(graph, tables, support, masses)).collect();
+    Messages::pass(graph, tables, layers, &decided, labels)
 }

@@ -1,38 +1,62 @@
 //! The numbers that messages are made of: plain floats first, floats with a wide exponent where those underflow.
 
+use super::bands::WIDTH;
+use crate::automata::Edge;
+use crate::simd::Simd;
 use std::f64::consts::{LN_2, LOG2_E};
 
 /// A non-negative number.
 pub(super) trait Number: Copy + Send + Sync {
     const ZERO: Self;
-    const ONE: Self;
+    /// What the largest entry of a message is scaled to.
+    const FULL: Self;
     /// sum · e^log, for a positive sum.
     fn exp(log: f64, sum: f64) -> Self;
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
+    /// The product of entries of a forward and a backward message, in a unit of its own.
+    fn meet(self, other: Self) -> Self;
     /// self / other; `other` is not zero.
     fn over(self, other: Self) -> f64;
     /// Natural logarithm.
     fn ln(self) -> f64;
-    /// Divides by the largest, whose logarithm is returned; `None` where the result could be inexact.
+    /// Of each state of a tile, the sum over its edges in `bands`, mass · value.
+    fn banded(bands: &[Edge], mass: &[Self], values: &[Self]) -> [Self; WIDTH] {
+        let mut sums = [Self::ZERO; WIDTH];
+        for band in bands {
+            let mass = mass[band.label as usize];
+            for (sum, &value) in sums.iter_mut().zip(&values[band.target as usize..]) {
+                *sum = sum.plus(mass.times(value));
+            }
+        }
+        sums
+    }
+    /// Scales the largest to [`FULL`](Self::FULL); the logarithm of what all have been divided by. `None` where the result
+    /// could be inexact.
     fn rescale(values: &mut [Self]) -> Option<f64>;
-    /// Whether `self` = Σ aᵢ bᵢ of rescaled messages is large enough that no underflow can have mattered.
+    /// Whether `self`, the sum of where the entries of rescaled messages [`meet`](Self::meet), is large enough that no
+    /// underflow can have mattered.
     fn sound(self) -> bool;
 }
 
-/// Messages are rescaled to a largest entry of 1 at every position, from no less than `LEAST_SCALE`. What underflows
-/// (below about 1e-307) then is an absolute error of at most 1e-207 per edge in a message, and of as much in the mass
-/// of all paths, Σ a b, in the same units, since b ≤ 1. Where that mass is at least `LEAST_MASS`, no relative error
-/// exceeds 1e-57 per edge and position. Otherwise [`Wide`] numbers take over.
-const LEAST_SCALE: f64 = 1e-100;
-const LEAST_MASS: f64 = 1e-150;
+/// Messages use the whole range of the exponent. Their largest entry is rescaled to `FULL` at every position, from no
+/// less than `LEAST_SCALE`, and what is below `LEAST` is dropped before it becomes subnormal, which is slow: errors of at
+/// most 1e-480 of the largest entry per edge. Where forward and backward messages meet, both are multiplied by `HALF` to
+/// stay in range: the largest possible product is 1e280, and what underflows is an error of at most 1e-168. Where the sum
+/// of the products is at least `LEAST_MEETING`, one part in 1e390 of what it can be at most, no relative error exceeds
+/// 1e-57 per edge and position. Otherwise [`Wide`] numbers take over.
+const FULL: f64 = 1e280;
+const LEAST_SCALE: f64 = 1e180;
+const LEAST: f64 = 1e-300;
+const HALF: f64 = 1e-140;
+const LEAST_MEETING: f64 = 1e-110;
 
 impl Number for f64 {
     const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
+    const FULL: Self = FULL;
     #[inline]
     fn exp(log: f64, sum: f64) -> Self {
-        log.exp() * sum
+        if log == 0.0 { sum } else { log.exp() * sum }
     }
     #[inline]
     fn plus(self, other: Self) -> Self {
@@ -43,6 +67,10 @@ impl Number for f64 {
         self * other
     }
     #[inline]
+    fn meet(self, other: Self) -> Self {
+        (self * HALF) * (other * HALF)
+    }
+    #[inline]
     fn over(self, other: Self) -> f64 {
         self / other
     }
@@ -50,18 +78,25 @@ impl Number for f64 {
     fn ln(self) -> f64 {
         self.ln()
     }
+    fn banded(bands: &[Edge], mass: &[Self], values: &[Self]) -> [Self; WIDTH] {
+        Simd::best().banded(bands, mass, values)
+    }
+    #[inline]
     fn rescale(values: &mut [Self]) -> Option<f64> {
-        let largest = values.iter().copied().fold(0.0, f64::max);
+        // Lanes of their own, so that the comparisons need not wait for each other.
+        let (groups, rest) = values.as_chunks::<8>();
+        let lanes = groups.iter().fold([0.0; 8], |max, group| std::array::from_fn(|i| f64::max(max[i], group[i])));
+        let largest = lanes.iter().chain(rest).copied().fold(0.0, f64::max);
         if largest < LEAST_SCALE {
             return None;
         }
-        let factor = 1.0 / largest;
-        values.iter_mut().for_each(|v| *v *= factor);
-        Some(largest.ln())
+        let factor = FULL / largest;
+        values.iter_mut().for_each(|v| *v = if *v * factor < LEAST { 0.0 } else { *v * factor });
+        Some(-factor.ln())
     }
     #[inline]
     fn sound(self) -> bool {
-        self >= LEAST_MASS
+        self >= LEAST_MEETING
     }
 }
 
@@ -74,6 +109,7 @@ pub(super) struct Wide {
 
 impl Wide {
     /// e^x, for any finite x.
+    #[inline]
     pub(super) fn power(x: f64) -> Self {
         // What the constant LN_2 lacks of ln 2; it matters for large exponents.
         const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
@@ -83,6 +119,7 @@ impl Wide {
     }
 
     /// A positive normal float, or zero.
+    #[inline]
     pub(super) fn from(value: f64) -> Self {
         if value < f64::MIN_POSITIVE {
             return Self::ZERO;
@@ -92,6 +129,7 @@ impl Wide {
         Self { mantissa, exponent: (bits >> 52) as i64 - 1023 }
     }
 
+    #[inline]
     fn carried(self) -> Self {
         match self.mantissa {
             m if m >= 2.0 => Self { mantissa: m * 0.5, exponent: self.exponent + 1 },
@@ -102,6 +140,7 @@ impl Wide {
 }
 
 /// 2^-n for 0 ≤ n ≤ 1022.
+#[inline]
 fn half_to_the(n: i64) -> f64 {
     f64::from_bits(((1023 - n) as u64) << 52)
 }
@@ -109,10 +148,12 @@ fn half_to_the(n: i64) -> f64 {
 impl Number for Wide {
     // Far below every other exponent, so that sums need no special case.
     const ZERO: Self = Self { mantissa: 0.0, exponent: i64::MIN / 4 };
-    const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
+    const FULL: Self = Self { mantissa: 1.0, exponent: 0 };
+    #[inline]
     fn exp(log: f64, sum: f64) -> Self {
         Self::power(log).times(Self::from(sum))
     }
+    #[inline]
     fn plus(self, other: Self) -> Self {
         let (large, small) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
         let shift = large.exponent - small.exponent;
@@ -121,12 +162,18 @@ impl Number for Wide {
         }
         Self { mantissa: large.mantissa + small.mantissa * half_to_the(shift), ..large }.carried()
     }
+    #[inline]
     fn times(self, other: Self) -> Self {
         if self.mantissa == 0.0 || other.mantissa == 0.0 {
             return Self::ZERO;
         }
         Self { mantissa: self.mantissa * other.mantissa, exponent: self.exponent + other.exponent }.carried()
     }
+    #[inline]
+    fn meet(self, other: Self) -> Self {
+        self.times(other)
+    }
+    #[inline]
     fn over(self, other: Self) -> f64 {
         let mantissa = self.mantissa / other.mantissa;
         match self.exponent - other.exponent {
@@ -135,12 +182,15 @@ impl Number for Wide {
             shift => mantissa * (shift as f64).exp2(),
         }
     }
+    #[inline]
     fn ln(self) -> f64 {
         self.mantissa.ln() + self.exponent as f64 * LN_2
     }
+    #[inline]
     fn rescale(_: &mut [Self]) -> Option<f64> {
         Some(0.0)
     }
+    #[inline]
     fn sound(self) -> bool {
         true
     }

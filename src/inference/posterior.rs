@@ -8,6 +8,7 @@ use super::parallel;
 use super::reach::Problem;
 use super::row::{Mass, Row};
 use super::support::Support;
+use super::tables::Tables;
 use crate::automata::{Class, TokenAutomaton};
 use crate::{Candidate, Pos, Token};
 use std::sync::{Arc, OnceLock};
@@ -21,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 pub struct Posterior<'a, G = TokenAutomaton> {
     pub(super) problem: Problem<'a, G>,
     pub(super) layers: Arc<Layers>,
+    pub(super) tables: Arc<Tables>,
     /// Row of each position among the open ones; `None` where decided.
     pub(super) open: Vec<Option<usize>>,
     /// One for each open position.

@@ -44,7 +44,7 @@ impl<'a, G: Graph> Problem<'a, G> {
     }
 
     fn prepared(&self) -> Arc<Tables> {
-        self.tables.cloned().unwrap_or_else(|| Arc::new(Tables::new(self.automaton)))
+        self.tables.cloned().unwrap_or_else(|| Arc::new(Tables::once(self.automaton)))
     }
 
     /// `None` if a decided token is legal nowhere.

@@ -6,7 +6,7 @@ use super::number::Number;
 use super::support::Support;
 use super::tables::Tables;
 use crate::automata::Class;
-use crate::simd::{Scale, Simd};
+use crate::simd::{Lists, Parts, Scale, Simd};
 use crate::{Error, Pos, Result, Token};
 use std::sync::OnceLock;
 
@@ -19,6 +19,9 @@ const LOWEST_LOG: f64 = -1e12;
 /// Where at least one token in so many is legal the whole row is read, in order: that takes no longer than fetching
 /// them from memory one by one.
 const WHOLE: usize = 12;
+/// Small classes are summed from lists of all their tokens unless fewer than one in so many of these is legal: fetching
+/// a token on its own costs that much more.
+const LISTED: usize = 3;
 /// A class with less mass than this, relative to the likeliest token, is summed again on its own: what single
 /// precision has lost of it might matter.
 const FAINT: f64 = 1e-18;
@@ -88,36 +91,48 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// One pass over all scores, then one over the tokens of each small class; `None` if there is NaN or +∞.
+    /// One pass over the scores; where few tokens of small classes are legal, these are fetched afterwards. `None` if
+    /// there is NaN or +∞.
     fn read_whole<G: Graph>(&mut self, graph: &G, tables: &Tables, support: &Support) -> Option<Vec<Mass>> {
         let (mut space, simd) = (Vec::new(), Simd::best());
         let values = Logits::F32(self.logits.single(&mut space));
         let Logits::F32(all) = values else { return None };
         let mask = |&class: &Class| tables.mask(class).filter(|_| support.is_full());
         let masks: Vec<&[u16]> = support.classes.iter().filter_map(mask).collect();
-        let mut sums = vec![0.0; masks.len()];
-        let largest = if masks.is_empty() {
+        let small = support.classes.iter().filter(|class| mask(class).is_none());
+        let small: usize = small.map(|&class| graph.members(class).len()).sum();
+        let lists = support.is_full().then(|| tables.lists(graph)).filter(|lists| small * LISTED > lists.len());
+        let alone = lists.is_some_and(Lists::alone);
+        let mut masked = vec![0.0; masks.len()];
+        let mut listed = vec![0.0; lists.map_or(0, |_| graph.classes())];
+        let largest = if masks.is_empty() && lists.is_none() {
             simd.max(all)
         } else {
-            let (largest, total) = simd.softmax_parts(all, self.scale, &masks, &mut sums);
+            let mut parts = Parts { masks: &masks, masked: &mut masked, lists, listed: &mut listed };
+            let (largest, total) = simd.softmax_parts(all, self.scale, &mut parts);
             if total.is_nan() {
                 return None;
             }
-            if largest > f32::NEG_INFINITY {
-                self.log_total.get_or_init(|| total.ln());
+            match alone {
+                true if largest == f32::NEG_INFINITY => return self.read_legal(graph, support),
+                false if largest > f32::NEG_INFINITY => _ = self.log_total.get_or_init(|| total.ln()),
+                _ => {}
             }
             largest
         };
         self.set_origin(largest)?;
-        let (mut sums, mut buffer) = (sums.into_iter(), Vec::new());
+        let (mut masked, mut buffer) = (masked.into_iter(), Vec::new());
         let mass = |(place, class): (usize, &Class)| {
-            let masked = if mask(class).is_some() { sums.next() } else { None };
-            match masked.filter(|&sum| sum > FAINT) {
+            let sum = if mask(class).is_some() { masked.next() } else { listed.get(*class as usize).copied() };
+            match sum.filter(|&sum| sum > FAINT) {
                 Some(sum) => Some(Mass { log: 0.0, sum }),
                 None => self.mass(&values, support.members(graph, place), &mut buffer),
             }
         };
-        support.classes.iter().enumerate().map(mass).collect()
+        let masses: Vec<Mass> = support.classes.iter().enumerate().map(mass).collect::<Option<_>>()?;
+        // What is that unlikely is measured from the largest of all.
+        let deep = |mass: &Mass| mass.log <= LOWEST / 10.0 * self.inverse_temperature;
+        if alone && masses.iter().any(deep) { self.read_legal(graph, support) } else { Some(masses) }
     }
 
     /// Only the legal tokens; `None` if there is NaN or +∞ among them.
@@ -231,7 +246,8 @@ impl<'a> Row<'a> {
     pub(super) fn log_total(&self) -> f64 {
         *self.log_total.get_or_init(|| {
             let mut space = Vec::new();
-            let (largest, sum) = Simd::best().softmax_parts(self.logits.single(&mut space), self.scale, &[], &mut []);
+            let (largest, sum) =
+                Simd::best().softmax_parts(self.logits.single(&mut space), self.scale, &mut Parts::default());
             sum.ln() + (largest as f64 - self.origin) * self.inverse_temperature
         })
     }

@@ -1,8 +1,11 @@
 //! What depends on the constraint alone: made once, used at every step.
 
+use super::bands::Bands;
 use super::graph::Graph;
-use crate::automata::{Class, Label};
-use crate::simd::LANES;
+use super::unions::Unions;
+use crate::automata::{Class, Edge};
+use crate::simd::{LANES, Lists};
+use std::sync::OnceLock;
 
 /// A class with more than one in so many tokens is summed with a mask over the whole row, which costs as much as
 /// fetching that many of its tokens one by one.
@@ -12,12 +15,24 @@ const MASKED: usize = 16;
 #[derive(Debug)]
 pub struct Tables {
     first: Vec<u32>,
-    incoming: Vec<(u32, Label)>,
+    /// As edges the other way round: `target` is the source.
+    incoming: Vec<Edge>,
     /// By ascending class.
     masks: Vec<(Class, Box<[u16]>)>,
+    /// The tokens of the other classes, made when a whole row is read first.
+    lists: OnceLock<Lists>,
+    /// Of the labels, made when a position is open first.
+    unions: OnceLock<Option<Unions>>,
+    /// Made when a position is open first.
+    bands: OnceLock<Option<Bands>>,
 }
 
 impl Tables {
+    /// For a graph that is used once: what pays later only is left out.
+    pub(super) fn once<G: Graph>(graph: &G) -> Self {
+        Self { bands: OnceLock::from(None), unions: OnceLock::from(None), ..Self::new(graph) }
+    }
+
     /// Reads all edges of the graph once.
     pub fn new<G: Graph>(graph: &G) -> Self {
         let states = graph.states();
@@ -28,19 +43,20 @@ impl Tables {
             first[q + 1] += first[q];
         }
         let mut next = first.clone();
-        let mut incoming = vec![(0, 0); first[states] as usize];
+        let mut incoming = vec![Edge::default(); first[states] as usize];
         for (source, edge) in edges() {
             let slot = &mut next[edge.target as usize];
-            incoming[*slot as usize] = (source, edge.label);
+            incoming[*slot as usize] = Edge { label: edge.label, target: source };
             *slot += 1;
         }
         let large = |&class: &Class| graph.members(class).len() * MASKED > graph.vocab_len();
         let masks = (0..graph.classes() as Class).filter(large).map(|class| (class, mask(graph, class))).collect();
-        Self { first, incoming, masks }
+        Self { first, incoming, masks, lists: OnceLock::new(), unions: OnceLock::new(), bands: OnceLock::new() }
     }
 
-    /// Sources and labels of the edges to `state`.
-    pub(super) fn incoming(&self, state: u32) -> &[(u32, Label)] {
+    /// The edges to `state`, turned round: their target is the source.
+    #[inline]
+    pub(super) fn incoming(&self, state: u32) -> &[Edge] {
         &self.incoming[self.first[state as usize] as usize..self.first[state as usize + 1] as usize]
     }
 
@@ -50,10 +66,35 @@ impl Tables {
         Some(&self.masks[found].1)
     }
 
+    /// The tokens of each class that is not large. They are read alone where no class is large and most of the
+    /// vocabulary is legal nowhere.
+    pub(super) fn lists<G: Graph>(&self, graph: &G) -> &Lists {
+        let small = || (0..graph.classes() as Class).filter(|&class| self.mask(class).is_none());
+        let make = || {
+            let tokens: usize = small().map(|class| graph.members(class).len()).sum();
+            let alone = self.masks.is_empty() && tokens * 2 < graph.vocab_len();
+            Lists::new(graph.vocab_len(), small().map(|class| (class, graph.members(class))), alone)
+        };
+        self.lists.get_or_init(make)
+    }
+
+    /// How labels are made of each other, where that saves anything.
+    pub(super) fn unions<G: Graph>(&self, graph: &G) -> Option<&Unions> {
+        self.unions.get_or_init(|| Unions::new(graph)).as_ref()
+    }
+
+    /// Edges side by side, where there are many.
+    pub(super) fn bands<G: Graph>(&self, graph: &G) -> Option<&Bands> {
+        self.bands.get_or_init(|| Bands::new(graph, |state| self.incoming(state))).as_ref()
+    }
+
     /// Bytes that the tables take.
     pub fn bytes(&self) -> usize {
         let masks: usize = self.masks.iter().map(|(_, mask)| mask.len()).sum();
-        4 * self.first.len() + 8 * self.incoming.len() + 2 * masks
+        let lists = self.lists.get().map_or(0, Lists::bytes);
+        let unions = self.unions.get().and_then(Option::as_ref).map_or(0, Unions::bytes);
+        let bands = self.bands.get().and_then(Option::as_ref).map_or(0, Bands::bytes);
+        4 * self.first.len() + 8 * self.incoming.len() + 2 * masks + lists + unions + bands
     }
 }
 

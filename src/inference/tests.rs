@@ -42,7 +42,7 @@ const PATTERN: &str = r"(?:[a-e]+(?: [a-j]+){2,6}|\w{3,30}é?|(?s:.){5,12}) end\
 /// The messages in numbers of one kind, and the posterior of all classes.
 fn solved<N: Number>(reach: &Reach, scores: &Scores) -> (f64, Vec<f64>) {
     let posterior = infer(reach, scores, &Options::default()).unwrap();
-    let messages: Messages<N> = super::pass(&reach.problem, &reach.layers, &posterior.masses).unwrap();
+    let messages: Messages<N> = super::pass(&reach.problem, &reach.tables, &reach.layers, &posterior.masses).unwrap();
     let places = (0..scores.len()).filter_map(|pos| posterior.place(pos));
     let classes = places.flat_map(|place| {
         let masses = &posterior.masses[place.open];
@@ -76,8 +76,8 @@ fn wide_numbers_calculate() {
     for _ in 0..20_000 {
         let (a, b) = (rng.random_range(-300.0f64..300.0).exp(), rng.random_range(-300.0f64..300.0).exp());
         let (x, y) = (Wide::from(a), Wide::from(b));
-        close(x.plus(y).over(Wide::ONE), a + b);
-        close(x.times(y).over(Wide::ONE), a * b);
+        close(x.plus(y).over(Wide::FULL), a + b);
+        close(x.times(y).over(Wide::FULL), a * b);
         close(x.over(y), a / b);
         close(x.ln(), a.ln());
         close(x.plus(Wide::ZERO).over(x), 1.0);
@@ -87,8 +87,8 @@ fn wide_numbers_calculate() {
     close(tiny.plus(tiny).ln(), -1e6 + 2f64.ln());
     close(tiny.times(tiny).ln(), -2e6);
     close(tiny.over(Wide::power(-1e6 - 3.0)), 3f64.exp());
-    assert_eq!(tiny.over(Wide::ONE), 0.0);
-    assert_eq!(Wide::ONE.plus(tiny), Wide::ONE);
+    assert_eq!(tiny.over(Wide::FULL), 0.0);
+    assert_eq!(Wide::FULL.plus(tiny), Wide::FULL);
 }
 
 /// The guidance that log Z gives: its gradient is what the constraint adds to each probability.

@@ -37,7 +37,7 @@ pub(super) fn truncate<'a, G: Graph>(full: Posterior<'a, G>, options: &Options) 
     let choices: Option<Vec<Choice>> = full.problem.decided.iter().map(choice).collect();
     let layers = choices.and_then(|choices| full.layers.restricted(graph, &choices));
     let layers = layers.ok_or_else(|| Error::model("the witness is not a text that fits the canvas"))?;
-    let messages = solve(&full.problem, &layers, &masses)?;
+    let messages = solve(&full.problem, &full.tables, &layers, &masses)?;
     let classes = masses.iter().map(|_| OnceLock::new()).collect();
     Ok(Posterior { layers: Arc::new(layers), masses, messages, classes, ..full })
 }

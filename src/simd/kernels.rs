@@ -1,12 +1,18 @@
 //! The algorithms, for any kind of lanes.
 
 use super::lanes::Lanes;
+use super::lists::{Parts, Segment};
+use crate::automata::Edge;
 
 /// Numbers handled at a time.
 pub(crate) const LANES: usize = 16;
 
 /// Numbers that are looked at again and again while they are in the nearest cache; a multiple of [`LANES`].
 const BLOCK: usize = 2048;
+
+/// Numbers whose lists are summed together; a multiple of [`BLOCK`]. Lists are short: the longer the span, the less often
+/// the end of one has to be foreseen.
+pub(super) const SPAN: usize = 4096;
 
 /// Σ of fewer terms than this are exact enough in single precision.
 const PARTS: usize = 4;
@@ -60,8 +66,14 @@ fn exp_lanes<V: Lanes>(t: V, scale: Scale) -> V {
 
 #[inline(always)]
 fn total<V: Lanes>(parts: [V; PARTS]) -> f64 {
-    let sums = parts[0].plus(parts[1]).plus(parts[2].plus(parts[3])).store();
-    sums.iter().map(|&x| x as f64).sum()
+    let lanes = parts[0].plus(parts[1]).plus(parts[2].plus(parts[3])).store();
+    let mut sums = [0.0; 4];
+    for four in lanes.as_chunks::<4>().0 {
+        for i in 0..4 {
+            sums[i] += four[i] as f64;
+        }
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
 
 /// The rest of a row, filled up to sixteen.
@@ -90,6 +102,30 @@ pub(super) fn max<V: Lanes>(x: &[f32]) -> f32 {
     }
     let lanes = parts[0].max(parts[1]).max(parts[2].max(parts[3])).store();
     lanes.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+}
+
+/// Σ e^((x − origin) · scale) of a block; each of them goes to `out`.
+#[inline(always)]
+fn exp_block<V: Lanes>(x: &[f32], origin: f32, scale: Scale, out: &mut [[f32; LANES]]) -> f64 {
+    let from = V::splat(origin);
+    let mut parts = [V::splat(0.0); PARTS];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (groups, single) = chunks.as_chunks::<PARTS>();
+    for (group, out) in groups.iter().zip(out.as_chunks_mut::<PARTS>().0) {
+        for i in 0..PARTS {
+            let e = exp_lanes(V::load(&group[i]).minus(from), scale);
+            out[i] = e.store();
+            parts[i] = parts[i].plus(e);
+        }
+    }
+    let last = padded(rest, f32::NEG_INFINITY);
+    let last = single.iter().chain((!rest.is_empty()).then_some(&last));
+    for ((chunk, out), part) in last.zip(&mut out[groups.len() * PARTS..]).zip(&mut parts) {
+        let e = exp_lanes(V::load(chunk).minus(from), scale);
+        *out = e.store();
+        *part = part.plus(e);
+    }
+    total(parts)
 }
 
 /// Calls `visit` with the exponentials of sixteen numbers at a time, and with which of them.
@@ -153,11 +189,11 @@ fn masked_sum<V: Lanes>(x: &[[f32; LANES]], mask: &[u16]) -> f64 {
     let (group_bits, single_bits) = mask.as_chunks::<PARTS>();
     for (group, bits) in groups.iter().zip(group_bits) {
         for i in 0..PARTS {
-            parts[i] = parts[i].plus(V::load(&group[i]).keep(bits[i]));
+            parts[i] = parts[i].plus_some(V::load(&group[i]), bits[i]);
         }
     }
     for (chunk, &bits) in single.iter().zip(single_bits) {
-        parts[0] = parts[0].plus(V::load(chunk).keep(bits));
+        parts[0] = parts[0].plus_some(V::load(chunk), bits);
     }
     total(parts)
 }
@@ -173,30 +209,49 @@ fn raise(largest: &mut f32, block: f32, scale: Scale, mut rescale: impl FnMut(f6
     }
 }
 
+/// Adds the numbers that each list names in a span to its sum.
 #[inline(always)]
-pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, masks: &[&[u16]], sums: &mut [f64]) -> (f32, f64) {
+fn listed_sums(x: &[f32; SPAN], (segments, mut places): (&[Segment], &[u16]), sums: &mut [f64]) {
+    let at = |&place: &u16| x[place as usize % SPAN] as f64;
+    for segment in segments {
+        let (own, rest) = places.split_at(segment.len as usize);
+        places = rest;
+        let (groups, single) = own.as_chunks::<PARTS>();
+        let mut parts = [0.0; PARTS];
+        for group in groups {
+            for i in 0..PARTS {
+                parts[i] += at(&group[i]);
+            }
+        }
+        for (part, place) in parts.iter_mut().zip(single) {
+            *part += at(place);
+        }
+        sums[segment.list as usize] += (parts[0] + parts[1]) + (parts[2] + parts[3]);
+    }
+}
+
+#[inline(always)]
+pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64) {
+    let Parts { masks, masked, lists, listed } = parts;
+    let (masks, lists) = (*masks, *lists);
     let (mut largest, mut all) = (f32::NEG_INFINITY, 0.0);
-    let mut exps = [[0.0; LANES]; BLOCK / LANES];
-    for (n, block) in x.chunks(BLOCK).enumerate() {
-        raise(&mut largest, max::<V>(block), scale, |factor| {
+    let (mut exps, mut taken) = ([[0.0; LANES]; SPAN / LANES], [0.0; SPAN]);
+    for (n, span) in x.chunks(SPAN).enumerate() {
+        let span = lists.map_or(span, |lists| lists.take(n, span, &mut taken));
+        raise(&mut largest, max::<V>(span), scale, |factor| {
             all *= factor;
-            sums.iter_mut().for_each(|sum| *sum *= factor);
+            masked.iter_mut().chain(&mut **listed).for_each(|sum| *sum *= factor);
         });
         let origin = if largest > f32::NEG_INFINITY { largest } else { 0.0 };
-        let mut parts = [V::splat(0.0); PARTS];
-        if masks.is_empty() {
-            each_exp::<V>(block, origin, scale, |i, _, e| parts[i % PARTS] = parts[i % PARTS].plus(e));
-            all += total(parts);
-            continue;
+        for (block, exps) in span.chunks(BLOCK).zip(exps.chunks_mut(BLOCK / LANES)) {
+            all += exp_block::<V>(block, origin, scale, exps);
         }
-        each_exp::<V>(block, origin, scale, |i, _, e| {
-            exps[i] = e.store();
-            parts[i % PARTS] = parts[i % PARTS].plus(e);
-        });
-        all += total(parts);
-        let used = block.len().div_ceil(LANES);
-        for (sum, mask) in sums.iter_mut().zip(masks) {
-            *sum += masked_sum::<V>(&exps[..used], &mask[n * (BLOCK / LANES)..][..used]);
+        let used = span.len().div_ceil(LANES);
+        for (sum, mask) in masked.iter_mut().zip(masks) {
+            *sum += masked_sum::<V>(&exps[..used], &mask[n * (SPAN / LANES)..][..used]);
+        }
+        if let (Some(lists), Ok(exps)) = (lists, exps.as_flattened().try_into()) {
+            listed_sums(exps, lists.span(n), listed);
         }
     }
     (largest, all)
@@ -219,4 +274,20 @@ pub(super) fn softmax<V: Lanes>(x: &[f32], scale: Scale) -> Peak {
     let block = &x[(at * BLOCK).min(x.len())..];
     let index = at * BLOCK + block.iter().take(BLOCK).position(|&value| value == largest).unwrap_or(0);
     Peak { value: largest, index, sum }
+}
+
+/// The sums of [`Number::banded`](crate::inference) in double precision.
+#[inline(always)]
+pub(super) fn banded<V>(bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES] {
+    let mut sums = [0.0; LANES];
+    for band in bands {
+        let mass = mass[band.label as usize];
+        let side = values.get(band.target as usize..).and_then(|values| values.first_chunk::<LANES>());
+        if let Some(values) = side {
+            for i in 0..LANES {
+                sums[i] += mass * values[i];
+            }
+        }
+    }
+    sums
 }

@@ -20,4 +20,9 @@ pub(super) trait Lanes: Copy {
     fn power_of_two(self) -> Self;
     /// The lanes whose bit is set, 0 elsewhere.
     fn keep(self, bits: u16) -> Self;
+    /// self + other where the bit is set, self elsewhere.
+    #[inline(always)]
+    fn plus_some(self, other: Self, bits: u16) -> Self {
+        self.plus(other.keep(bits))
+    }
 }

@@ -13,6 +13,7 @@
 
 mod kernels;
 mod lanes;
+mod lists;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -21,7 +22,9 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::automata::Edge;
 pub(crate) use kernels::{LANES, Peak, Scale};
+pub(crate) use lists::{Lists, Parts};
 use std::sync::OnceLock;
 
 /// The instructions to use.
@@ -88,14 +91,18 @@ impl Simd {
     pub(crate) fn exp(self, x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) {
         dispatch!(self, exp(x, origin, scale, out))
     }
-    /// One pass over a row: [`sum_exp`](Self::sum_exp) of all relative to the largest, and of each subset in `masks`
-    /// (one bit for each number, [`LANES`] a word) added to `sums`, in the same units. Returns the largest and the sum
-    /// of all.
-    pub(crate) fn softmax_parts(self, x: &[f32], scale: Scale, masks: &[&[u16]], sums: &mut [f64]) -> (f32, f64) {
-        dispatch!(self, softmax_parts(x, scale, masks, sums))
+    /// One pass over a row: [`sum_exp`](Self::sum_exp) of all relative to the largest; the sums of subsets, in the same
+    /// units, are added to those in `parts`. Returns the largest and the sum of all.
+    pub(crate) fn softmax_parts(self, x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64) {
+        dispatch!(self, softmax_parts(x, scale, parts))
     }
     /// The work that every sampler does anyway, in one pass: largest, where it is, Σ e^((x − largest) · scale).
     pub(crate) fn softmax(self, x: &[f32], scale: Scale) -> Peak {
         dispatch!(self, softmax(x, scale))
+    }
+    /// Of each of [`LANES`] states in a row, the sum over its edges in `bands`, mass · value; each band gives its label and
+    /// where the values of its edges begin.
+    pub(crate) fn banded(self, bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES] {
+        dispatch!(self, banded(bands, mass, values))
     }
 }

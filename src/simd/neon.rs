@@ -3,6 +3,8 @@
 
 use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
+use super::lists::Parts;
+use crate::automata::Edge;
 use std::arch::aarch64::*;
 
 /// Proof that the machine has NEON.
@@ -36,8 +38,9 @@ compile! {
     sum_exp(x: &[f32], origin: f32, scale: Scale) -> f64;
     moments(x: &[f32], origin: f32, scale: Scale) -> (f64, f64);
     exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ();
-    softmax_parts(x: &[f32], scale: Scale, masks: &[&[u16]], sums: &mut [f64]) -> (f32, f64);
+    softmax_parts(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64);
     softmax(x: &[f32], scale: Scale) -> Peak;
+    banded(bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES];
 }
 
 /// Sixteen lanes in four registers. Made only inside functions compiled for NEON.

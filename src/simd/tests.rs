@@ -17,7 +17,7 @@ fn close(found: f64, expected: f64, what: &str) {
     assert!((found - expected).abs() <= 2e-6 * expected.abs() + 1e-30, "{what}: {found}, expected {expected}");
 }
 
-const LENGTHS: [usize; 10] = [0, 1, 15, 16, 17, 63, 64, 2047, 4096, 5003];
+const LENGTHS: [usize; 11] = [0, 1, 15, 16, 17, 63, 64, 2047, 4096, 5003, 17_000];
 
 #[test]
 fn every_path_agrees_with_double_precision() {
@@ -44,15 +44,35 @@ fn every_path_agrees_with_double_precision() {
                     let bound = 3e-7 + slope * t(x).abs();
                     assert!((e as f64 / t(x).exp() - 1.0).abs() <= bound || t(x) < -87.0, "{name}: e^{} = {e}", t(x));
                 }
-                let mut sums = vec![0.0; 3];
+                let (mut masked, mut listed) = (vec![0.0; 3], vec![0.0; 3]);
                 let views: Vec<&[u16]> = masks.iter().map(|m| &m[..]).collect();
-                let (found, all) = simd.softmax_parts(&x, scale, &views, &mut sums);
+                let named = |m: &Vec<u16>| (0..len as u32).filter(|&i| inside(m, i as usize)).collect::<Vec<_>>();
+                let named: Vec<Vec<u32>> = masks.iter().map(named).collect();
+                let lists = Lists::new(len, (0..).zip(named.iter().map(|list| &list[..])), false);
+                assert_eq!(lists.len(), named.concat().len());
+                let mut parts = Parts { masks: &views, masked: &mut masked, lists: Some(&lists), listed: &mut listed };
+                let (found, all) = simd.softmax_parts(&x, scale, &mut parts);
                 assert_eq!(found, origin);
                 close(all, sum, &name);
-                for (mask, found) in masks.iter().zip(&sums) {
-                    close(*found, (0..len).filter(|&i| inside(mask, i)).map(|i| t(x[i]).exp()).sum(), &name);
+                for ((list, masked), listed) in named.iter().zip(&masked).zip(&listed) {
+                    let expected = list.iter().map(|&i| t(x[i as usize]).exp()).sum();
+                    close(*masked, expected, &name);
+                    close(*listed, expected, &name);
                 }
-                close(simd.softmax_parts(&x, scale, &[], &mut []).1, sum, &name);
+                let disjoint: Vec<Vec<u32>> =
+                    (0..3).map(|k| (0..len as u32).filter(|i| i * i % 7 == k).collect()).collect();
+                let lists = Lists::new(len, (0..).zip(disjoint.iter().map(|list| &list[..])), true);
+                let taken: Vec<f32> = disjoint.concat().into_iter().map(|i| x[i as usize]).collect();
+                let mut listed = vec![0.0; 3];
+                let mut parts = Parts { lists: Some(&lists), listed: &mut listed, ..Parts::default() };
+                let (found, all) = simd.softmax_parts(&x, scale, &mut parts);
+                assert_eq!(found, largest(&taken), "{name}");
+                close(all, taken.iter().map(|&x| ((x as f64 - found as f64) * factor).exp()).sum(), &name);
+                for (list, sum) in disjoint.iter().zip(listed) {
+                    let of = |&i: &u32| ((x[i as usize] as f64 - found as f64) * factor).exp();
+                    close(sum, list.iter().map(of).sum(), &name);
+                }
+                close(simd.softmax_parts(&x, scale, &mut Parts::default()).1, sum, &name);
                 let peak = simd.softmax(&x, scale);
                 close(peak.sum, sum, &name);
                 assert!(len == 0 || peak.value == origin && x[peak.index] == origin, "{name}: {peak:?}");
@@ -74,7 +94,8 @@ fn fused_paths_agree_to_the_last_bit() {
         let mask = bits(row(len.div_ceil(16), 3e4, 8));
         let answers = fused.iter().map(|simd| {
             let mut sums = [0.0];
-            let parts = simd.softmax_parts(&x, Scale::new(0.7), &[&mask], &mut sums);
+            let mut parts = Parts { masks: &[&mask], masked: &mut sums, ..Parts::default() };
+            let parts = simd.softmax_parts(&x, Scale::new(0.7), &mut parts);
             (parts, sums, simd.sum_exp(&x, 30.0, Scale::new(1.3)), simd.moments(&x, 30.0, Scale::new(1.3)))
         });
         let answers: Vec<_> = answers.collect();
@@ -90,7 +111,7 @@ fn extremes() {
         assert_eq!(simd.max(&[infinite; 20]), infinite);
         assert_eq!(simd.sum_exp(&[infinite; 20], 0.0, scale), 0.0);
         assert_eq!(simd.moments(&[infinite, 0.0], 0.0, scale), (1.0, 0.0));
-        assert_eq!(simd.softmax_parts(&[infinite; 20], scale, &[], &mut []), (infinite, 0.0));
+        assert_eq!(simd.softmax_parts(&[infinite; 20], scale, &mut Parts::default()), (infinite, 0.0));
         assert_eq!(simd.sum_exp(&[0.0; 5003], 0.0, scale), 5003.0);
         assert_eq!(simd.sum_exp(&[-1e4, -3e38, f32::MIN], 0.0, scale), 0.0);
         for at in [0, 17, 2000, 4999] {
@@ -98,7 +119,8 @@ fn extremes() {
             x[at] = f32::NAN;
             assert!(simd.sum_exp(&x, 3.0, scale).is_nan() && simd.softmax(&x, scale).sum.is_nan());
             let mut sums = [0.0];
-            assert!(simd.softmax_parts(&x, scale, &[&[0xffff; 313]], &mut sums).1.is_nan());
+            let mut parts = Parts { masks: &[&[0xffff; 313]], masked: &mut sums, ..Parts::default() };
+            assert!(simd.softmax_parts(&x, scale, &mut parts).1.is_nan());
         }
         for factor in [1e-38, 1e-6, 1e6, 1e38] {
             let sum = simd.sum_exp(&[0.0, -1.0, infinite], 0.0, Scale::new(factor));

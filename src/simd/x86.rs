@@ -3,6 +3,8 @@
 
 use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
+use super::lists::Parts;
+use crate::automata::Edge;
 use std::arch::x86_64::*;
 
 /// Proof that the machine has AVX-512.
@@ -34,8 +36,9 @@ macro_rules! compile {
             compile!(@ $lanes, $features, moments(x: &[f32], origin: f32, scale: Scale) -> (f64, f64));
             compile!(@ $lanes, $features, exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ());
             compile!(@ $lanes, $features,
-                softmax_parts(x: &[f32], scale: Scale, masks: &[&[u16]], sums: &mut [f64]) -> (f32, f64));
+                softmax_parts(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64));
             compile!(@ $lanes, $features, softmax(x: &[f32], scale: Scale) -> Peak);
+            compile!(@ $lanes, $features, banded(bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES]);
         }
     };
     (@ $lanes:ident, $features:literal, $kernel:ident ( $($name:ident : $kind:ty),* ) -> $result:ty) => {
@@ -108,6 +111,10 @@ impl Lanes for Zmm {
     #[inline(always)]
     fn keep(self, bits: u16) -> Self {
         Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
+    }
+    #[inline(always)]
+    fn plus_some(self, other: Self, bits: u16) -> Self {
+        Self(unsafe { _mm512_mask_add_ps(self.0, bits, self.0, other.0) })
     }
 }
 
