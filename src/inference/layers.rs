@@ -137,8 +137,9 @@ impl Layers {
 
     /// The first `len` positions; any state that was in the last gap ends.
     pub(super) fn prefix(&self, len: usize) -> Self {
-        let first = self.first[..len + 2].to_vec();
-        Self { states: self.states[..first[len + 1]].to_vec(), first, supports: self.supports[..len].to_vec() }
+        let (first, shared) = (self.first[..len + 2].to_vec(), self.shared[..len + 1].to_vec());
+        let end = shared[len] + first[len + 1] - first[len];
+        Self { first, shared, states: self.states[..end].to_vec(), supports: self.supports[..len].to_vec() }
     }
 
     fn assemble(layers: Vec<Vec<u32>>, supports: Vec<Option<Arc<Support>>>) -> Self {
