@@ -277,6 +277,8 @@ pub(super) fn softmax<V: Lanes>(x: &[f32], scale: Scale) -> Peak {
 }
 
 /// The sums of [`Number::banded`](crate::inference) in double precision.
+// Kernels are compiled for some lanes; this one leaves them to the compiler.
+#[allow(clippy::extra_unused_type_parameters)]
 #[inline(always)]
 pub(super) fn banded<V>(bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES] {
     let mut sums = [0.0; LANES];
