@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     println!("| policy | temperature | α_LOO, free text | templates | distinct-2, free text | templates |");
     println!("|---|---|---|---|---|---|");
     for policy in POLICIES {
-        for temperature in [0.7, 1.0] {
+        for temperature in [0.7, 0.8, 1.0] {
             let settings =
                 Settings { policy: Some(policy.into()), temperature: Some(temperature), ..Settings::default() };
             let (a, one) = measure(&model, &free, &settings, texts)?;

@@ -23,11 +23,23 @@ done | tee "$out/eval.txt"
 
 "$stencil" run -m "$model" --length 6-14w -n 200 --seed 1000 -q ${sampler[@]+"${sampler[@]}"} >"$out/free.txt"
 templates=(
-    'A {{thing:1-2}} is a {{kind:1-3}} that {{does:2-8}}.' 'The {{animal:1-2}} is a {{size|small|large}} animal that {{does:2-6}}.'
-    'You can use a {{tool:1-2}} to {{verb:2-6}}.' 'The {{person:1-2}} {{does:3-8}}.' 'In the {{place:1-2}} you can {{verb:2-6}}.'
+    'A {{thing:1-2}} is a {{kind:1-3}} that {{does:2-8}}.' 'The {{thing:1-2}} is {{what:2-8}}.'
+    'The {{one:1-2}} in the {{place:1-2}} {{does:2-6}}.' 'You can {{do:3-8}}.'
+    '{{who:1-3}} is {{what:2-8}} in the {{place:1-3}}.'
 )
 for template in "${templates[@]}"; do
     "$stencil" fill -m "$model" "$template" -n 40 --seed 2000 -q ${sampler[@]+"${sampler[@]}"}
 done >"$out/templates.txt"
+# Real text of the same kind: sentences of the corpus that fit, as many of each.
+words() { echo "[A-Za-z'-]+( [A-Za-z'-]+){$(($1 - 1)),$(($2 - 1))}"; }
+fitting=(
+    "A $(words 1 2) is a $(words 1 3) that $(words 2 8)\." "The $(words 1 2) is $(words 2 8)\."
+    "The $(words 1 2) in the $(words 1 2) $(words 2 6)\." "You can $(words 3 8)\."
+    "$(words 1 3) is $(words 2 8) in the $(words 1 3)\."
+)
+for pattern in "${fitting[@]}"; do
+    sed -E 's/.*"text":"([^"\\]*)".*/\1/; t; d' "$out"/held-out/training.jsonl | grep -xE "$pattern" |
+        shuf -n 40 --random-source=<(yes)
+done >"$out/real.txt"
 [ -z "${PYTHON:-}" ] || "$PYTHON" scripts/readability.py ${TEACHER:+--model "$TEACHER"} \
-    "$out"/free.txt "$out"/templates.txt "$out"/held-out/{sentences,definitions}.jsonl | tee "$out/readability.txt"
+    "$out"/free.txt "$out"/templates.txt "$out"/real.txt "$out"/held-out/{sentences,definitions}.jsonl | tee "$out/readability.txt"

@@ -302,7 +302,8 @@ fn slot_lengths(size: SlotSize, options: &[String], lead: &str, vocab: &Vocab, r
     }
     let (min, max) = match size {
         SlotSize::Free => (1, 10),
-        SlotSize::Words(a, b) => (a, b.saturating_mul(2)),
+        // A token more than words would have to be a piece of one: only where there is no other room for a rare word.
+        SlotSize::Words(a, b) => (a, b.max(a.saturating_add(1))),
         SlotSize::Chars(a, b) => (a.div_ceil(6).max(1), b.div_ceil(2).max(1)),
         SlotSize::Tokens(a, b) => (a, b),
     };

@@ -115,6 +115,11 @@ impl<'a> Sampler<'a> {
     pub fn run(mut self) -> Result<Vec<Output>> {
         let started = Instant::now();
         check_settings(&self.settings)?;
+        let slots = self.constraints.iter().any(|c| c.scaffold().is_some());
+        if let Some((policy, temperature)) = self.model.denoiser().manner().templates.filter(|_| slots) {
+            let usual = Settings { policy: Some(policy.into()), temperature: Some(temperature), ..Settings::default() };
+            self.settings = std::mem::take(&mut self.settings).or(usual);
+        }
         let denoiser = self.model.denoiser();
         check_cache(&self.settings, denoiser)?;
         if self.settings.ending == Some(Ending::Never) {

@@ -139,7 +139,8 @@ pub struct Sampling {
     // The names come from the library, so that none is missing here.
     #[arg(long, value_name = "NAME", help = policies())]
     pub policy: Option<String>,
-    /// 0 writes the likeliest text of each step, 1 samples what the model believes
+    /// 0 writes the likeliest text of each step, 1 samples what the model believes (default: the model's; of the bundled one 1, in
+    /// templates 0.8)
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub temperature: Option<f32>,
     /// Only the K likeliest legal tokens of each position
@@ -224,7 +225,10 @@ impl Sampling {
 
 fn policies() -> String {
     let names: Vec<&str> = stencil_lm::policies::NAMES.iter().map(|(name, ..)| *name).collect();
-    format!("Which positions to write first: {}", names.join(", "))
+    format!(
+        "Which positions to write first: {} (default: the model's; of the bundled one confidence, in templates entropy)",
+        names.join(", ")
+    )
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

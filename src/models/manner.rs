@@ -24,6 +24,9 @@ pub struct Manner {
     pub steps: Option<usize>,
     /// Temperature at the first and after the last step of a block, where none is asked for.
     pub temperature: (f32, f32),
+    /// Policy and temperature in templates, where they differ: slots between literals leave less to choose than free
+    /// text does.
+    pub templates: Option<(&'static str, f32)>,
 }
 
 impl Default for Manner {
@@ -36,6 +39,7 @@ impl Default for Manner {
             policy: "confidence",
             steps: None,
             temperature: (0.7, 0.7),
+            templates: None,
         }
     }
 }

@@ -13,6 +13,7 @@ pub use gradient::Targets;
 pub use network::{EMBEDDING, Init, Network, Packed, Parameter};
 pub use precision::{Precision, weights_to_bytes};
 
+use super::Manner;
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
 
 /// Score of tokens that stand for no text (mask, conditions): finite, and beyond any guide's reach.
@@ -108,6 +109,11 @@ impl Denoiser for MaskedModel {
     }
     fn conditions(&self) -> &[String] {
         &self.labels
+    }
+    /// Chosen by what the bundled model then writes, as varied as it can be while it still reads well
+    /// (`docs/measurements.md`).
+    fn manner(&self) -> Manner {
+        Manner { temperature: (1.0, 1.0), templates: Some(("entropy", 0.8)), ..Manner::default() }
     }
     fn lengths(&self) -> &[usize] {
         &self.config.lengths
