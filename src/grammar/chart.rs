@@ -4,6 +4,7 @@
 //! whether there is a text at all, single stacks will do, and all that were pushed by the same token for the same
 //! purpose may share what is above them: a graph-structured stack (Lang 1974, Tomita 1985) over the tokens of a canvas.
 
+use super::bits::Bits;
 use super::moves::{Beside, Moves, Return};
 use super::pushdown::Question;
 use super::rtn::State;
@@ -138,7 +139,7 @@ impl<'a> Chart<'a> {
     }
 
     fn push(&mut self, gap: usize, act: &Act) {
-        self.work += act.below.0.len() + 1;
+        self.work += act.below.words() + 1;
         let mut below = None;
         for at in (0..act.pushes.len()).rev() {
             // Frames pushed together are a chain; only the outermost has what was there before beneath it.
@@ -197,7 +198,7 @@ impl<'a> Chart<'a> {
         let mut by_state: BTreeMap<State, Bits> = BTreeMap::new();
         for frame in frames.iter() {
             let Frame { back, below } = &self.frames[frame as usize];
-            self.work += below.0.len() + 1;
+            self.work += below.words() + 1;
             by_state.entry(*back).or_default().add(below);
         }
         let by_state = Arc::new(by_state);
@@ -420,46 +421,5 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
             }
         }
         false
-    }
-}
-
-/// A set of frames.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn of(item: u32) -> Self {
-        let mut new = Self::default();
-        new.insert(item);
-        new
-    }
-    fn insert(&mut self, item: u32) {
-        let word = item as usize / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << (item % 64);
-    }
-    fn contains(&self, item: u32) -> bool {
-        self.0.get(item as usize / 64).is_some_and(|word| word >> (item % 64) & 1 == 1)
-    }
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|&word| word == 0)
-    }
-    fn add(&mut self, other: &Self) {
-        if self.0.len() < other.0.len() {
-            self.0.resize(other.0.len(), 0);
-        }
-        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
-    }
-    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.iter().zip(0u32..).flat_map(|(&word, at)| {
-            let mut left = word;
-            std::iter::from_fn(move || {
-                let bit = left.trailing_zeros();
-                left &= left.wrapping_sub(1);
-                (bit < 64).then_some(at * 64 + bit)
-            })
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! Context-free grammars: one representation for everything that recursion takes, whatever syntax it was written in.
 
+mod bits;
 mod chart;
 mod cursor;
 mod determinize;
