@@ -1,5 +1,6 @@
 //! What comes out: the text, its slots, and how it came about.
 
+use crate::schema::Left;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -27,6 +28,9 @@ pub struct Report {
     /// Why verification failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
+    /// Keywords that a schema, read leniently, left to the check alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
     /// Every step drew from the exact constrained distribution of that step.
     pub exact: bool,
     /// log of the model's mass on the constraint at the first step, in nats; 0 where nothing constrains.

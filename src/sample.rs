@@ -348,6 +348,7 @@ impl Sample {
             report: Report {
                 verified: rejected.is_none(),
                 rejected,
+                left: constraints.iter().flat_map(|c| c.left()).collect(),
                 exact: self.exact,
                 log_z: self.log_z.unwrap_or(0.0),
                 tokens: tokens.len(),

@@ -9,7 +9,7 @@ mod noise;
 
 use noise::{Noise, Whim};
 use rayon::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use stencil_lm::{
-    CanvasView, Denoiser, Error, ErrorKind, Model, Result, Sampler, Scores, Settings, Token, Vocab,
+    CanvasView, Constraint, Denoiser, Error, ErrorKind, Model, Result, Sampler, Scores, Settings, Token, Vocab,
     constraints::JsonSchema, schema::SchemaOptions,
 };
 
@@ -251,56 +251,4 @@ fn realistic_schemas_write_valid_texts() {
     println!("random scores: {random:#?}\nbundled model: {learnt:#?}");
     println!("{} of {} schemas compile, {} more leniently", random.compiled(), random.schemas, random.lenient);
     assert!(random.texts > 0);
-}
-
-/// What would take the machine down ends soon, in an answer or a refusal.
-#[test]
-fn hostile_schemas_end_soon() {
-    let object = |n: usize, required: bool| {
-        let properties: serde_json::Map<String, Value> =
-            (0..n).map(|i| (format!("key{i}"), json!({"type": "integer"}))).collect();
-        let names: Vec<String> = properties.keys().filter(|_| required).cloned().collect();
-        json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false})
-    };
-    let nested = (0..200).fold(
-        json!({"type": "integer"}),
-        |inner, _| json!({"type": "object", "properties": {"a": inner}, "required": ["a"]}),
-    );
-    let doubled: serde_json::Map<String, Value> = (0..40)
-        .map(|i| {
-            let next = json!({"$ref": format!("#/$defs/d{}", i + 1)});
-            (
-                format!("d{i}"),
-                json!({"properties": {"a": next, "b": next}, "required": ["a", "b"], "additionalProperties": false}),
-            )
-        })
-        .chain([("d40".to_string(), json!({"type": "null"}))])
-        .collect();
-    let alternatives: Vec<Value> =
-        (0..40).map(|i| json!({"oneOf": [{"required": [format!("a{i}")]}, {"required": [format!("b{i}")]}]})).collect();
-    let hostile = [
-        ("10,000 optional properties", object(10_000, false)),
-        ("10,000 required properties", object(10_000, true)),
-        ("200 levels", nested),
-        ("a cyclic reference", json!({"$ref": "#"})),
-        (
-            "two references in a circle",
-            json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}),
-        ),
-        ("a billion characters", json!({"type": "string", "maxLength": 1_000_000_000})),
-        ("a billion items", json!({"type": "array", "minItems": 1_000_000_000})),
-        ("2^40 paths", json!({"$ref": "#/$defs/d0", "$defs": doubled})),
-        ("2^40 alternatives", json!({"allOf": alternatives})),
-        ("a remote reference", json!({"$ref": "http://example.com/schema.json"})),
-    ];
-    for (about, schema) in hostile {
-        let begun = Instant::now();
-        let made = JsonSchema::new(&schema, SchemaOptions::default());
-        let took = begun.elapsed();
-        println!(
-            "{about}: {} after {took:?}",
-            made.as_ref().map_or_else(|e| e.message().to_string(), |_| "compiled".into())
-        );
-        assert!(took < Duration::from_secs(5), "{about} took {took:?}");
-    }
 }

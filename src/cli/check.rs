@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stencil_lm::{
     Error, Model, Result, Source, Verdict, Vocab,
     grammar::Compiled,
+    schema::Left,
     spec::{Inputs, Registry, Spec},
 };
 
@@ -115,13 +116,15 @@ impl Check {
     }
 }
 
-/// The verdict, and how far a text may begin so.
+/// The verdict, how far a text may begin so, and what may come there.
 fn explain(spec: &Spec, text: &Source, at: usize, why: String) -> Result<Error> {
-    let error = Error::input(why).at(at..at).in_source(text);
     let whole = &*text.text;
     let compiled = compile(spec)?;
     let viable = compiled.viable(whole.as_bytes());
     let cut = (0..=viable).rev().find(|&i| whole.is_char_boundary(i)).unwrap_or(0);
+    // Some checks do not know the place, JSON's among them.
+    let at = if at == 0 { cut } else { at };
+    let error = Error::input(why).at(at..at).in_source(text);
     let good = &whole[..cut];
     let error = match whole[good.len()..].chars().next() {
         None => error.help("a text may begin so, but must go on"),
@@ -178,6 +181,8 @@ struct Findings {
     states: usize,
     /// A shortest text that satisfies it.
     shortest: String,
+    /// What is left to the final check.
+    left: Vec<Left>,
 }
 
 /// Tries the examples on both engines: the one that constrains and the one that verifies.
@@ -205,7 +210,8 @@ fn lint(spec: &Spec) -> Result<Findings> {
             Verdict::Unknown { why } => wrong.push(format!("rejects[{i}] {text:?} cannot be decided: {why}")),
         }
     }
-    Ok(Findings { accepted: spec.accepts.len(), rejected: spec.rejects.len(), wrong, states: dfa.states(), shortest })
+    let (accepted, rejected, states) = (spec.accepts.len(), spec.rejects.len(), dfa.states());
+    Ok(Findings { accepted, rejected, wrong, states, shortest, left: spec.left() })
 }
 
 /// All constraints as one automaton. It is a matter of bytes, so that no model is needed.
@@ -216,7 +222,7 @@ pub fn compile(spec: &Spec) -> Result<Compiled> {
 impl Findings {
     fn print(&self, file: &Path) -> Result<Status> {
         let file = file.display();
-        let Self { accepted, rejected, wrong, states, shortest } = self;
+        let Self { accepted, rejected, wrong, states, shortest, left } = self;
         if wrong.is_empty() {
             let examples = match accepted + rejected {
                 0 => "no examples".to_string(),
@@ -224,6 +230,9 @@ impl Findings {
             };
             let shortest = shorten(shortest);
             sink::print(&format!("{file}: good, {examples}, {states} states, shortest {shortest:?}\n"))?;
+            for Left { pointer, why } in left {
+                sink::print(&format!("  left to the final check: {pointer}: {why}\n"))?;
+            }
             return Ok(Status::Good);
         }
         let examples = accepted + rejected;

@@ -17,6 +17,8 @@ const LINE: u64 = 64 << 20;
 /// Constraints that are remembered; more than that and they are forgotten all at once.
 const REMEMBERED: usize = 1024;
 
+const UNSATISFIABLE: &str = "unsatisfiable";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Question {
@@ -92,6 +94,8 @@ impl Judge {
             }
         };
         let (accepted, error) = match (self.spec(&question.constraint), &question.text) {
+            // No text satisfies it, this one included.
+            (Err(complaint), Some(_)) if complaint.kind == UNSATISFIABLE => (Some(false), Some(complaint.clone())),
             (Err(complaint), _) => (None, Some(complaint.clone())),
             (Ok(spec), None) => (None, check::compile(spec).err().map(|e| Complaint::from(&e))),
             (Ok(spec), Some(text)) => match spec.judge(text) {
@@ -123,7 +127,7 @@ impl From<&Error> for Complaint {
     fn from(error: &Error) -> Self {
         let kind = match error.kind() {
             ErrorKind::Input => "input",
-            ErrorKind::Unsatisfiable => "unsatisfiable",
+            ErrorKind::Unsatisfiable => UNSATISFIABLE,
             ErrorKind::TooLarge => "too_large",
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Model => "model",

@@ -1,13 +1,15 @@
 //! A sample as a line of JSON: the fields are a promise (docs/cli.md).
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use stencil_lm::Output;
+use stencil_lm::{Output, schema::Left};
 
 #[derive(Serialize)]
 struct Line<'a> {
     text: &'a str,
     slots: Slots<'a>,
     verified: bool,
+    #[serde(skip_serializing_if = "<[Left]>::is_empty")]
+    left: &'a [Left],
     exact: bool,
     log_z: f64,
     tokens: usize,
@@ -46,6 +48,7 @@ pub fn json(output: &Output) -> stencil_lm::Result<String> {
         text: &output.text,
         slots: Slots(&output.slots),
         verified: report.verified,
+        left: &report.left,
         exact: report.exact,
         log_z: report.log_z,
         tokens: report.tokens,

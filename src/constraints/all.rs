@@ -1,7 +1,7 @@
 //! Several constraints as one.
 
 use super::{CompileCx, Constraint, Scaffold, Verdict};
-use crate::{Language, Result};
+use crate::{Language, Result, schema::Left};
 use std::sync::Arc;
 
 /// All of them hold.
@@ -49,6 +49,10 @@ impl Constraint for All {
 
     fn remarks(&self) -> Vec<String> {
         self.constraints.iter().flat_map(|c| c.remarks()).collect()
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.constraints.iter().flat_map(|c| c.left()).collect()
     }
 
     fn scaffold(&self) -> Option<Scaffold> {

@@ -3,14 +3,16 @@
 use super::{CompileCx, Constraint, Verdict};
 use crate::{
     Error, Language, Result, Source,
-    schema::{Compiled, KeyOrder, Left, Membership, SchemaOptions, Whitespace, compile, shorthand},
+    schema::{
+        Compiled, KeyOrder, Left, Membership, SchemaOptions, Whitespace, compile, shorthand, with_plain_references,
+    },
     spec::{BuildCx, Kind, Part},
 };
 use serde::Deserialize;
 use serde_json::Value;
 use std::{path::PathBuf, sync::Arc};
 
-/// The whole text is JSON of a schema: draft 2020-12, or draft-07 where `$schema` says so.
+/// The whole text is JSON of a schema: draft 2020-12, or the one that `$schema` names (04, 06, 07, 2019-09).
 #[derive(Clone)]
 pub struct JsonSchema {
     compiled: Arc<Compiled>,
@@ -36,7 +38,9 @@ impl JsonSchema {
         let validator = jsonschema::options()
             .should_validate_formats(compiled.formats)
             .should_ignore_unknown_formats(true)
-            .build(schema)
+            .with_draft(compiled.dialect)
+            .offline()
+            .build(&with_plain_references(schema))
             .map_err(|e| Error::input(format!("this is no JSON Schema: {e}")).pointer(e.instance_path().to_string()))?;
         Ok(Self { compiled: Arc::new(compiled), validator: Arc::new(validator) })
     }
@@ -52,11 +56,6 @@ impl JsonSchema {
         })?;
         Self::new(&schema, options).map_err(|e| e.in_source(source))
     }
-
-    /// Keywords that were left to the final check; none unless the schema was read leniently.
-    pub fn left(&self) -> &[Left] {
-        &self.compiled.left
-    }
 }
 
 impl Constraint for JsonSchema {
@@ -70,6 +69,10 @@ impl Constraint for JsonSchema {
 
     fn describes(&self) -> bool {
         true
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.compiled.left.clone()
     }
 
     fn check(&self, text: &str) -> Verdict {

@@ -33,7 +33,7 @@ pub use template::{Template, TemplateKind};
 #[cfg(test)]
 mod tests;
 
-use crate::{Language, Result, Vocab};
+use crate::{Language, Result, Vocab, schema::Left};
 
 /// What compiling may depend on.
 #[derive(Debug, Clone, Copy)]
@@ -127,6 +127,10 @@ pub trait Constraint: Send + Sync {
     /// Whether it says by itself what a text is, as a grammar does: a slot that it holds of is not just any line then.
     fn describes(&self) -> bool {
         false
+    }
+    /// What it does not keep and leaves to [`check`](Constraint::check): what is written may turn out wrong there.
+    fn left(&self) -> Vec<Left> {
+        Vec::new()
     }
     /// The constraint's fixed spans and slots, if it has such a shape.
     fn scaffold(&self) -> Option<Scaffold> {

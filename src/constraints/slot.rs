@@ -1,7 +1,7 @@
 //! One slot of a template: what may stand in it.
 
 use super::{Choice, CompileCx, Constraint, Length, Regex, SlotSize, Unit, Verdict, length::repeat, regex::MAX_TEXTS};
-use crate::{Language, Result};
+use crate::{Language, Result, schema::Left};
 use std::sync::Arc;
 
 /// Characters that end a line (Unicode's mandatory breaks), as a class of a regex and as a test.
@@ -47,6 +47,11 @@ impl Slot {
             texts
         });
         slot
+    }
+
+    /// What is left to the check, by the constraints on the slot.
+    pub fn left(&self) -> impl Iterator<Item = Left> + '_ {
+        self.also.iter().flat_map(|c| c.left())
     }
 
     pub fn values(&self) -> Option<&[String]> {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Error, Language, Result,
+    schema::Left,
     spec::{
         BuildCx, Inputs, Kind, Part as BuiltPart,
         template::{self, Content as Syntax, Piece, SlotSyntax},
@@ -280,6 +281,10 @@ impl Constraint for Template {
 
     fn remarks(&self) -> Vec<String> {
         self.slots.iter().flat_map(Slot::remarks).collect()
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.slots.iter().flat_map(Slot::left).collect()
     }
 
     fn scaffold(&self) -> Option<Scaffold> {

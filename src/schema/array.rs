@@ -4,7 +4,7 @@ use super::formula::{ANY, Formulas, NEVER, Node};
 use std::rc::Rc;
 
 /// The arrays that satisfy all of this.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ArrayShape {
     /// What each of the first items is.
     pub prefix: Vec<Node>,
@@ -20,7 +20,7 @@ pub(super) struct ArrayShape {
 }
 
 /// How many items from an index on are in a set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Count {
     pub from: usize,
     pub node: Node,

@@ -19,6 +19,10 @@ use std::{
 const FORMULAS: usize = 60_000;
 const STEPS: usize = 200_000;
 
+/// The way out where alternatives multiply.
+pub(super) const FEWER: &str =
+    "use fewer `anyOf`, `oneOf`, `not` and `if` at once, or require the key that tells the alternatives apart";
+
 /// What compiling a schema knows.
 pub(super) struct Compiler<'a> {
     pub documents: Documents<'a>,
@@ -106,21 +110,30 @@ impl<'a> Compiler<'a> {
         }
         self.steps += 1;
         if self.steps > STEPS || self.formulas.len() > FORMULAS {
-            return Err(Error::too_large(format!(
-                "the schema's alternatives multiply to more than {FORMULAS} combinations"
-            ))
-            .help("use fewer `anyOf`, `oneOf`, `not` and `if` at once, or list the allowed values with `enum`"));
+            let message = format!("the schema's alternatives multiply to more than {FORMULAS} combinations");
+            let error = Error::too_large(message).help(FEWER);
+            return Err(self.blame(node, error));
         }
         if !self.expanding.insert(node) {
             return Err(Error::input("a `$ref` leads back to itself, so that the schema says nothing")
                 .help("a schema may hold itself inside a property or an item, not at the same place"));
         }
         let formula = self.formulas.get(node).clone();
-        let values = self.compute(formula);
+        let values = self.compute(formula).map_err(|e| self.blame(node, e));
         self.expanding.remove(&node);
         let values = Rc::new(values?);
         self.expanded.insert(node, values.clone());
         Ok(values)
+    }
+
+    /// Says where the schema stands that a formula is about, if the error does not know.
+    pub fn blame(&self, node: Node, error: Error) -> Error {
+        match self.formulas.get(node) {
+            Formula::Schema(id) => error.pointer(&*self.schemas[*id as usize].pointer),
+            Formula::Not(inner) => self.blame(*inner, error),
+            Formula::All(parts) | Formula::One(parts) => parts.iter().fold(error, |e, &part| self.blame(part, e)),
+            _ => error,
+        }
     }
 
     fn compute(&mut self, formula: Formula) -> Result<Values> {

@@ -28,7 +28,8 @@ impl Draft {
             Some("draft-06/schema") => Self::Draft6,
             Some("draft-07/schema") => Self::Draft7,
             Some("draft/2019-09/schema") => Self::Draft2019,
-            Some("draft/2020-12/schema") => Self::Draft2020,
+            // Without a version, the latest.
+            Some("draft/2020-12/schema" | "schema") => Self::Draft2020,
             _ => {
                 let message = format!("`$schema` {uri:?} names no dialect that is read");
                 return Err(Error::unsupported(message).help(
@@ -38,7 +39,18 @@ impl Draft {
         })
     }
 
-    /// The metaschemas that everyone has, with or without `#`.
+    /// The same for the independent check.
+    pub fn of_the_check(self) -> jsonschema::Draft {
+        match self {
+            Self::Draft4 => jsonschema::Draft::Draft4,
+            Self::Draft6 => jsonschema::Draft::Draft6,
+            Self::Draft7 => jsonschema::Draft::Draft7,
+            Self::Draft2019 => jsonschema::Draft::Draft201909,
+            Self::Draft2020 => jsonschema::Draft::Draft202012,
+        }
+    }
+
+    /// The metaschemas that everyone has.
     pub fn metaschema(uri: &str) -> Option<(&'static Value, Self)> {
         let draft_2019 = |document: &'static Value| (document, Self::Draft2019);
         let draft_2020 = |document: &'static Value| (document, Self::Draft2020);

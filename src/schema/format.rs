@@ -1,5 +1,6 @@
 //! The strings of `format`.
 
+use super::number::{Decimal, INTEGER};
 use crate::{Error, Language, Result, spec::nearest};
 
 const NAMES: [&str; 19] = [
@@ -23,6 +24,24 @@ const NAMES: [&str; 19] = [
     "relative-json-pointer",
     "regex",
 ];
+
+/// The numbers of a format: widths that OpenAPI names. `None` for a format of strings.
+pub(super) fn numbers(name: &str) -> Option<Language> {
+    let (unsigned, bits) = match (name, name.strip_prefix("uint"), name.strip_prefix("int")) {
+        ("float" | "double", ..) => return Some(Language::Any),
+        (_, Some(bits), _) => (true, bits),
+        (_, _, Some(bits)) => (false, bits),
+        _ => return None,
+    };
+    let bits: u32 = bits.parse().ok().filter(|bits| [8, 16, 32, 64].contains(bits))?;
+    let bound = |value: String| Decimal::parse(&value);
+    let (least, most) = match unsigned {
+        true => ("0".to_string(), u64::MAX >> (64 - bits)),
+        false => (format!("-{}", 1u64 << (bits - 1)), u64::MAX >> (65 - bits)),
+    };
+    let (least, most) = (bound(least)?.at_least(true), bound(most.to_string())?.at_most(true));
+    Some(Language::Intersect(vec![Language::regex(INTEGER), least, most]))
+}
 
 /// The strings of a format.
 ///
@@ -52,7 +71,7 @@ pub(super) fn language(name: &str) -> Result<Language> {
             let error = Error::unsupported(message);
             return Err(match nearest(name, NAMES) {
                 Some(near) if !known => error.help(format!("did you mean {near:?}? otherwise use `pattern`")),
-                _ => error.help("use `pattern`"),
+                _ => error.help("use `pattern`, or take formats as remarks: `format = false` in a constraint file"),
             });
         }
     };

@@ -3,15 +3,18 @@
 //! The items of an array and the members of an object are formulas, looked into only when they are needed: so
 //! recursion is a matter of meeting the same formula again.
 
+use super::{compiler::FEWER, values::Values};
+use crate::{Error, Result};
 use serde_json::Value;
 use std::{collections::HashMap, rc::Rc};
-
-use super::values::Values;
 
 /// A formula, by its number.
 pub(super) type Node = u32;
 /// A schema at a place, by its number.
 pub(super) type SchemaId = u32;
+
+/// Most members that are looked at while shapes are put together: about a second's.
+const WORK: usize = 3_000_000;
 
 pub(super) const ANY: Node = 0;
 pub(super) const NEVER: Node = 1;
@@ -38,14 +41,27 @@ pub(super) struct Formulas {
     formulas: Vec<Formula>,
     ids: HashMap<Formula, Node>,
     sets: Vec<Rc<Values>>,
+    work: usize,
 }
 
 impl Formulas {
     pub fn new() -> Self {
-        let mut new = Self { formulas: Vec::new(), ids: HashMap::new(), sets: Vec::new() };
+        let mut new = Self { formulas: Vec::new(), ids: HashMap::new(), sets: Vec::new(), work: 0 };
         new.intern(Formula::Any);
         new.intern(Formula::Never);
         new
+    }
+
+    /// Counts what putting shapes together takes.
+    ///
+    /// # Errors
+    /// `TooLarge`, once it is more than anyone waits for.
+    pub fn spend(&mut self, members: usize) -> Result<()> {
+        self.work += members;
+        match self.work > WORK {
+            true => Err(Error::too_large("the schema's alternatives take too long to tell apart").help(FEWER)),
+            false => Ok(()),
+        }
     }
 
     pub fn len(&self) -> usize {

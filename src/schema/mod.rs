@@ -25,6 +25,7 @@ mod network;
 mod number;
 mod object;
 mod pattern;
+mod pattern_syntax;
 mod place;
 mod read;
 mod read_containers;
@@ -39,7 +40,7 @@ pub use shorthand::shorthand;
 use accept::Acceptor;
 use compiler::Compiler;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// White space between the tokens of a JSON text.
@@ -81,7 +82,7 @@ pub struct SchemaOptions {
 }
 
 /// A keyword that was not kept, because the reading was lenient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Left {
     /// JSON Pointer of the keyword.
     pub pointer: String,
@@ -97,6 +98,8 @@ pub(crate) struct Compiled {
     pub left: Vec<Left>,
     /// Whether `format` is part of it.
     pub formats: bool,
+    /// The dialect of the document, for the independent check.
+    pub dialect: jsonschema::Draft,
     acceptor: Acceptor,
 }
 
@@ -124,8 +127,26 @@ pub(crate) fn compile(schema: &Value, options: SchemaOptions) -> Result<Compiled
         return Err(compiler.suspects.into_iter().next().unwrap_or_else(nothing));
     }
     let language = nets.language()?;
+    let dialect = compiler.documents.dialect().of_the_check();
     let (left, formats) = (compiler.left, compiler.formats);
-    Ok(Compiled { language, left, formats, acceptor: Acceptor::new(nets) })
+    Ok(Compiled { language, left, formats, dialect, acceptor: Acceptor::new(nets) })
+}
+
+/// The schema with references that every reader understands.
+pub(crate) fn with_plain_references(schema: &Value) -> Value {
+    match schema {
+        Value::Array(items) => items.iter().map(with_plain_references).collect(),
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(key, value)| match value {
+                    Value::String(reference) if key == "$ref" => (key.clone(), place::encoded(reference).into()),
+                    value => (key.clone(), with_plain_references(value)),
+                })
+                .collect(),
+        ),
+        other => other.clone(),
+    }
 }
 
 impl Compiled {

@@ -165,34 +165,45 @@ impl Compiler<'_> {
         whole.arrows = vec![(0, space, 1), (1, value, 2), (2, space, 3)];
         nets.nets[0] = whole;
         while let Some((node, level, id)) = nets.open.pop() {
-            let values = self.expand(node)?;
-            let mut net = Net { accepting: vec![false, true], ..Net::default() };
-            let mut scalars = Vec::new();
-            for (present, word) in [(values.null, "null"), (values.booleans[0], "false"), (values.booleans[1], "true")]
-            {
-                if present {
-                    scalars.push(Language::literal(word));
-                }
-            }
-            scalars.extend(self.numbers(&values.numbers)?);
-            if !self.texts.is_empty(&values.strings)? {
-                scalars.push(quoted(values.strings.clone()));
-            }
-            if !scalars.is_empty() {
-                let all = if scalars.len() == 1 { scalars.swap_remove(0) } else { Language::Union(scalars) };
-                net.arrows.push((0, nets.text(all), 1));
-            }
-            let inner = |node: Node| level.filter(|_| !inline.contains(&node)).map(|l| l + 1);
-            for shape in &values.arrays {
-                self.draw_array(shape, level, &inner, &mut net, &mut nets)?;
-            }
-            for shape in &values.objects {
-                self.draw_object(shape, level, &inner, &mut net, &mut nets)?;
-            }
+            let net = self.draw_values(node, level, inline, &mut nets).map_err(|e| self.blame(node, e))?;
             nets.count(net.arrows.len(), "the schema")?;
             nets.nets[id] = net;
         }
         Ok(nets)
+    }
+
+    /// The network of the values of a formula.
+    fn draw_values(
+        &mut self,
+        node: Node,
+        level: Level,
+        inline: &std::collections::HashSet<Node>,
+        nets: &mut Nets,
+    ) -> Result<Net> {
+        let values = self.expand(node)?;
+        let mut net = Net { accepting: vec![false, true], ..Net::default() };
+        let mut scalars = Vec::new();
+        for (present, word) in [(values.null, "null"), (values.booleans[0], "false"), (values.booleans[1], "true")] {
+            if present {
+                scalars.push(Language::literal(word));
+            }
+        }
+        scalars.extend(self.numbers(&values.numbers)?);
+        if !self.texts.is_empty(&values.strings)? {
+            scalars.push(quoted(values.strings.clone()));
+        }
+        if !scalars.is_empty() {
+            let all = if scalars.len() == 1 { scalars.swap_remove(0) } else { Language::Union(scalars) };
+            net.arrows.push((0, nets.text(all), 1));
+        }
+        let inner = |node: Node| level.filter(|_| !inline.contains(&node)).map(|l| l + 1);
+        for shape in &values.arrays {
+            self.draw_array(shape, level, &inner, &mut net, nets)?;
+        }
+        for shape in &values.objects {
+            self.draw_object(shape, level, &inner, &mut net, nets)?;
+        }
+        Ok(net)
     }
 
     /// How the numbers are written; `None` where there are none.

@@ -6,10 +6,13 @@ use super::{
 };
 use crate::{Language, Result};
 use indexmap::IndexMap;
-use std::rc::Rc;
+use std::{
+    hash::{Hash, Hasher},
+    rc::Rc,
+};
 
 /// The objects that satisfy all of this.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct ObjectShape {
     /// Keys that are spoken of one by one, in the author's order.
     pub keys: IndexMap<Rc<str>, Member>,
@@ -36,6 +39,29 @@ pub(super) struct Others {
     pub node: Node,
     /// JSON Pointer of the keyword it comes from.
     pub at: Rc<str>,
+}
+
+/// Equal shapes may name their keys in another order, but seldom do.
+impl PartialEq for ObjectShape {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(i, (key, member)): (usize, (&Rc<str>, &Member))| match other.keys.get_index(i) {
+            Some((theirs, their)) if theirs == key => their == member,
+            _ => other.keys.get(key) == Some(member),
+        };
+        (self.keys.len(), self.min, self.max) == (other.keys.len(), other.min, other.max)
+            && self.keys.iter().enumerate().all(same)
+            && (&self.others, &self.exists, &self.min_at) == (&other.others, &other.exists, &other.min_at)
+    }
+}
+
+impl Eq for ObjectShape {}
+
+impl Hash for ObjectShape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let members = self.keys.values().map(|member| member.node as usize * 2 + member.required as usize);
+        (self.keys.len(), members.sum::<usize>(), self.min, self.max).hash(state);
+        self.others.iter().chain(&self.exists).for_each(|others| others.node.hash(state));
+    }
 }
 
 impl ObjectShape {

@@ -70,6 +70,11 @@ impl<'a> Documents<'a> {
         self.resources[place.resource as usize].draft
     }
 
+    /// The dialect of the whole document.
+    pub fn dialect(&self) -> Draft {
+        self.resources[0].draft
+    }
+
     /// Whether `format` is a remark: the document says itself that it is of such a dialect.
     pub fn formats_are_remarks(&self) -> bool {
         let Resource { root, draft, .. } = &self.resources[0];
@@ -240,7 +245,19 @@ fn identifier(schema: &Value, draft: Draft) -> Option<&str> {
 fn join(base: &str, reference: &str) -> Result<String> {
     let wrong = |e: referencing::Error| Error::input(format!("{reference:?} cannot be read as a reference")).because(e);
     let base = uri::from_str(base).map_err(wrong)?;
-    Ok(uri::resolve_against(&base.borrow(), reference).map_err(wrong)?.as_str().to_string())
+    Ok(uri::resolve_against(&base.borrow(), &encoded(reference)).map_err(wrong)?.as_str().to_string())
+}
+
+/// A reference with what must not stand in one written as `%3C`: people write `#/definitions/List<string>`.
+pub(super) fn encoded(reference: &str) -> String {
+    let mut out = String::with_capacity(reference.len());
+    for c in reference.chars() {
+        match c.is_ascii_graphic() && !"<>\"{}|\\^`".contains(c) {
+            true => out.push(c),
+            false => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out += &format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 fn without_fragment(uri: &str) -> &str {

@@ -255,6 +255,12 @@ impl<'a> Reader<'_, 'a> {
         for key in ["pattern", "format"] {
             let Some(value) = self.map.get(key) else { continue };
             let text = value.as_str().ok_or_else(|| self.wrong(key, "must be a string"))?;
+            if key == "format"
+                && let Some(numbers) = format::numbers(text).filter(|_| self.compiler.formats)
+            {
+                self.narrow(&Values { numbers, ..Values::all() })?;
+                continue;
+            }
             let language = match key {
                 "pattern" => self.pattern(text),
                 _ if self.compiler.formats => format::language(text),

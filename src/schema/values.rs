@@ -2,12 +2,14 @@
 
 use super::{
     array::ArrayShape,
+    compiler::FEWER,
     formula::{Formula, Formulas},
     number::{self, Decimal},
     object::ObjectShape,
     text::{self, Texts},
 };
 use crate::{Error, Language, Result};
+use indexmap::IndexSet;
 use serde_json::Value;
 
 /// Most shapes that a set of arrays or objects may fall into.
@@ -105,40 +107,35 @@ impl Values {
     }
 
     pub fn or(&self, other: &Self) -> Self {
-        let mut arrays = self.arrays.clone();
-        arrays.extend(other.arrays.iter().filter(|s| !self.arrays.contains(s)).cloned());
-        let mut objects = self.objects.clone();
-        objects.extend(other.objects.iter().filter(|s| !self.objects.contains(s)).cloned());
+        let arrays: IndexSet<ArrayShape> = self.arrays.iter().chain(&other.arrays).cloned().collect();
+        let objects: IndexSet<ObjectShape> = self.objects.iter().chain(&other.objects).cloned().collect();
         Self {
             null: self.null || other.null,
             booleans: [0, 1].map(|b| self.booleans[b] || other.booleans[b]),
             numbers: text::or(&self.numbers, &other.numbers),
             strings: text::or(&self.strings, &other.strings),
-            arrays,
-            objects,
+            arrays: arrays.into_iter().collect(),
+            objects: objects.into_iter().collect(),
         }
     }
 
     pub fn and(&self, other: &Self, formulas: &mut Formulas, texts: &mut Texts) -> Result<Self> {
-        let mut arrays = Vec::new();
+        let mut arrays = IndexSet::new();
         for (a, b) in pairs(&self.arrays, &other.arrays)? {
-            arrays.extend(a.and(b, formulas).filter(|shape| !arrays.contains(shape)));
+            arrays.extend(a.and(b, formulas));
         }
-        let mut objects: Vec<ObjectShape> = Vec::new();
+        let mut objects = IndexSet::new();
         for (a, b) in pairs(&self.objects, &other.objects)? {
-            for shape in a.and(b, formulas, texts)? {
-                if !objects.contains(&shape) {
-                    objects.push(shape);
-                }
-            }
+            formulas.spend(a.keys.len() + b.keys.len() + 1)?;
+            objects.extend(a.and(b, formulas, texts)?);
         }
         Ok(Self {
             null: self.null && other.null,
             booleans: [0, 1].map(|b| self.booleans[b] && other.booleans[b]),
             numbers: texts.and(&self.numbers, &other.numbers)?,
             strings: texts.and(&self.strings, &other.strings)?,
-            arrays,
-            objects,
+            arrays: arrays.into_iter().collect(),
+            objects: objects.into_iter().collect(),
         })
     }
 
@@ -165,8 +162,7 @@ impl Values {
 /// All pairs, if they are not too many.
 fn pairs<'s, T>(a: &'s [T], b: &'s [T]) -> Result<impl Iterator<Item = (&'s T, &'s T)>> {
     if a.len().saturating_mul(b.len()) > SHAPES {
-        return Err(Error::too_large(format!("the alternatives multiply to more than {SHAPES} cases"))
-            .help("use fewer alternatives at once, or list the allowed values with `enum`"));
+        return Err(Error::too_large(format!("the alternatives multiply to more than {SHAPES} cases")).help(FEWER));
     }
     Ok(a.iter().flat_map(move |a| b.iter().map(move |b| (a, b))))
 }

@@ -16,7 +16,7 @@ pub use inputs::Inputs;
 pub use registry::{BuildCx, GuideFactory, Kind, Part, Registry};
 pub use suggest::nearest;
 
-use crate::{Constraint, Error, Result, Settings, Source, Verdict, constraints as c};
+use crate::{Constraint, Error, Result, Settings, Source, Verdict, constraints as c, schema::Left};
 use std::{path::Path, sync::Arc};
 
 /// Everything that is asked of a text: constraints that all hold, guides, and how to sample.
@@ -144,6 +144,11 @@ impl Spec {
     /// The texts of the slots in a finished text, in order of appearance.
     pub fn slots(&self, text: &str) -> Vec<(String, String)> {
         self.constraints.iter().flat_map(|c| c.slots(text)).collect()
+    }
+
+    /// What the constraints leave to the check of the finished text.
+    pub fn left(&self) -> Vec<Left> {
+        self.constraints.iter().flat_map(|c| c.left()).collect()
     }
 
     /// Adds what a key of a file turned into.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use stencil_lm::{
-    Constraint, Result,
-    constraints::{Choice, Contains, Regex, Template},
+    Constraint, Error, Result,
+    constraints::{Choice, Contains, JsonSchema, Regex, Template},
+    schema::SchemaOptions,
     spec::Inputs,
 };
 
@@ -13,6 +14,7 @@ pub const NAMES: &[&str] = &[
     "bounded_email",
     "capitalised_words",
     "record",
+    "schema",
     "contains5",
     "template8",
     "choice5000",
@@ -31,6 +33,11 @@ pub fn constraint(name: &str) -> Result<Arc<dyn Constraint>> {
         "bounded_email" => regex("[a-zA-Z0-9._%+-]{1,64}@(?:[a-zA-Z0-9-]{1,63}\\.){1,4}[a-zA-Z]{2,24}"),
         "capitalised_words" => regex("(?:[A-Z][a-z]{0,20} ){1,40}"),
         "record" => regex(&record()),
+        "schema" => {
+            let schema = serde_json::from_str(include_str!("record.schema.json"));
+            let schema = schema.map_err(|e| Error::input(format!("the bench's schema: {e}")))?;
+            Ok(Arc::new(JsonSchema::new(&schema, SchemaOptions::default())?))
+        }
         "contains5" => Ok(Arc::new(Contains::new(["river", "animal", "large", "small", "water"], false)?)),
         "template8" => Ok(Arc::new(Template::parse(TEMPLATE, &Inputs::default())?)),
         "choice5000" => Ok(Arc::new(Choice::new(choices())?)),
@@ -40,7 +47,7 @@ pub fn constraint(name: &str) -> Result<Arc<dyn Constraint>> {
     }
 }
 
-/// Ten fields in their order, compact: integers, a bounded and free strings, an address, dates, enumerations, an array.
+/// What `schema` says, by hand: ten fields in their order, compact: integers, a bounded and free strings, an address, dates, enumerations, an array.
 fn record() -> String {
     let character = r#"(?:[^"\\\x00-\x1F\x7F-\x9F]|\\["\\/bfnrt])"#;
     let string = format!("\"{character}*\"");
