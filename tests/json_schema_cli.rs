@@ -54,9 +54,8 @@ fn a_file_and_a_shorthand_describe_the_text() {
 fn files_say_how_the_text_is_written() {
     let folder = Folder::new("schema-files");
     folder.file("person.json", PERSON);
-    let constraint = |options: &str| {
-        folder.file("person.toml", format!("[json_schema]\nfile = 'person.json'\n{options}\n"))
-    };
+    let constraint =
+        |options: &str| folder.file("person.toml", format!("[json_schema]\nfile = 'person.json'\n{options}\n"));
     let compact = stencil(&["run", "-c", &constraint(""), "-q"]).expect(0).out;
     assert!(compact.starts_with(r#"{"name":""#) && !compact.trim_end().contains(' '), "{compact}");
     let pretty = stencil(&["run", "-c", &constraint("whitespace = 'pretty'"), "-q"]).expect(0).out;
@@ -76,8 +75,11 @@ fn files_say_how_the_text_is_written() {
 #[test]
 fn a_slot_holds_a_schema() {
     let folder = Folder::new("schema-slot");
-    let file = folder.file("slot.toml", "template = 'call {{tool|find|sort}} with {{with}} # {{note:1-2}}.'\n\n\
-        [slots.with.json_schema]\nshorthand = 'name: \"a\"|\"b\", count int'\n");
+    let file = folder.file(
+        "slot.toml",
+        "template = 'call {{tool|find|sort}} with {{with}} # {{note:1-2}}.'\n\n\
+        [slots.with.json_schema]\nshorthand = 'name: \"a\"|\"b\", count int'\n",
+    );
     for policy in ["random", "confidence"] {
         let ran = stencil(&["run", "-c", &file, "-n", "6", "--policy", policy, "--json"]).expect(0);
         for line in ran.json() {
@@ -88,8 +90,11 @@ fn a_slot_holds_a_schema() {
             assert!(text.starts_with("call ") && text.contains(&format!(" with {value} # ")), "{text}");
         }
     }
-    let schema = folder.file("said.json", r#"{"type": "object", "properties": {"said": {"type": "string"}},
-        "required": ["said"], "additionalProperties": false}"#);
+    let schema = folder.file(
+        "said.json",
+        r#"{"type": "object", "properties": {"said": {"type": "string"}},
+        "required": ["said"], "additionalProperties": false}"#,
+    );
     let ran = stencil(&["run", "--json-schema", &schema, "--contains", "river", "--length", "20-40c", "--json"]);
     for value in values(ran) {
         assert!(value["said"].as_str().unwrap().contains("river"), "{value}");
@@ -118,9 +123,12 @@ fn files_that_cannot_be_used() {
 #[test]
 fn lenient_readings_say_what_they_leave() {
     let folder = Folder::new("schema-lenient");
-    let file = folder.file("tags.toml", "[json_schema]\nlenient = true\n[json_schema.schema]\ntype = 'array'\n\
+    let file = folder.file(
+        "tags.toml",
+        "[json_schema]\nlenient = true\n[json_schema.schema]\ntype = 'array'\n\
         minItems = 1\nmaxItems = 2\nuniqueItems = true\nitems = { type = 'string', pattern = '^[ab]$' }\n\
-        [json_schema.schema.contains]\nconst = 'a'\n");
+        [json_schema.schema.contains]\nconst = 'a'\n",
+    );
     let ran = stencil(&["run", "-c", &file, "-n", "20", "--json"]);
     let lines = ran.json();
     assert_eq!(lines.len(), 20);
@@ -150,9 +158,9 @@ fn check_explains_a_schema_and_a_rejected_text() {
     for word in ["states over", "exact    everything", " tokens of stencil-base", "text     \"{"] {
         assert!(out.contains(word), "{word:?} is missing in:\n{out}");
     }
-    let tree = folder.file("tree.json", r##"{"json_schema": {"schema":
-        {"properties": {"children": {"type": "array", "items": {"$ref": "#"}}}, "type": "object",
-         "additionalProperties": false}}}"##);
+    let tree = json!({"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#"}}},
+        "additionalProperties": false});
+    let tree = folder.file("tree.json", json!({"json_schema": {"schema": tree}}).to_string());
     let out = stencil(&["check", &tree, "--explain"]).expect(0).out;
     assert!(out.contains("a recursive grammar") && out.contains("whether a text fits is always decided"), "{out}");
     // Where the text left the language, and what was possible there.

@@ -131,7 +131,7 @@ pub struct JsonSchemaKind {
     /// Leave keywords that cannot be kept exactly to the final check.
     #[serde(default)]
     pub lenient: bool,
-    /// Whether `format` must hold; unless told, it must, except where `$schema` names draft 2020-12.
+    /// Whether `format` must hold; unless told, it must, except where `$schema` names draft 2019-09 or 2020-12.
     pub format: Option<bool>,
 }
 
