@@ -109,8 +109,10 @@ impl Compiler<'_> {
     }
 
     fn too_long(&self) -> Error {
-        Error::too_large(format!("counting the items of an array takes more than {NODES} states"))
-            .help("use smaller `minItems` and `maxItems`, or leave them out")
+        Error::too_large(format!(
+            "counting the items (`minItems`, `maxItems`) of an array takes more than {NODES} states"
+        ))
+        .help("use smaller numbers, or leave them out")
     }
 
     /// The items that may come next, and what has been read then.

@@ -19,6 +19,7 @@ pub(super) enum Ast {
 
 fn bad(pattern: &str, why: &str) -> Error {
     Error::input(format!("the pattern /{pattern}/ cannot be read: {why}"))
+        .help("write it as ECMA-262 does; a backslash before a sign takes away its meaning")
 }
 
 /// How deep groups may be nested.
