@@ -119,7 +119,7 @@ def main():
         "llguidance, first mask": llguidance(arguments.tokenizer),
         "xgrammar, compile and first mask": xgrammar(arguments.tokenizer),
     }
-    bench = ["cargo", "run", "-q", "--release", "--", "bench", "engine", "--json", "--positions", "1", "--rounds", "9"]
+    bench = ["cargo", "run", "-q", "--release", "--", "bench", "engine", "--json", "--positions", "128", "--rounds", "5"]
     bench += ["--tokenizer", arguments.tokenizer, *(word for item in ITEMS for word in ("--item", item))]
     times = {}
     ours = {}
