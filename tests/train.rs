@@ -45,7 +45,8 @@ impl Folder {
         let Ok(bytes) = fs::read(self.out("state/state.safetensors")) else { return 0 };
         let end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         let header: serde_json::Value = serde_json::from_slice(&bytes[8..end]).unwrap();
-        header["__metadata__"]["step"].as_str().unwrap().parse().unwrap()
+        let run: serde_json::Value = serde_json::from_str(header["__metadata__"]["run"].as_str().unwrap()).unwrap();
+        run["progress"]["step"].as_u64().unwrap() as usize
     }
     /// The last step that was logged; a line that was cut off is none.
     fn logged(&self) -> usize {

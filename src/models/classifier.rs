@@ -79,7 +79,8 @@ impl Head {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let bytes: Vec<u8> = self.weights.iter().flat_map(|w| w.to_le_bytes()).collect();
         let labels = serde_json::to_string(&self.labels).map_err(|e| Error::io(e.to_string()))?;
-        let header = HashMap::from([("labels".to_string(), labels), ("width".to_string(), self.width.to_string())]);
+        // A single entry: several would be written in a different order each time. The width follows from the sizes.
+        let header = HashMap::from([("labels".to_string(), labels)]);
         let view = TensorView::new(Dtype::F32, vec![self.weights.len()], &bytes).map_err(damaged)?;
         safetensors::serialize([("weights", view)], Some(header)).map_err(damaged)
     }
@@ -90,14 +91,14 @@ impl Head {
     /// When the file is damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let entry = |key: &str| header.metadata().as_ref().and_then(|m| m.get(key).cloned()).unwrap_or_default();
-        let labels: Vec<String> = serde_json::from_str(&entry("labels")).unwrap_or_default();
-        let width: usize = entry("width").parse().unwrap_or(0);
+        let labels = header.metadata().as_ref().and_then(|m| m.get("labels"));
+        let labels: Vec<String> = labels.and_then(|labels| serde_json::from_str(labels).ok()).unwrap_or_default();
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let (numbers, _) = file.tensor("weights").map_err(damaged)?.data().as_chunks::<4>();
         let weights: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        let size = labels.len().checked_mul(width.saturating_add(1)).and_then(|size| size.checked_add(width));
-        if labels.is_empty() || width == 0 || size != Some(weights.len()) {
+        // The query, and a row and a bias for every label.
+        let width = weights.len().saturating_sub(labels.len()) / (labels.len() + 1);
+        if labels.is_empty() || width == 0 || (labels.len() + 1) * width + labels.len() != weights.len() {
             return Err(Error::model("the classifier has the wrong shape"));
         }
         Ok(Self { labels, width, weights })

@@ -4,11 +4,12 @@ use super::optimizer::Optimizer;
 use crate::models::masked::{Network, Parameter};
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeSet, collections::HashMap, fs, io::Write, path::Path};
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Updates done.
     pub step: usize,
@@ -18,6 +19,13 @@ pub struct Progress {
     pub next: u64,
     /// Positions seen so far.
     pub tokens: usize,
+}
+
+/// What the header of a state says.
+#[derive(Deserialize)]
+struct Run {
+    progress: Progress,
+    settings: Option<Value>,
 }
 
 /// Writes beside the file, then renames: a crash leaves the old file.
@@ -66,14 +74,9 @@ pub fn save(path: &Path, network: &Network, optimizer: &Optimizer, progress: Pro
     for (name, shape, bytes) in &parts {
         views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(damaged)?));
     }
-    let numbers = [
-        ("step", progress.step as u64),
-        ("epoch", progress.epoch),
-        ("next", progress.next),
-        ("tokens", progress.tokens as u64),
-    ];
-    let mut header: HashMap<String, String> = numbers.map(|(k, v)| (k.to_string(), v.to_string())).into();
-    header.insert("settings".into(), settings.to_string());
+    // A single entry: several would be written in a different order each time.
+    let run = serde_json::json!({ "progress": progress, "settings": settings });
+    let header = HashMap::from([("run".to_string(), run.to_string())]);
     write(path, &safetensors::serialize(views, Some(header)).map_err(damaged)?)
 }
 
@@ -88,10 +91,11 @@ pub fn load(path: &Path, network: &mut Network, optimizer: &mut Optimizer) -> Re
         Error::io(format!("cannot read {name}")).because(e).help("leave out --resume to start from the beginning")
     })?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    let number = |key: &str| {
-        let value = header.metadata().as_ref().and_then(|m| m.get(key)).and_then(|v| v.parse::<u64>().ok());
-        value.ok_or_else(|| Error::model(format!("{name} says no {key:?}")))
-    };
+    let run: Run = header
+        .metadata()
+        .as_ref()
+        .and_then(|m| serde_json::from_str(m.get("run")?).ok())
+        .ok_or_else(|| Error::model(format!("{name} does not say where the run stands")))?;
     let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     for parameter in network.parameters().to_vec() {
         let Parameter { name: weight, shape, range, .. } = &parameter;
@@ -108,14 +112,7 @@ pub fn load(path: &Path, network: &mut Network, optimizer: &mut Optimizer) -> Re
             target[range.clone()].iter_mut().zip(numbers).for_each(|(x, bytes)| *x = f32::from_le_bytes(*bytes));
         }
     }
-    let progress = Progress {
-        step: number("step")? as usize,
-        epoch: number("epoch")?,
-        next: number("next")?,
-        tokens: number("tokens")? as usize,
-    };
-    let settings = header.metadata().as_ref().and_then(|m| serde_json::from_str(m.get("settings")?).ok());
-    Ok((progress, settings))
+    Ok((run.progress, run.settings))
 }
 
 /// What differs between two settings, one line per key.

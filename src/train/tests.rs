@@ -153,6 +153,7 @@ fn a_resumed_run_ends_where_an_unbroken_one_does() {
     assert_eq!(whole.weights(), broken.weights());
     assert!(classifier(&whole).is_some() && classifier(&whole) == classifier(&broken), "other classifiers");
     let state = |folder: &Folder| fs::read(folder.0.join("out/state/state.safetensors")).unwrap();
+    // The header names the folders.
     let tensors = |bytes: Vec<u8>| {
         let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         bytes[8 + header..].to_vec()
