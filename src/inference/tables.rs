@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 /// A class with more than one in so many tokens is summed with a mask over the whole row, which costs as much as
 /// fetching that many of its tokens one by one.
-const MASKED: usize = 16;
+const MASKED: usize = 6;
 
 /// Edges by their target, and masks of the large classes.
 #[derive(Debug)]

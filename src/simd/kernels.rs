@@ -1,7 +1,7 @@
 //! The algorithms, for any kind of lanes.
 
 use super::lanes::Lanes;
-use super::lists::{Parts, Segment};
+use super::lists::{Lists, Parts, RUN, Segment, Single};
 use crate::automata::Edge;
 
 /// Numbers handled at a time.
@@ -104,15 +104,16 @@ pub(super) fn max<V: Lanes>(x: &[f32]) -> f32 {
     lanes.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
 }
 
-/// Σ e^((x − origin) · scale) of a block; each of them goes to `out`.
+/// Σ e^((x − origin) · scale) of a block; each of them goes to `out`. Meanwhile `ahead` is fetched, as much as `x` has.
 #[inline(always)]
-fn exp_block<V: Lanes>(x: &[f32], origin: f32, scale: Scale, out: &mut [[f32; LANES]]) -> f64 {
+fn exp_block<V: Lanes>(x: &[f32], origin: f32, scale: Scale, out: &mut [[f32; LANES]], ahead: &[f32]) -> f64 {
     let from = V::splat(origin);
     let mut parts = [V::splat(0.0); PARTS];
     let (chunks, rest) = x.as_chunks::<LANES>();
     let (groups, single) = chunks.as_chunks::<PARTS>();
-    for (group, out) in groups.iter().zip(out.as_chunks_mut::<PARTS>().0) {
+    for (n, (group, out)) in groups.iter().zip(out.as_chunks_mut::<PARTS>().0).enumerate() {
         for i in 0..PARTS {
+            V::prefetch(ahead, (n * PARTS + i) * LANES);
             let e = exp_lanes(V::load(&group[i]).minus(from), scale);
             out[i] = e.store();
             parts[i] = parts[i].plus(e);
@@ -211,22 +212,21 @@ fn raise(largest: &mut f32, block: f32, scale: Scale, mut rescale: impl FnMut(f6
 
 /// Adds the numbers that each list names in a span to its sum.
 #[inline(always)]
-fn listed_sums(x: &[f32; SPAN], (segments, mut places): (&[Segment], &[u16]), sums: &mut [f64]) {
-    let at = |&place: &u16| x[place as usize % SPAN] as f64;
+fn listed_sums(x: &[f32; SPAN], (segments, mut runs, singles): (&[Segment], &[u64], &[Single]), sums: &mut [f64]) {
     for segment in segments {
-        let (own, rest) = places.split_at(segment.len as usize);
-        places = rest;
-        let (groups, single) = own.as_chunks::<PARTS>();
-        let mut parts = [0.0; PARTS];
-        for group in groups {
-            for i in 0..PARTS {
-                parts[i] += at(&group[i]);
+        let (own, rest) = runs.split_at(segment.runs as usize);
+        runs = rest;
+        let mut parts = [0.0f32; RUN];
+        for run in own {
+            for i in 0..RUN {
+                parts[i] += x[(run >> (16 * i)) as usize % SPAN];
             }
         }
-        for (part, place) in parts.iter_mut().zip(single) {
-            *part += at(place);
-        }
-        sums[segment.list as usize] += (parts[0] + parts[1]) + (parts[2] + parts[3]);
+        let [a, b, c, d] = parts.map(f64::from);
+        sums[segment.list as usize] += (a + b) + (c + d);
+    }
+    for single in singles {
+        sums[single.list as usize] += x[single.place as usize % SPAN] as f64;
     }
 }
 
@@ -234,6 +234,7 @@ fn listed_sums(x: &[f32; SPAN], (segments, mut places): (&[Segment], &[u16]), su
 pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64) {
     let Parts { masks, masked, lists, listed } = parts;
     let (masks, lists) = (*masks, *lists);
+    let alone = lists.is_some_and(Lists::alone);
     let (mut largest, mut all) = (f32::NEG_INFINITY, 0.0);
     let (mut exps, mut taken) = ([[0.0; LANES]; SPAN / LANES], [0.0; SPAN]);
     for (n, span) in x.chunks(SPAN).enumerate() {
@@ -243,8 +244,9 @@ pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, parts: &mut Parts
             masked.iter_mut().chain(&mut **listed).for_each(|sum| *sum *= factor);
         });
         let origin = if largest > f32::NEG_INFINITY { largest } else { 0.0 };
-        for (block, exps) in span.chunks(BLOCK).zip(exps.chunks_mut(BLOCK / LANES)) {
-            all += exp_block::<V>(block, origin, scale, exps);
+        let next = if alone { &[] } else { x.get((n + 1) * SPAN..).unwrap_or_default() };
+        for (b, (block, exps)) in span.chunks(BLOCK).zip(exps.chunks_mut(BLOCK / LANES)).enumerate() {
+            all += exp_block::<V>(block, origin, scale, exps, next.get(b * BLOCK..).unwrap_or_default());
         }
         let used = span.len().div_ceil(LANES);
         for (sum, mask) in masked.iter_mut().zip(masks) {

@@ -5,6 +5,9 @@ use super::kernels::LANES;
 /// Sixteen floats in registers. Multiplications and additions are fused where the machine can.
 pub(super) trait Lanes: Copy {
     fn splat(x: f32) -> Self;
+    /// Hints that the number at `place`, if there is one, and its neighbours will be read soon.
+    #[inline(always)]
+    fn prefetch(_x: &[f32], _place: usize) {}
     fn load(x: &[f32; LANES]) -> Self;
     fn store(self) -> [f32; LANES];
     fn plus(self, other: Self) -> Self;

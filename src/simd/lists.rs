@@ -19,49 +19,87 @@ pub(crate) struct Parts<'a> {
 /// Small subsets, cut into spans that stay in a near cache.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    /// Of each span its first segment and its first place, and those after the last span.
-    first: Vec<(u32, u32)>,
+    /// Where each span begins, and where the last one ends.
+    spans: Vec<Start>,
     segments: Vec<Segment>,
-    /// Within the span, or among what is taken of it.
-    places: Vec<u16>,
-    /// Numbers of each span that are in a list, where nothing else is read; as many as places.
+    /// [`RUN`] places each, the first in the lowest bits: within the span, or among what is taken of it.
+    runs: Vec<u64>,
+    singles: Vec<Single>,
+    /// Numbers of each span that are in a list, where nothing else is read.
     taken: Vec<u16>,
+    len: usize,
 }
 
-/// So many places of a span belong to this list.
+/// Places that are read as one word. More would take no less time, and would be fetched into vectors by the compiler,
+/// which takes longer.
+pub(super) const RUN: usize = 4;
+/// A list with fewer places in a span has them one by one: foreseeing the end of a short loop costs more.
+const LEAST: usize = 2 * RUN;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Start {
+    segment: usize,
+    run: usize,
+    single: usize,
+    taken: usize,
+}
+
+/// So many runs of a span belong to this list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub(super) list: u32,
-    pub(super) len: u32,
+    pub(super) runs: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Single {
+    pub(super) list: u32,
+    pub(super) place: u16,
 }
 
 impl Lists {
     /// Of rows of `len` numbers; each list names its numbers in ascending order, and none is in two. `alone`: what is in
     /// no list is not read.
     pub(crate) fn new<'a>(len: usize, lists: impl Iterator<Item = (u32, &'a [u32])>, alone: bool) -> Self {
-        let mut spans = vec![(Vec::new(), Vec::new()); len.div_ceil(SPAN)];
+        let mut spans = vec![Vec::new(); len.div_ceil(SPAN)];
         for (list, numbers) in lists {
             for same in numbers.chunk_by(|a, b| *a as usize / SPAN == *b as usize / SPAN) {
-                let (segments, places) = &mut spans[same[0] as usize / SPAN];
-                segments.push(Segment { list, len: same.len() as u32 });
-                places.extend(same.iter().map(|&number| (number as usize % SPAN) as u16));
+                let places: Vec<u16> = same.iter().map(|&number| (number as usize % SPAN) as u16).collect();
+                spans[same[0] as usize / SPAN].push((list, places));
             }
         }
-        let mut new = Self { first: vec![(0, 0)], ..Self::default() };
+        let mut new = Self { spans: vec![Start::default()], ..Self::default() };
         let mut rank = [0; SPAN];
-        for (segments, mut places) in spans {
+        for mut lists in spans {
             if alone {
-                let mut taken = places.clone();
+                let mut taken: Vec<u16> = lists.iter().flat_map(|(_, places)| places).copied().collect();
                 taken.sort_unstable();
                 (0..).zip(&taken).for_each(|(i, &place)| rank[place as usize] = i);
-                places.iter_mut().for_each(|place| *place = rank[*place as usize]);
+                lists.iter_mut().flat_map(|(_, places)| places).for_each(|place| *place = rank[*place as usize]);
                 new.taken.extend(taken);
             }
-            new.segments.extend(segments);
-            new.places.extend(places);
-            new.first.push((new.segments.len() as u32, new.places.len() as u32));
+            for (list, places) in lists {
+                new.push(list, &places);
+            }
+            new.spans.push(Start {
+                segment: new.segments.len(),
+                run: new.runs.len(),
+                single: new.singles.len(),
+                taken: new.taken.len(),
+            });
         }
         new
+    }
+
+    /// Places of a list in the last span.
+    fn push(&mut self, list: u32, places: &[u16]) {
+        self.len += places.len();
+        let (runs, singles) = if places.len() < LEAST { (&[][..], places) } else { places.as_chunks::<RUN>() };
+        if !runs.is_empty() {
+            self.segments.push(Segment { list, runs: runs.len() as u32 });
+        }
+        self.runs.extend(runs.iter().map(|run| run.iter().rev().fold(0, |word, &place| word << 16 | place as u64)));
+        self.singles.extend(singles.iter().map(|&place| Single { list, place }));
     }
 
     /// Whether what is in no list is not read.
@@ -71,18 +109,18 @@ impl Lists {
 
     /// How many numbers the lists have together.
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.len
     }
 
     /// Bytes they take.
     pub(crate) fn bytes(&self) -> usize {
-        let places = self.places.len() + self.taken.len();
-        size_of_val(&*self.first) + size_of_val(&*self.segments) + 2 * places
+        let lists = size_of_val(&*self.segments) + size_of_val(&*self.runs) + size_of_val(&*self.singles);
+        size_of_val(&*self.spans) + lists + size_of_val(&*self.taken)
     }
 
-    pub(super) fn span(&self, n: usize) -> (&[Segment], &[u16]) {
-        let [from, to] = [self.first[n], self.first[n + 1]];
-        (&self.segments[from.0 as usize..to.0 as usize], &self.places[from.1 as usize..to.1 as usize])
+    pub(super) fn span(&self, n: usize) -> (&[Segment], &[u64], &[Single]) {
+        let [from, to] = [self.spans[n], self.spans[n + 1]];
+        (&self.segments[from.segment..to.segment], &self.runs[from.run..to.run], &self.singles[from.single..to.single])
     }
 
     /// What is read of a span.
@@ -91,7 +129,7 @@ impl Lists {
         if !self.alone() {
             return span;
         }
-        let taken = &self.taken[self.first[n].1 as usize..self.first[n + 1].1 as usize];
+        let taken = &self.taken[self.spans[n].taken..self.spans[n + 1].taken];
         for (out, &place) in space.iter_mut().zip(taken) {
             *out = span[place as usize];
         }

@@ -68,6 +68,11 @@ impl Lanes for Zmm {
         Self(unsafe { _mm512_set1_ps(x) })
     }
     #[inline(always)]
+    fn prefetch(x: &[f32], place: usize) {
+        // Any address may be prefetched.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(place).cast()) }
+    }
+    #[inline(always)]
     fn load(x: &[f32; LANES]) -> Self {
         Self(unsafe { _mm512_loadu_ps(x.as_ptr()) })
     }
@@ -139,6 +144,11 @@ impl Lanes for Ymm {
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([unsafe { _mm256_set1_ps(x) }; 2])
+    }
+    #[inline(always)]
+    fn prefetch(x: &[f32], place: usize) {
+        // Any address may be prefetched.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(place).cast()) }
     }
     #[inline(always)]
     fn load(x: &[f32; LANES]) -> Self {
