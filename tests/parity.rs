@@ -5,6 +5,8 @@
 
 #[path = "parity/case.rs"]
 mod case;
+#[path = "parity/overwriting.rs"]
+mod overwriting;
 #[path = "parity/samplers.rs"]
 mod samplers;
 
