@@ -1,8 +1,11 @@
 //! Pretrained networks against their reference implementations: every folder of reference checkpoints that is there.
 //!
 //! `STENCIL_FIXTURES=DIR cargo test --release --test parity`; without it, `../shared/fixtures` is looked into. A folder
-//! holds a checkpoint, and `fixtures.safetensors` with inputs and what the reference answers.
+//! holds a checkpoint, and `fixtures.safetensors` with inputs and what the reference answers. The family is told by the
+//! configuration, never by the folder's name. Checkpoints of odd shapes in `tests/references` are compared always.
 
+#[path = "parity/canvas.rs"]
+mod canvas;
 #[path = "parity/case.rs"]
 mod case;
 #[path = "parity/overwriting.rs"]
@@ -63,8 +66,10 @@ fn check_inputs(case: &Case) -> usize {
             let worst = difference(&ours, &expected);
             println!("  {input}[{i}]: {} positions, {worst:.1e}", ours.len());
             assert!(worst <= TOLERANCE, "{}: {input}[{i}] differs by {worst}", case.name);
+            // A matrix product may round differently with more rows: what gives the same bits is the model on top.
             let alone = case.network.forward(std::slice::from_ref(sequence)).unwrap().remove(0);
-            assert_eq!(alone.logits.to_vec2::<f32>().unwrap(), ours, "{}: {input}[{i}] in a batch", case.name);
+            let worst = difference(&alone.logits.to_vec2::<f32>().unwrap(), &ours);
+            assert!(worst <= TOLERANCE, "{}: {input}[{i}] alone differs by {worst}", case.name);
             checked += 1;
         }
     }

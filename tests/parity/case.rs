@@ -20,7 +20,7 @@ pub struct Case {
     tensors: HashMap<String, Tensor>,
 }
 
-/// Where the reference checkpoints lie; None, loudly, where there are none.
+/// Where the reference checkpoints from the families' own code lie; None, loudly, where there are none.
 pub fn folder() -> Option<PathBuf> {
     let given = std::env::var_os("STENCIL_FIXTURES").map(PathBuf::from);
     let folder = given.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"));
@@ -32,15 +32,40 @@ pub fn folder() -> Option<PathBuf> {
     None
 }
 
-/// Every folder below with a checkpoint and fixtures.
+/// Every folder with a checkpoint there, whatever its name, and those of this repository: odd shapes of each family, made
+/// by `scripts/reference_checkpoints.py`.
 pub fn folders() -> Vec<PathBuf> {
-    let Some(folder) = folder() else { return Vec::new() };
-    let entries = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path());
-    let mut found: Vec<PathBuf> =
-        entries.filter(|p| p.join("config.json").exists() && p.join("fixtures.safetensors").exists()).collect();
-    found.sort();
-    assert!(!found.is_empty(), "{} has no reference checkpoint", folder.display());
-    found
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/references");
+    let checkpoints = |folder: &PathBuf| {
+        let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+        let mut found: Vec<PathBuf> = entries.filter(|p| p.join("config.json").exists()).collect();
+        found.sort();
+        assert!(!found.is_empty(), "{} has no checkpoint", folder.display());
+        found
+    };
+    folder().iter().chain([&own]).flat_map(checkpoints).collect()
+}
+
+/// The first of them whose network is of a family.
+#[allow(dead_code)]
+pub fn of_family(family: &str) -> PathBuf {
+    let is = |folder: &PathBuf| describe(&config(folder)).unwrap().family == family;
+    folders().into_iter().find(is).unwrap_or_else(|| panic!("no checkpoint of {family}"))
+}
+
+/// All tensors of a checkpoint, of one file or of shards.
+#[allow(dead_code)]
+pub fn tensors(folder: &Path) -> HashMap<String, Tensor> {
+    let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let weights = |p: &PathBuf| {
+        let name = p.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with("model") && name.ends_with(".safetensors")
+    };
+    files.filter(weights).flat_map(|file| candle_core::safetensors::load(file, &Device::Cpu).unwrap()).collect()
+}
+
+pub fn config(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap()
 }
 
 /// All of them, loaded.
@@ -51,14 +76,14 @@ pub fn cases() -> Vec<Case> {
 impl Case {
     pub fn load(folder: &Path) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let config: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
-        let description = describe(&config).unwrap();
+        let description = describe(&config(folder)).unwrap();
         let weights = Weights::open(folder).unwrap();
         weights.check(&description.plan, &description.ignored).unwrap();
         let mut reader = weights.reader(Precision::F32);
         let network = Builder { tensors: &mut reader }.transformer(&description.plan).unwrap();
-        let tensors = candle_core::safetensors::load(folder.join("fixtures.safetensors"), &Device::Cpu).unwrap();
+        let answers = folder.join("fixtures.safetensors");
+        assert!(answers.exists(), "{} has a checkpoint, but no answers of a reference", folder.display());
+        let tensors = candle_core::safetensors::load(answers, &Device::Cpu).unwrap();
         Self { name, description, network, tensors }
     }
 

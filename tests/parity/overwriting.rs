@@ -2,45 +2,41 @@
 //! where fewer positions are open, and then overwrites written ones with what the model now says there. Which ones is left
 //! to the order in which the partial sort of C++'s standard library leaves equal numbers; so that order is followed here.
 
-use stencil_lm::{
-    Error, Moves, Policy, Pos, Proposal, Result, Step,
-    policies::{Order, Pace, Ranked},
-};
+use stencil_lm::{Error, Moves, Policy, Pos, Proposal, Result, Step, policies::Pace};
 
-pub struct Overwriting;
+#[derive(Default)]
+pub struct Overwriting {
+    /// What this step writes where something stands already.
+    chosen: Vec<Pos>,
+}
 
 /// What the rule may come to, and no canvas allows.
 pub const PROMPT: &str = "the reference overwrites its prompt";
 
-/// Positions that a step writes, and how many of the block are open.
-fn share(step: &Step) -> (usize, usize) {
-    let open = step.canvas.cells()[step.block.clone()].iter().filter(|c| c.decided().is_none()).count();
-    (Pace::Block.quota(step, open), open)
+fn is_open(step: &Step, pos: Pos) -> bool {
+    step.canvas.cell(pos).decided().is_none()
 }
 
 impl Policy for Overwriting {
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
-        Ranked { pace: Pace::Block, ..Ranked::new(Order::Confidence) }.choose(step, proposal)
+        // Places of the block that belong to the prompt come first.
+        let part = step.block_size - step.block.len();
+        let pos = |place: usize| (place >= part).then(|| step.block.start + place - part);
+        let confidence = (0..step.block_size).map(|place| {
+            let candidate = pos(place).and_then(|pos| proposal.candidates.iter().find(|c| c.pos == pos));
+            candidate.map_or(f32::NEG_INFINITY, |c| c.prob)
+        });
+        let first = largest(confidence.collect(), Pace::Block.quota(step, proposal.candidates.len()));
+        let first: Vec<Pos> = first.into_iter().map(pos).collect::<Option<_>>().ok_or_else(|| Error::input(PROMPT))?;
+        self.chosen = first.iter().copied().filter(|&pos| !is_open(step, pos)).collect();
+        Ok(Moves::commit(first.into_iter().filter(|&pos| is_open(step, pos))))
     }
     fn edits(&self, step: &Step) -> bool {
-        let (share, open) = share(step);
-        open > 0 && share > open
+        step.block.clone().any(|pos| is_open(step, pos))
     }
-    fn edit(&mut self, step: &Step, proposal: &Proposal) -> Result<Vec<Pos>> {
-        // By now everything is written; what was before this step is what the edit may change, but for what it agrees with.
-        let written = |pos: Pos| match step.canvas.cell(pos) {
-            stencil_lm::Cell::Held { step: at, .. } => at < step.taken,
-            _ => true,
-        };
-        let part = step.block_size - step.block.len();
-        let open = |i: usize| i >= part && !written(step.block.start + i - part);
-        let confidence = (0..step.block_size).map(|i| if open(i) { 1.0 } else { f32::NEG_INFINITY });
-        let first = largest(confidence.collect(), Pace::Block.quota(step, 0));
-        if first.iter().any(|&i| i < part) {
-            return Err(Error::input(PROMPT));
-        }
-        let edited = proposal.candidates.iter().map(|c| c.pos);
-        Ok(edited.filter(|pos| first.contains(&(pos - step.block.start + part))).collect())
+    fn edit(&mut self, _: &Step, proposal: &Proposal) -> Result<Vec<Pos>> {
+        // Candidates are those positions where the model now says something else.
+        Ok(proposal.candidates.iter().map(|c| c.pos).filter(|pos| self.chosen.contains(pos)).collect())
     }
 }
 
