@@ -1,5 +1,7 @@
 //! Sets of states as bits.
 
+use std::ops::Range;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bits(Vec<u64>);
 
@@ -23,6 +25,28 @@ impl Bits {
     /// Ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().zip(0..).flat_map(|(&word, i)| each_bit(word, 64 * i))
+    }
+    /// Ranges of neighbours, ascending.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Range<u32>> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = self.next(at, 0)?;
+            at = self.next(start, u64::MAX).unwrap_or(64 * self.0.len() as u32);
+            Some(start..at)
+        })
+    }
+    /// The first at `from` or after it that is set, where `flip` is 0, or that is not, where all its bits are set.
+    fn next(&self, from: u32, flip: u64) -> Option<u32> {
+        let first = from as usize / 64;
+        let mut skip = u64::MAX << (from % 64);
+        for (i, word) in self.0.iter().enumerate().skip(first) {
+            let found = (word ^ flip) & skip;
+            if found != 0 {
+                return Some(64 * i as u32 + found.trailing_zeros());
+            }
+            skip = u64::MAX;
+        }
+        None
     }
     /// What is in `other` but not in `self` (true), and the other way round (false).
     pub(super) fn changes<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u32, bool)> + 'a {

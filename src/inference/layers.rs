@@ -2,10 +2,12 @@
 
 use super::bits::Bits;
 use super::graph::Graph;
+use super::layer::{Layer, Run};
 use super::support::Support;
 use super::tables::Tables;
 use crate::automata::{Class, Edge, Label, TokenAutomaton};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What may stand at a position.
@@ -23,21 +25,20 @@ pub(super) enum Choice {
 pub(super) struct Layers {
     /// Where each gap begins among all, and the number of states.
     first: Vec<usize>,
-    /// Where the states of each gap begin; neighbours with the same states share them.
-    shared: Vec<usize>,
-    states: Vec<u32>,
+    runs: Vec<Run>,
+    /// The runs of each gap; neighbours with the same states share them.
+    runs_of: Vec<Range<usize>>,
     /// What may stand at each position; `None` where one token is decided.
     pub(super) supports: Vec<Option<Arc<Support>>>,
 }
 
 impl Layers {
     /// The states at gap `gap`: before position `gap`, after position `gap - 1`.
-    pub(super) fn layer(&self, gap: usize) -> &[u32] {
-        let len = self.first[gap + 1] - self.first[gap];
-        &self.states[self.shared[gap]..self.shared[gap] + len]
+    pub(super) fn layer(&self, gap: usize) -> Layer<'_> {
+        Layer(&self.runs[self.runs_of[gap].clone()])
     }
     /// Where the states of a gap lie among those of all gaps.
-    pub(super) fn range(&self, gap: usize) -> std::ops::Range<usize> {
+    pub(super) fn range(&self, gap: usize) -> Range<usize> {
         self.first[gap]..self.first[gap + 1]
     }
     /// Number of states over all gaps.
@@ -82,17 +83,38 @@ impl Layers {
         if gaps[choices.len()].is_empty() {
             return None;
         }
-        let mut all = Self { first: vec![0], shared: Vec::new(), states: Vec::new(), supports };
+        let mut all = Self::with(supports);
         for (gap, bits) in gaps.iter().enumerate() {
-            if gap == 0 || gaps[gap - 1] != *bits {
-                all.shared.push(all.states.len());
-                all.states.extend(bits.iter());
-            } else {
-                all.shared.push(all.shared[gap - 1]);
+            match gap > 0 && gaps[gap - 1] == *bits {
+                true => all.push_same(),
+                false => all.push(bits.runs()),
             }
-            all.first.push(all.first[gap] + all.states.len() - all.shared[gap]);
         }
         Some(all)
+    }
+
+    fn with(supports: Vec<Option<Arc<Support>>>) -> Self {
+        Self { first: vec![0], runs: Vec::new(), runs_of: Vec::new(), supports }
+    }
+    /// The next gap's states, ascending.
+    fn push(&mut self, states: impl Iterator<Item = Range<u32>>) {
+        let (first_run, mut at) = (self.runs.len(), 0);
+        for states in states {
+            let len = states.len();
+            match self.runs[first_run..].last_mut().filter(|run| run.states.end == states.start) {
+                Some(run) => run.states.end = states.end,
+                None => self.runs.push(Run { states, at }),
+            }
+            at += len;
+        }
+        self.runs_of.push(first_run..self.runs.len());
+        self.first.push(self.len() + at);
+    }
+    /// The next gap has the states of the one before.
+    fn push_same(&mut self) {
+        let gap = self.runs_of.len() - 1;
+        self.runs_of.push(self.runs_of[gap].clone());
+        self.first.push(self.len() + self.range(gap).len());
     }
 
     /// Of given layers, the states that lie on a complete text where only `choices` may stand; `None` if none is left.
@@ -127,28 +149,25 @@ impl Layers {
             }
             layers[gap].iter().for_each(|&q| alive[q as usize] = gap);
         }
-        Some(Self::assemble(layers, supports))
+        let mut all = Self::with(supports);
+        layers.iter().for_each(|layer| all.push(layer.iter().map(|&q| q..q + 1)));
+        Some(all)
     }
 
     /// What is left of the layers where only `choices` may stand; `None` if nothing is.
     pub(super) fn restricted<G: Graph>(&self, graph: &G, choices: &[Choice]) -> Option<Self> {
-        Self::from_layers(graph, choices, (0..self.first.len() - 1).map(|gap| self.layer(gap).to_vec()).collect())
+        Self::from_layers(
+            graph,
+            choices,
+            (0..self.first.len() - 1).map(|gap| self.layer(gap).iter().collect()).collect(),
+        )
     }
 
     /// The first `len` positions; any state that was in the last gap ends.
     pub(super) fn prefix(&self, len: usize) -> Self {
-        let (first, shared) = (self.first[..len + 2].to_vec(), self.shared[..len + 1].to_vec());
-        let end = shared[len] + first[len + 1] - first[len];
-        Self { first, shared, states: self.states[..end].to_vec(), supports: self.supports[..len].to_vec() }
-    }
-
-    fn assemble(layers: Vec<Vec<u32>>, supports: Vec<Option<Arc<Support>>>) -> Self {
-        let mut first = vec![0];
-        first.extend(layers.iter().scan(0, |total, layer| {
-            *total += layer.len();
-            Some(*total)
-        }));
-        Self { shared: first[..layers.len()].to_vec(), first, states: layers.concat(), supports }
+        let (first, runs_of) = (self.first[..len + 2].to_vec(), self.runs_of[..len + 1].to_vec());
+        let runs = self.runs[..runs_of[len].end].to_vec();
+        Self { first, runs, runs_of, supports: self.supports[..len].to_vec() }
     }
 }
 

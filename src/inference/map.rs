@@ -36,14 +36,14 @@ impl<G: Graph> Posterior<'_, G> {
         let mut logs = vec![f64::NEG_INFINITY; graph.labels()];
         for (pos, decided) in self.problem.decided.iter().enumerate().rev() {
             let next = self.layers.layer(pos + 1);
-            next.iter().zip(&value[self.layers.range(pos + 1)]).for_each(|(&q, &v)| after[q as usize] = v);
+            next.scatter(&value[self.layers.range(pos + 1)], &mut after);
             if let Some(place) = self.place(pos) {
                 logs.fill(f64::NEG_INFINITY);
                 let known = place.support.labels.iter().zip(&best[place.open]);
                 known.for_each(|(&label, best)| logs[label as usize] = best.log);
             }
             let range = self.layers.range(pos);
-            for (&q, v) in self.layers.layer(pos).iter().zip(&mut value[range]) {
+            for (q, v) in self.layers.layer(pos).iter().zip(&mut value[range]) {
                 *v = match decided {
                     None => (graph.edges(q).iter())
                         .map(|e| logs[e.label as usize] + after[e.target as usize])
@@ -52,7 +52,7 @@ impl<G: Graph> Posterior<'_, G> {
                         .map_or(f64::NEG_INFINITY, |to| after[to as usize]),
                 };
             }
-            next.iter().for_each(|&q| after[q as usize] = f64::NEG_INFINITY);
+            next.iter().for_each(|q| after[q as usize] = f64::NEG_INFINITY);
         }
 
         let mut state = graph.start();
@@ -65,7 +65,7 @@ impl<G: Graph> Posterior<'_, G> {
                     let mut chosen = (Best::NONE, state);
                     for edge in graph.edges(state) {
                         let label = place.support.labels.binary_search(&edge.label);
-                        let (Ok(i), Ok(label)) = (next.binary_search(&edge.target), label) else { continue };
+                        let (Some(i), Ok(label)) = (next.place(edge.target), label) else { continue };
                         let Best { log, token } = best[place.open][label];
                         let this = Best { log: log + values[i], token };
                         if chosen.0.or(this) == this {

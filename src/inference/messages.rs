@@ -1,13 +1,14 @@
 //! Sum-product forward–backward.
 
-use super::bands::{Bands, Side, WIDTH};
 use super::graph::Graph;
+use super::layer::Layer;
 use super::layers::Layers;
-use super::number::Number;
+use super::number::{Message, Number};
 use super::row::Mass;
 use super::support::Support;
-use super::tables::Tables;
+use super::tables::{Sides, Tables};
 use crate::automata::{Class, Edge};
+use crate::simd::{NUMBERS, Semiring, WINDOW};
 use std::ops::Range;
 
 /// What stands at a position: its decided class, or what may stand there with the masses of its labels.
@@ -17,18 +18,18 @@ pub(super) enum Step<'a, N> {
 }
 
 /// What the passes leave behind.
-pub(super) struct Messages<N> {
+pub(super) struct Messages<M: Message> {
     /// Of each open position the mass of each label of its support.
-    pub(super) labels: Vec<Vec<N>>,
+    pub(super) labels: Vec<Vec<M::Number>>,
     /// a, one for each state of each gap, each gap scaled by a factor of its own.
-    pub(super) forward: Vec<N>,
+    pub(super) forward: Vec<M>,
     /// b, likewise.
-    pub(super) backward: Vec<N>,
+    pub(super) backward: Vec<M>,
     /// Logarithm of the weight of all fitting texts together.
     pub(super) log_sum: f64,
 }
 
-impl<N: Number> Messages<N> {
+impl<M: Message> Messages<M> {
     /// `decided`: the class of each decided position; `labels`: what [`label_masses`] says of each open one. `None`
     /// where these numbers cannot tell.
     pub(super) fn pass<G: Graph>(
@@ -36,7 +37,7 @@ impl<N: Number> Messages<N> {
         tables: &Tables,
         layers: &Layers,
         decided: &[Option<Class>],
-        labels: Vec<Vec<N>>,
+        labels: Vec<Vec<M::Number>>,
     ) -> Option<Self> {
         let mut open = labels.iter();
         let step = |(decided, support): (&Option<Class>, _)| match (decided, support) {
@@ -44,93 +45,81 @@ impl<N: Number> Messages<N> {
             (decided, _) => decided.map(Step::One),
         };
         let supports = layers.supports.iter().map(|support| support.as_deref());
-        let steps: Vec<Step<N>> = decided.iter().zip(supports).map(step).collect::<Option<_>>()?;
-        let (forward, log_sum) = forward(graph, tables, layers, &steps)?;
-        let backward = backward(graph, tables, layers, &steps, &forward)?;
+        let steps: Vec<Step<M::Number>> = decided.iter().zip(supports).map(step).collect::<Option<_>>()?;
+        let mut field = Field::new(graph, tables);
+        let (forward, scales, log_sum) = forward::<M, G>(&mut field, layers, &steps)?;
+        let backward = backward(&mut field, layers, &steps, (&scales, log_sum))?;
         Some(Self { labels, forward, backward, log_sum })
     }
 }
 
-/// a, and the logarithm of the weight of all fitting texts.
-fn forward<N: Number, G: Graph>(
-    graph: &G,
-    tables: &Tables,
+/// a, the logarithm of what each of its messages has been divided by, and that of the weight of all fitting texts.
+fn forward<M: Message, G: Graph>(
+    field: &mut Field<M, G>,
     layers: &Layers,
-    steps: &[Step<N>],
-) -> Option<(Vec<N>, f64)> {
-    let mut messages = vec![N::ZERO; layers.len()];
-    messages[0] = N::FULL;
-    let mut log_scale = -N::FULL.ln();
-    let mut field = Field::new(graph, tables);
+    steps: &[Step<M::Number>],
+) -> Option<(Vec<M>, Vec<f64>, f64)> {
+    let mut messages = vec![M::ZERO; layers.len()];
+    messages[0] = M::FULL;
+    let mut scales = vec![-M::FULL.number().ln()];
     for (pos, step) in steps.iter().enumerate() {
         let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
         let (before, after) = messages.split_at_mut(layers.range(pos + 1).start);
         let (from, after) = (&before[layers.range(pos)], &mut after[..next.len()]);
         match step {
             Step::One(decided) => {
-                for (&q, &a) in here.iter().zip(from) {
-                    let to = graph.next(q, *decided).and_then(|to| next.binary_search(&to).ok());
+                for (q, &a) in here.iter().zip(from) {
+                    let to = field.graph.next(q, *decided).and_then(|to| next.place(to));
                     if let Some(sum) = to.and_then(|to| after.get_mut(to)) {
                         *sum = sum.plus(a);
                     }
                 }
             }
             Step::Open(support, masses) => {
-                field.weigh(support, masses);
+                field.weigh(support, masses)?;
                 field.sums(Way::Forward, (here, from), (next, after));
             }
         }
-        log_scale += N::rescale(after)?;
+        scales.push(scales[pos] + M::rescale(after)?);
     }
-    let complete = messages[layers.range(steps.len())].iter().fold(N::ZERO, |sum, &a| sum.plus(a));
-    Some((messages, log_scale + complete.ln()))
+    let complete = messages[layers.range(steps.len())].iter().fold(M::ZERO, |sum, &a| sum.plus(a));
+    let log_sum = scales[steps.len()] + complete.number().ln();
+    Some((messages, scales, log_sum))
 }
 
-/// b; `None` where a sum of a · b is so small that something might be lost.
-fn backward<N: Number, G: Graph>(
-    graph: &G,
-    tables: &Tables,
+/// b; `None` where Σ a · b is so small that something might be lost. That sum is the weight of all fitting texts, divided
+/// by what the messages have been divided by: it need not be made.
+fn backward<M: Message, G: Graph>(
+    field: &mut Field<M, G>,
     layers: &Layers,
-    steps: &[Step<N>],
-    forward: &[N],
-) -> Option<Vec<N>> {
-    let mut messages = vec![N::FULL; layers.len()];
-    let mut field = Field::new(graph, tables);
+    steps: &[Step<M::Number>],
+    (scales, log_sum): (&[f64], f64),
+) -> Option<Vec<M>> {
+    let mut messages = vec![M::FULL; layers.len()];
+    let full = M::FULL.number().ln();
+    let mut scale = -full;
     for (pos, step) in steps.iter().enumerate().rev() {
         let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
         let (before, after) = messages.split_at_mut(layers.range(pos + 1).start);
         let (before, from) = (&mut before[layers.range(pos)], &after[..next.len()]);
         match step {
             Step::One(decided) => {
-                for (&q, b) in here.iter().zip(&mut *before) {
-                    let to = graph.next(q, *decided).and_then(|to| next.binary_search(&to).ok());
-                    *b = to.map_or(N::ZERO, |to| from[to]);
+                for (q, b) in here.iter().zip(&mut *before) {
+                    let to = field.graph.next(q, *decided).and_then(|to| next.place(to));
+                    *b = to.map_or(M::ZERO, |to| from[to]);
                 }
             }
             Step::Open(support, masses) => {
-                field.weigh(support, masses);
+                field.weigh(support, masses)?;
                 field.sums(Way::Backward, (next, from), (here, before));
             }
         }
-        N::rescale(before)?;
-        if !meeting(&forward[layers.range(pos)], before).sound() {
+        scale += M::rescale(before)?;
+        if log_sum - scales[pos] - scale - 2.0 * full < M::LEAST_MEETING {
             return None;
         }
     }
     Some(messages)
-}
-
-/// Σ a · b, in sums that need not wait for each other.
-fn meeting<N: Number>(forward: &[N], backward: &[N]) -> N {
-    let ((a, rest_a), (b, rest_b)) = (forward.as_chunks::<4>(), backward.as_chunks::<4>());
-    let mut sums = [N::ZERO; 4];
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..4 {
-            sums[i] = sums[i].plus(a[i].meet(b[i]));
-        }
-    }
-    let rest = rest_a.iter().zip(rest_b).map(|(a, &b)| a.meet(b));
-    rest.chain(sums).fold(N::ZERO, N::plus)
 }
 
 #[derive(Clone, Copy)]
@@ -140,84 +129,73 @@ enum Way {
 }
 
 /// A message on all states, zero off its layer, and the masses of the labels on the way to the next.
-struct Field<'a, N, G> {
+struct Field<'a, M, G> {
     graph: &'a G,
     tables: &'a Tables,
-    bands: Option<&'a Bands>,
-    mass: Vec<N>,
-    values: Vec<N>,
+    sides: Option<&'a Sides>,
+    mass: Vec<M>,
+    values: Vec<M>,
+    /// Of the states of whole windows.
+    sums: Vec<M>,
 }
 
-impl<'a, N: Number, G: Graph> Field<'a, N, G> {
+impl<'a, M: Message, G: Graph> Field<'a, M, G> {
     fn new(graph: &'a G, tables: &'a Tables) -> Self {
-        let (mass, values) = (vec![N::ZERO; graph.labels()], vec![N::ZERO; graph.states()]);
-        Self { graph, tables, bands: tables.bands(graph), mass, values }
+        let (states, sides) = (graph.states(), tables.sides(graph));
+        let lengths = match sides {
+            Some(_) => [NUMBERS, NUMBERS, states.next_multiple_of(WINDOW)],
+            None => [graph.labels(), states, 0],
+        };
+        let [mass, values, sums] = lengths.map(|len| vec![M::ZERO; len]);
+        Self { graph, tables, sides, mass, values, sums }
     }
 
-    /// The masses of the labels in their places; no other label has any.
-    fn weigh(&mut self, support: &Support, masses: &[N]) {
-        self.mass.fill(N::ZERO);
-        support.labels.iter().zip(masses).for_each(|(&label, &m)| self.mass[label as usize] = m);
+    /// The masses of the labels in their places; no other label has any. `None` where one underflows.
+    fn weigh(&mut self, support: &Support, masses: &[M::Number]) -> Option<()> {
+        self.mass[..self.graph.labels()].fill(M::ZERO);
+        for (&label, &mass) in support.labels.iter().zip(masses) {
+            self.mass[label as usize] = M::of(mass)?;
+        }
+        Some(())
     }
 
     /// For each state of one layer the sum over its edges to the other, mass · value.
-    fn sums(&mut self, way: Way, (from, values): (&[u32], &[N]), (to, out): (&[u32], &mut [N])) {
+    fn sums(&mut self, way: Way, (from, values): (Layer, &[M]), (to, out): (Layer, &mut [M])) {
         let Self { mass, graph, tables, .. } = self;
-        match without_gaps(from) {
-            Some(range) => self.values[range].copy_from_slice(values),
-            None => from.iter().zip(values).for_each(|(&q, &value)| self.values[q as usize] = value),
-        }
-        match (self.bands, way) {
+        from.scatter(values, &mut self.values);
+        let numbers = self.values.first_chunk().zip(mass.first_chunk());
+        match (self.sides.zip(numbers).zip(dense(to)), way) {
+            (Some(((sides, (values, mass)), windows)), way) => {
+                let edges = if let Way::Forward = way { &sides.incoming } else { &sides.outgoing };
+                let first = windows.start * WINDOW;
+                M::edge_sums(edges, windows, mass, values, &mut self.sums);
+                to.gather(&self.sums, first, out);
+            }
             (None, Way::Forward) => {
-                to.iter().zip(out).for_each(|(&q, out)| *out = weigh(tables.incoming(q), mass, &self.values));
+                let sum = |(q, out): (u32, &mut M)| *out = weigh(tables.incoming(q), mass, &self.values);
+                to.iter().zip(out).for_each(sum);
             }
             (None, Way::Backward) => {
-                to.iter().zip(out).for_each(|(&q, out)| *out = weigh(graph.edges(q), mass, &self.values));
+                let sum = |(q, out): (u32, &mut M)| *out = weigh(graph.edges(q), mass, &self.values);
+                to.iter().zip(out).for_each(sum);
             }
-            (Some(bands), Way::Forward) => banded(&bands.incoming, mass, &self.values, (to, out)),
-            (Some(bands), Way::Backward) => banded(&bands.outgoing, mass, &self.values, (to, out)),
         }
-        match without_gaps(from) {
-            Some(range) => self.values[range].fill(N::ZERO),
-            None => from.iter().for_each(|&q| self.values[q as usize] = N::ZERO),
-        }
+        from.clear(&mut self.values);
     }
 }
 
-/// The range of the states, if they are one.
-fn without_gaps(states: &[u32]) -> Option<Range<usize>> {
-    let (first, last) = (*states.first()? as usize, *states.last()? as usize);
-    (last - first + 1 == states.len()).then_some(first..last + 1)
-}
-
-/// [`Field::sums`] where edges lie side by side.
-fn banded<N: Number>(side: &Side, mass: &[N], values: &[N], (mut to, mut out): (&[u32], &mut [N])) {
-    while let Some(&first) = to.first() {
-        let tile = first as usize / WIDTH;
-        let sums = N::banded(side.bands(tile), mass, values);
-        let all = to.get(WIDTH - 1).is_some_and(|&q| q as usize == tile * WIDTH + WIDTH - 1);
-        let count = if all { WIDTH } else { to.iter().take_while(|&&q| q as usize / WIDTH == tile).count() };
-        let (states, others) = to.split_at(count);
-        let (found, beyond) = std::mem::take(&mut out).split_at_mut(count);
-        match all {
-            true => found.copy_from_slice(&sums),
-            false => states.iter().zip(&mut *found).for_each(|(&q, out)| *out = sums[q as usize % WIDTH]),
-        }
-        if side.has_edges(tile) {
-            for (&q, out) in states.iter().zip(found) {
-                *out = out.plus(weigh(side.edges(q), mass, values));
-            }
-        }
-        (to, out) = (others, beyond);
-    }
+/// The windows of the states, if these are at least half of what is in them.
+fn dense(states: Layer) -> Option<Range<usize>> {
+    let windows = states.first()? as usize / WINDOW..states.last()? as usize / WINDOW + 1;
+    (2 * states.len() >= windows.len() * WINDOW).then_some(windows)
 }
 
 /// Σ mass · value over some edges, in four sums that need not wait for each other.
 #[inline]
-fn weigh<N: Number>(edges: &[Edge], mass: &[N], values: &[N]) -> N {
+fn weigh<S: Semiring>(edges: &[Edge], mass: &[S], values: &[S]) -> S {
     let term = |edge: &Edge| mass[edge.label as usize].times(values[edge.target as usize]);
     let (groups, rest) = edges.as_chunks::<4>();
-    let mut sums = [N::ZERO; 4];
+    let mut sums = [S::ZERO; 4];
     for group in groups {
         for (sum, edge) in sums.iter_mut().zip(group) {
             *sum = sum.plus(term(edge));
@@ -246,7 +224,7 @@ pub(super) fn label_masses<N: Number, G: Graph>(
     support.labels.iter().map(sum).collect()
 }
 
-impl<N: Number> Messages<N> {
+impl<M: Message> Messages<M> {
     /// Posterior probability of each class of an open position's support.
     pub(super) fn classes<G: Graph>(
         &self,
@@ -255,25 +233,26 @@ impl<N: Number> Messages<N> {
         (pos, support): (usize, &Support),
         masses: &[Mass],
     ) -> Vec<f64> {
-        let mut after = vec![N::ZERO; graph.states()];
+        let zero = M::Number::ZERO;
+        let mut after = vec![zero; graph.states()];
         let beyond = self.backward[layers.range(pos + 1)].iter();
-        layers.layer(pos + 1).iter().zip(beyond).for_each(|(&q, &b)| after[q as usize] = b);
-        let mut labels = vec![N::ZERO; graph.labels()];
-        for (&q, a) in layers.layer(pos).iter().zip(&self.forward[layers.range(pos)]) {
+        layers.layer(pos + 1).iter().zip(beyond).for_each(|(q, &b)| after[q as usize] = b.number());
+        let mut labels = vec![zero; graph.labels()];
+        for (q, a) in layers.layer(pos).iter().zip(&self.forward[layers.range(pos)]) {
             for edge in graph.edges(q) {
                 let ratio = &mut labels[edge.label as usize];
-                *ratio = ratio.plus(a.meet(after[edge.target as usize]));
+                *ratio = ratio.plus(a.number().meet(after[edge.target as usize]));
             }
         }
-        let mut ratio = vec![N::ZERO; graph.classes()];
+        let mut ratio = vec![zero; graph.classes()];
         for &label in &support.labels {
             for &class in graph.label(label) {
                 ratio[class as usize] = ratio[class as usize].plus(labels[label as usize]);
             }
         }
         let weight = |(&class, mass): (&Class, &Mass)| ratio[class as usize].times(mass.number());
-        let weights: Vec<N> = support.classes.iter().zip(masses).map(weight).collect();
-        let total = weights.iter().fold(N::ZERO, |sum, &w| sum.plus(w));
+        let weights: Vec<M::Number> = support.classes.iter().zip(masses).map(weight).collect();
+        let total = weights.iter().fold(zero, |sum, &w| sum.plus(w));
         weights.iter().map(|w| w.over(total)).collect()
     }
 }

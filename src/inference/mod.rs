@@ -5,9 +5,9 @@
 //! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
 //! layers to [`Reach::from_layers`]. Everything after that is the same.
 
-mod bands;
 mod bits;
 mod graph;
+mod layer;
 mod layers;
 mod logits;
 mod map;
@@ -35,7 +35,7 @@ use crate::automata::Class;
 use crate::{Error, Result, Token};
 use layers::Layers;
 use messages::{Messages, label_masses};
-use number::Number;
+use number::Message;
 use posterior::Solved;
 use row::{Mass, Row};
 use std::sync::{Arc, OnceLock};
@@ -112,7 +112,8 @@ pub fn infer<'a, G: Graph>(
     truncate::truncate(full, options)
 }
 
-/// States of all gaps together; each takes up to 36 bytes, 20 unless scores are far apart.
+/// States of all gaps together; each takes up to 36 bytes, 20 unless scores are far apart, 12 where there are
+/// [`MANY`].
 const MOST_MESSAGES: usize = 24 << 20;
 
 fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Result<()> {
@@ -142,8 +143,16 @@ fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Resul
     Ok(())
 }
 
+/// States of all gaps together from which on single precision is tried first.
+const MANY: usize = 1 << 20;
+
 /// In plain numbers if they suffice.
 fn solve<G: Graph>(problem: &Problem<G>, tables: &Tables, layers: &Layers, masses: &[Vec<Mass>]) -> Result<Solved> {
+    if layers.len() >= MANY
+        && let Some(messages) = pass(problem, tables, layers, masses)
+    {
+        return Ok(Solved::Single(messages));
+    }
     if let Some(messages) = pass(problem, tables, layers, masses) {
         return Ok(Solved::Plain(messages));
     }
@@ -151,12 +160,12 @@ fn solve<G: Graph>(problem: &Problem<G>, tables: &Tables, layers: &Layers, masse
     Ok(Solved::Wide(messages))
 }
 
-fn pass<N: Number, G: Graph>(
+fn pass<M: Message, G: Graph>(
     problem: &Problem<G>,
     tables: &Tables,
     layers: &Layers,
     masses: &[Vec<Mass>],
-) -> Option<Messages<N>> {
+) -> Option<Messages<M>> {
     let graph = problem.automaton;
     let class = |token: &Option<Token>| token.and_then(|token| graph.class_of(token));
     let decided: Vec<Option<Class>> = problem.decided.iter().map(class).collect();

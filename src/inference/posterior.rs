@@ -3,7 +3,7 @@
 use super::graph::Graph;
 use super::layers::Layers;
 use super::messages::Messages;
-use super::number::{Number, Wide};
+use super::number::{Message, Wide};
 use super::parallel;
 use super::reach::Problem;
 use super::row::{Mass, Row};
@@ -38,6 +38,7 @@ pub struct Posterior<'a, G = TokenAutomaton> {
 
 /// Messages in the numbers that could hold them.
 pub(super) enum Solved {
+    Single(Messages<f32>),
     Plain(Messages<f64>),
     Wide(Messages<Wide>),
 }
@@ -45,6 +46,7 @@ pub(super) enum Solved {
 impl Solved {
     pub(super) fn log_sum(&self) -> f64 {
         match self {
+            Self::Single(m) => m.log_sum,
             Self::Plain(m) => m.log_sum,
             Self::Wide(m) => m.log_sum,
         }
@@ -233,12 +235,13 @@ impl<G: Graph> Posterior<'_, G> {
     }
 
     fn class_posterior(&self, place: Place) -> &[f64] {
-        fn found<N: Number, G: Graph>(posterior: &Posterior<G>, messages: &Messages<N>, place: Place) -> Vec<f64> {
+        fn found<M: Message, G: Graph>(posterior: &Posterior<G>, messages: &Messages<M>, place: Place) -> Vec<f64> {
             let graph = posterior.problem.automaton;
             let masses = &posterior.masses[place.open];
             messages.classes(graph, &posterior.layers, (place.pos, place.support), masses)
         }
         self.classes[place.open].get_or_init(|| match &self.messages {
+            Solved::Single(messages) => found(self, messages, place),
             Solved::Plain(messages) => found(self, messages, place),
             Solved::Wide(messages) => found(self, messages, place),
         })

@@ -122,7 +122,7 @@ impl<'a, G: Graph> Reach<'a, G> {
             let decided = self.problem.decided.get(pos);
             let agrees = decided.is_some_and(|d| d.is_none_or(|d| d == token));
             let next = state.filter(|_| agrees).and_then(|q| graph.next(q, graph.class_of(token)?));
-            state = next.filter(|q| self.layers.layer(pos + 1).binary_search(q).is_ok());
+            state = next.filter(|q| self.layers.layer(pos + 1).has(*q));
         }
         text.len() == self.len() && state.is_some()
     }
@@ -148,13 +148,13 @@ impl<'a, G: Graph> Reach<'a, G> {
                 Some(&token) => (token, graph.next(state, graph.class_of(token)?)?),
                 None => {
                     let support = self.support(pos)?;
-                    let open = |edge: &&Edge| support.bears(edge.label) && next.binary_search(&edge.target).is_ok();
+                    let open = |edge: &&Edge| support.bears(edge.label) && next.has(edge.target);
                     let edge = graph.edges(state).iter().find(open)?;
                     let place = graph.label(edge.label).iter().find_map(|&class| support.place(class))?;
                     (*support.members(graph, place).first()?, edge.target)
                 }
             };
-            state = next.binary_search(&to).is_ok().then_some(to)?;
+            state = next.has(to).then_some(to)?;
             text.push(token);
         }
         Some(text)

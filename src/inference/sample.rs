@@ -2,10 +2,11 @@
 
 use super::graph::Graph;
 use super::messages::Messages;
-use super::number::Number;
+use super::number::{Message, Number};
 use super::parallel;
 use super::posterior::{Place, Posterior, Solved};
 use crate::Token;
+use crate::simd::Semiring;
 use rand::Rng;
 
 /// What a position of a sample is, before the token has been picked.
@@ -25,6 +26,7 @@ impl<G: Graph> Posterior<'_, G> {
     /// Three numbers are taken from `rng` for each undecided position.
     pub fn sample(&self, rng: &mut impl Rng) -> Vec<Token> {
         let path = match &self.messages {
+            Solved::Single(messages) => self.draw_path(messages, rng),
             Solved::Plain(messages) => self.draw_path(messages, rng),
             Solved::Wide(messages) => self.draw_path(messages, rng),
         };
@@ -36,8 +38,9 @@ impl<G: Graph> Posterior<'_, G> {
         parallel::map(path, work, token)
     }
 
-    fn draw_path<N: Number>(&self, messages: &Messages<N>, rng: &mut impl Rng) -> Vec<Drawn<'_>> {
+    fn draw_path<M: Message>(&self, messages: &Messages<M>, rng: &mut impl Rng) -> Vec<Drawn<'_>> {
         let graph = self.problem.automaton;
+        let zero = M::Number::ZERO;
         let mut state = graph.start();
         let mut path = Vec::with_capacity(self.open.len());
         for pos in 0..self.open.len() {
@@ -49,17 +52,17 @@ impl<G: Graph> Posterior<'_, G> {
             };
             let next = self.layers.layer(pos + 1);
             let backward = &messages.backward[self.layers.range(pos + 1)];
-            let after = |to: u32| next.binary_search(&to).map_or(N::ZERO, |i| backward[i]);
+            let after = |to: u32| next.place(to).map_or(zero, |i| backward[i].number());
             let (labels, masses) = (&messages.labels[place.open], &self.masses[place.open]);
             let edges = graph.edges(state);
             let edge = pick(rng.random(), edges, |edge| match place.support.labels.binary_search(&edge.label) {
                 Ok(label) => labels[label].times(after(edge.target)),
-                Err(_) => N::ZERO,
+                Err(_) => zero,
             });
             // Truncation may have left only some of the label's classes.
             let label = graph.label(edges[edge].label).iter().filter_map(|&class| place.support.place(class));
             let label: Vec<usize> = label.collect();
-            let class = label[pick(rng.random(), &label, |&class| masses[class].number::<N>())];
+            let class = label[pick(rng.random(), &label, |&class| masses[class].number::<M::Number>())];
             path.push(Drawn::Class(place, class, rng.random()));
             state = edges[edge].target;
         }

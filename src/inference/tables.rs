@@ -1,15 +1,26 @@
 //! What depends on the constraint alone: made once, used at every step.
 
-use super::bands::Bands;
 use super::graph::Graph;
 use super::unions::Unions;
 use crate::automata::{Class, Edge};
-use crate::simd::{LANES, Lists};
+use crate::simd::{Edges, LANES, Lists};
 use std::sync::OnceLock;
 
 /// A class with more than one in so many tokens is summed with a mask over the whole row, which costs as much as
 /// fetching that many of its tokens one by one.
 const MASKED: usize = 6;
+
+/// Fewer edges than this are not worth being laid out anew.
+const LEAST_EDGES: usize = 1 << 12;
+
+/// All edges, laid out for layers of many states.
+#[derive(Debug)]
+pub(super) struct Sides {
+    /// Edges by their target, turned round.
+    pub(super) incoming: Edges,
+    /// Edges by their source.
+    pub(super) outgoing: Edges,
+}
 
 /// Edges by their target, and masks of the large classes.
 #[derive(Debug)]
@@ -24,13 +35,13 @@ pub struct Tables {
     /// Of the labels, made when a position is open first.
     unions: OnceLock<Option<Unions>>,
     /// Made when a position is open first.
-    bands: OnceLock<Option<Bands>>,
+    sides: OnceLock<Option<Sides>>,
 }
 
 impl Tables {
     /// For a graph that is used once: what pays later only is left out.
     pub(super) fn once<G: Graph>(graph: &G) -> Self {
-        Self { bands: OnceLock::from(None), unions: OnceLock::from(None), ..Self::new(graph) }
+        Self { sides: OnceLock::from(None), unions: OnceLock::from(None), ..Self::new(graph) }
     }
 
     /// Reads all edges of the graph once.
@@ -51,7 +62,7 @@ impl Tables {
         }
         let large = |&class: &Class| graph.members(class).len() * MASKED > graph.vocab_len();
         let masks = (0..graph.classes() as Class).filter(large).map(|class| (class, mask(graph, class))).collect();
-        Self { first, incoming, masks, lists: OnceLock::new(), unions: OnceLock::new(), bands: OnceLock::new() }
+        Self { first, incoming, masks, lists: OnceLock::new(), unions: OnceLock::new(), sides: OnceLock::new() }
     }
 
     /// The edges to `state`, turned round: their target is the source.
@@ -83,9 +94,15 @@ impl Tables {
         self.unions.get_or_init(|| Unions::new(graph)).as_ref()
     }
 
-    /// Edges side by side, where there are many.
-    pub(super) fn bands<G: Graph>(&self, graph: &G) -> Option<&Bands> {
-        self.bands.get_or_init(|| Bands::new(graph, |state| self.incoming(state))).as_ref()
+    /// The edges laid out for layers of many states, where there are many edges, and not too many states.
+    pub(super) fn sides<G: Graph>(&self, graph: &G) -> Option<&Sides> {
+        let (states, labels) = (graph.states(), graph.labels());
+        let make = || {
+            let incoming = Edges::new(states, labels, |state| self.incoming(state))?;
+            let outgoing = Edges::new(states, labels, |state| graph.edges(state))?;
+            Some(Sides { incoming, outgoing })
+        };
+        self.sides.get_or_init(|| if self.incoming.len() < LEAST_EDGES { None } else { make() }).as_ref()
     }
 
     /// Bytes that the tables take.
@@ -93,8 +110,9 @@ impl Tables {
         let masks: usize = self.masks.iter().map(|(_, mask)| mask.len()).sum();
         let lists = self.lists.get().map_or(0, Lists::bytes);
         let unions = self.unions.get().and_then(Option::as_ref).map_or(0, Unions::bytes);
-        let bands = self.bands.get().and_then(Option::as_ref).map_or(0, Bands::bytes);
-        4 * self.first.len() + 8 * self.incoming.len() + 2 * masks + lists + unions + bands
+        let sides = self.sides.get().and_then(Option::as_ref);
+        let sides = sides.map_or(0, |sides| sides.incoming.bytes() + sides.outgoing.bytes());
+        4 * self.first.len() + 8 * self.incoming.len() + 2 * masks + lists + unions + sides
     }
 }
 

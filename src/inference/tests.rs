@@ -1,9 +1,10 @@
 //! What enumeration (`tests/brute_force.rs`) does not reach: large problems, other numbers, threads, bad input.
 
 use super::messages::Messages;
-use super::number::Wide;
+use super::number::{Number, Wide};
 use super::*;
 use crate::automata::{Dfa, Language, Limits, TokenAutomaton};
+use crate::simd::Semiring;
 use crate::{Candidate, ErrorKind, Scores, Vocab};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,9 +41,9 @@ fn scores(len: usize, vocab: usize, spread: f32, seed: u64) -> Scores {
 const PATTERN: &str = r"(?:[a-e]+(?: [a-j]+){2,6}|\w{3,30}é?|(?s:.){5,12}) end\.?";
 
 /// The messages in numbers of one kind, and the posterior of all classes.
-fn solved<N: Number>(reach: &Reach, scores: &Scores) -> (f64, Vec<f64>) {
+fn solved<M: Message>(reach: &Reach, scores: &Scores) -> (f64, Vec<f64>) {
     let posterior = infer(reach, scores, &Options::default()).unwrap();
-    let messages: Messages<N> = super::pass(&reach.problem, &reach.tables, &reach.layers, &posterior.masses).unwrap();
+    let messages: Messages<M> = super::pass(&reach.problem, &reach.tables, &reach.layers, &posterior.masses).unwrap();
     let places = (0..scores.len()).filter_map(|pos| posterior.place(pos));
     let classes = places.flat_map(|place| {
         let masses = &posterior.masses[place.open];
@@ -67,6 +68,68 @@ fn plain_and_wide_numbers_agree() {
             assert!((a - b).abs() < 1e-11, "{a} {b}");
         }
     }
+}
+
+/// Single precision, where it claims to suffice: many states whose edges lie side by side, with decided positions and
+/// layers with gaps.
+#[test]
+fn single_precision_agrees() {
+    let vocab = vocab(600);
+    let automaton = lift("(?s:.){9,3000}|[ab]{3}", &vocab);
+    let mut decided = [None; 250];
+    decided[3] = Some(2 + b'b' as u32);
+    decided[20] = Some(2 + 0xc3);
+    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    assert!(reach.layers.len() >= MANY);
+    let scores = scores(250, vocab.len(), 8.0, 1);
+    let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+    assert!(matches!(posterior.messages, Solved::Single(_)));
+    assert!(reach.contains(&posterior.sample(&mut rng(2))));
+    let (single, plain) = (solved::<f32>(&reach, &scores), solved::<f64>(&reach, &scores));
+    assert!((single.0 - plain.0).abs() < 1e-4, "{} {}", single.0, plain.0);
+    for (a, b) in single.1.iter().zip(&plain.1) {
+        assert!((a - b).abs() < 2e-5 * b + 1e-12, "{a} {b}");
+    }
+}
+
+/// What single precision cannot tell is left to the next numbers.
+#[test]
+fn single_precision_knows_its_limits() {
+    let vocab = vocab(300);
+    let automaton = lift("[ab]{40}|c{40}", &vocab);
+    let decided = [None; 40];
+    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    for (spread, suffices) in [(2.0, true), (200.0, false)] {
+        let scores = scores(40, vocab.len(), spread, 3);
+        let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+        let pass = pass::<f32, _>(&reach.problem, &reach.tables, &reach.layers, &posterior.masses);
+        assert_eq!(pass.is_some(), suffices);
+    }
+}
+
+#[test]
+fn layers_find_their_states() {
+    let mut rng = rng(5);
+    for dense in [0.02, 0.5, 0.98] {
+        let states: Vec<u32> = (0..500).filter(|_| rng.random_bool(dense)).collect();
+        let mut bits = bits::Bits::none(500);
+        states.iter().for_each(|&q| bits.set(q, true));
+        let mut at = 0;
+        let run = |states: std::ops::Range<u32>| {
+            at += states.len();
+            layer::Run { at: at - states.len(), states }
+        };
+        let runs: Vec<layer::Run> = bits.runs().map(run).collect();
+        assert!(runs.windows(2).all(|pair| pair[0].states.end < pair[1].states.start));
+        let layer = layer::Layer(&runs);
+        assert!(layer.iter().eq(states.iter().copied()) && layer.len() == states.len());
+        assert_eq!((layer.first(), layer.last()), (states.first().copied(), states.last().copied()));
+        (0..500).for_each(|q| assert_eq!(layer.place(q), states.binary_search(&q).ok()));
+    }
+    let mut bits = bits::Bits::none(64);
+    assert_eq!(bits.runs().count(), 0);
+    (0..64).for_each(|q| bits.set(q, true));
+    assert!(bits.runs().eq([0..64]));
 }
 
 #[test]

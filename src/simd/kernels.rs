@@ -1,8 +1,9 @@
 //! The algorithms, for any kind of lanes.
 
+use super::edges::{Edges, Numbers, rescale};
 use super::lanes::Lanes;
 use super::lists::{Lists, Parts, RUN, Segment, Single};
-use crate::automata::Edge;
+use std::ops::Range;
 
 /// Numbers handled at a time.
 pub(crate) const LANES: usize = 16;
@@ -199,6 +200,10 @@ fn masked_sum<V: Lanes>(x: &[[f32; LANES]], mask: &[u16]) -> f64 {
     total(parts)
 }
 
+/// Where lanes do not cross the lines of the cache.
+#[repr(align(64))]
+struct Aligned<T>(T);
+
 /// Moves the origin of sums to a larger number, if it is larger.
 #[inline(always)]
 fn raise(largest: &mut f32, block: f32, scale: Scale, mut rescale: impl FnMut(f64)) {
@@ -236,7 +241,8 @@ pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, parts: &mut Parts
     let (masks, lists) = (*masks, *lists);
     let alone = lists.is_some_and(Lists::alone);
     let (mut largest, mut all) = (f32::NEG_INFINITY, 0.0);
-    let (mut exps, mut taken) = ([[0.0; LANES]; SPAN / LANES], [0.0; SPAN]);
+    let (mut exps, mut taken) = (Aligned([[0.0; LANES]; SPAN / LANES]), [0.0; SPAN]);
+    let exps = &mut exps.0;
     for (n, span) in x.chunks(SPAN).enumerate() {
         let span = lists.map_or(span, |lists| lists.take(n, span, &mut taken));
         raise(&mut largest, max::<V>(span), scale, |factor| {
@@ -278,20 +284,30 @@ pub(super) fn softmax<V: Lanes>(x: &[f32], scale: Scale) -> Peak {
     Peak { value: largest, index, sum }
 }
 
-/// The sums of [`Number::banded`](crate::inference) in double precision.
-// Kernels are compiled for some lanes; this one leaves them to the compiler.
-#[allow(clippy::extra_unused_type_parameters)]
-#[inline(always)]
-pub(super) fn banded<V>(bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES] {
-    let mut sums = [0.0; LANES];
-    for band in bands {
-        let mass = mass[band.label as usize];
-        let side = values.get(band.target as usize..).and_then(|values| values.first_chunk::<LANES>());
-        if let Some(values) = side {
-            for i in 0..LANES {
-                sums[i] += mass * values[i];
-            }
+/// Kernels that leave the lanes to the compiler.
+macro_rules! of_floats {
+    ($float:ty, $sums:ident, $rescale:ident) => {
+        #[inline(always)]
+        pub(super) fn $sums<V: Lanes>(
+            edges: &Edges,
+            windows: Range<usize>,
+            mass: &Numbers<$float>,
+            values: &Numbers<$float>,
+            out: &mut [$float],
+        ) {
+            edges.sums(windows, (mass, values), out, V::FUSED);
         }
-    }
-    sums
+        #[allow(clippy::extra_unused_type_parameters)]
+        #[inline(always)]
+        pub(super) fn $rescale<V>(
+            values: &mut [$float],
+            full: $float,
+            enough: $float,
+            least: $float,
+        ) -> Option<$float> {
+            rescale(values, full, enough, least)
+        }
+    };
 }
+of_floats!(f32, edge_sums32, rescale32);
+of_floats!(f64, edge_sums64, rescale64);

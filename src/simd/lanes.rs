@@ -4,6 +4,8 @@ use super::kernels::LANES;
 
 /// Sixteen floats in registers. Multiplications and additions are fused where the machine can.
 pub(super) trait Lanes: Copy {
+    /// Whether the machine multiplies and adds at once.
+    const FUSED: bool;
     fn splat(x: f32) -> Self;
     /// Hints that the number at `place`, if there is one, and its neighbours will be read soon.
     #[inline(always)]

@@ -11,6 +11,7 @@
 //! argument is a difference of single precision. e^0 is exactly 1. Results below 2^-126 are 0: who needs them asks
 //! again with an origin nearby.
 
+mod edges;
 mod kernels;
 mod lanes;
 mod lists;
@@ -22,9 +23,10 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::automata::Edge;
+pub(crate) use edges::{Edges, NUMBERS, Numbers, Semiring, WINDOW};
 pub(crate) use kernels::{LANES, Peak, Scale};
 pub(crate) use lists::{Lists, Parts};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// The instructions to use.
@@ -100,9 +102,35 @@ impl Simd {
     pub(crate) fn softmax(self, x: &[f32], scale: Scale) -> Peak {
         dispatch!(self, softmax(x, scale))
     }
-    /// Of each of [`LANES`] states in a row, the sum over its edges in `bands`, mass · value; each band gives its label and
-    /// where the values of its edges begin.
-    pub(crate) fn banded(self, bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES] {
-        dispatch!(self, banded(bands, mass, values))
+    /// [`Edges::sums`] in single precision.
+    pub(crate) fn edge_sums32(
+        self,
+        edges: &Edges,
+        windows: Range<usize>,
+        mass: &Numbers<f32>,
+        values: &Numbers<f32>,
+        out: &mut [f32],
+    ) {
+        dispatch!(self, edge_sums32(edges, windows, mass, values, out))
+    }
+    /// [`Edges::sums`] in double precision.
+    pub(crate) fn edge_sums64(
+        self,
+        edges: &Edges,
+        windows: Range<usize>,
+        mass: &Numbers<f64>,
+        values: &Numbers<f64>,
+        out: &mut [f64],
+    ) {
+        dispatch!(self, edge_sums64(edges, windows, mass, values, out))
+    }
+    /// Scales the largest to `full`, unless it is below `enough`; what is below `least` then is dropped. The factor, if it
+    /// is a number.
+    pub(crate) fn rescale32(self, values: &mut [f32], full: f32, enough: f32, least: f32) -> Option<f32> {
+        dispatch!(self, rescale32(values, full, enough, least))
+    }
+    /// [`rescale32`](Self::rescale32) in double precision.
+    pub(crate) fn rescale64(self, values: &mut [f64], full: f64, enough: f64, least: f64) -> Option<f64> {
+        dispatch!(self, rescale64(values, full, enough, least))
     }
 }

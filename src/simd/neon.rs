@@ -1,11 +1,12 @@
 //! NEON.
 #![allow(unsafe_code)]
 
+use super::edges::{Edges, Numbers};
 use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
 use super::lists::Parts;
-use crate::automata::Edge;
 use std::arch::aarch64::*;
+use std::ops::Range;
 
 /// Proof that the machine has NEON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,10 @@ compile! {
     exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ();
     softmax_parts(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64);
     softmax(x: &[f32], scale: Scale) -> Peak;
-    banded(bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES];
+    edge_sums32(edges: &Edges, windows: Range<usize>, mass: &Numbers<f32>, values: &Numbers<f32>, out: &mut [f32]) -> ();
+    rescale32(values: &mut [f32], full: f32, enough: f32, least: f32) -> Option<f32>;
+    edge_sums64(edges: &Edges, windows: Range<usize>, mass: &Numbers<f64>, values: &Numbers<f64>, out: &mut [f64]) -> ();
+    rescale64(values: &mut [f64], full: f64, enough: f64, least: f64) -> Option<f64>;
 }
 
 /// Sixteen lanes in four registers. Made only inside functions compiled for NEON.
@@ -61,6 +65,7 @@ impl Quads {
 // SAFETY, for each block: the instructions are those of NEON, which the kernels that use `Quads` are compiled for;
 // loads and stores go through slices of at least four floats.
 impl Lanes for Quads {
+    const FUSED: bool = true;
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([unsafe { vdupq_n_f32(x) }; 4])

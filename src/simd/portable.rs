@@ -12,6 +12,7 @@ fn zip(a: Array, b: Array, f: impl Fn(f32, f32) -> f32) -> Array {
 }
 
 impl Lanes for Array {
+    const FUSED: bool = false;
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([x; LANES])

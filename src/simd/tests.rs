@@ -1,6 +1,7 @@
 //! All paths against each other, and against the standard library in double precision.
 
 use super::*;
+use crate::automata::Edge;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -126,5 +127,55 @@ fn extremes() {
             let sum = simd.sum_exp(&[0.0, -1.0, infinite], 0.0, Scale::new(factor));
             assert!((0.99..=3.01).contains(&sum), "{factor}: {sum}");
         }
+    }
+}
+
+/// Edges in bands and out of them, on any window, against one sum for each state.
+#[test]
+fn edges_are_summed() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let (states, labels) = (700, 9);
+    let shared: Vec<(u32, u32)> = (0..6).map(|_| (rng.random_range(0..40), rng.random_range(0..labels))).collect();
+    let mut edge = |q: u32, n: u32| match shared.get(n as usize).filter(|_| !(64..90).contains(&q)) {
+        Some(&(by, label)) => Edge { label, target: (q + by).min(states - 1) },
+        None => Edge { label: rng.random_range(0..labels), target: rng.random_range(0..states) },
+    };
+    let all: Vec<Vec<Edge>> = (0..states).map(|q| (0..q % 11).map(|n| edge(q, n)).collect()).collect();
+    let edges = Edges::new(states as usize, labels as usize, |q| &all[q as usize]).unwrap();
+    let mut numbers = [Box::new([0.0; NUMBERS]), Box::new([0.0; NUMBERS])];
+    let lengths = [labels, states].map(|len| len as usize);
+    (0..2).for_each(|i| numbers[i][..lengths[i]].fill_with(|| rng.random_range(0.0..1.0)));
+    let [mass, values] = &numbers;
+    let single = numbers.each_ref().map(|numbers| Box::new(numbers.map(|x| x as f32)));
+    let term = |edge: &Edge| mass[edge.label as usize] * values[edge.target as usize];
+    let expected: Vec<f64> = all.iter().map(|edges| edges.iter().map(term).sum()).collect();
+    for simd in Simd::available() {
+        for windows in [0..3, 1..2] {
+            let mut out = vec![f64::NAN; windows.len() * WINDOW];
+            let mut out32 = vec![f32::NAN; windows.len() * WINDOW];
+            simd.edge_sums64(&edges, windows.clone(), mass, values, &mut out);
+            simd.edge_sums32(&edges, windows.clone(), &single[0], &single[1], &mut out32);
+            let known = expected.get(windows.start * WINDOW..).unwrap_or_default();
+            for ((sum, sum32), expected) in out.iter().zip(&out32).zip(known.iter().chain(std::iter::repeat(&0.0))) {
+                assert!((sum - expected).abs() <= 1e-12 && (*sum32 as f64 - expected).abs() <= 1e-5, "{simd:?}");
+            }
+        }
+    }
+    assert!(Edges::new((1 << 16) + 1, 1, |_| &[]).is_none() && Edges::new(1, 1 << 16, |_| &[]).is_none());
+}
+
+#[test]
+fn messages_are_rescaled() {
+    for simd in Simd::available() {
+        for len in [1, 15, 16, 40] {
+            let mut values: Vec<f64> = (0..len).map(|i| 2f64.powi(-i)).collect();
+            assert_eq!(simd.rescale64(&mut values, 8.0, 0.5, 8.0 * 2f64.powi(-9)), Some(8.0));
+            let expected = (0..len).map(|i| if i < 10 { 2f64.powi(3 - i) } else { 0.0 });
+            assert!(values.iter().copied().eq(expected), "{values:?}");
+        }
+        assert_eq!(simd.rescale64(&mut [0.4, 0.1], 8.0, 0.5, 0.0), None);
+        assert_eq!(simd.rescale32(&mut [0.0; 20], 1.0, 0.5, 0.0), None);
+        assert_eq!(simd.rescale32(&mut [1.0, f32::INFINITY], 1.0, 0.5, 0.0), None);
+        assert_eq!(simd.rescale32(&mut [1.0, 4.0], 1.0, 0.5, 0.0), Some(0.25));
     }
 }

@@ -1,11 +1,12 @@
 //! AVX-512 and AVX2.
 #![allow(unsafe_code)]
 
+use super::edges::{Edges, Numbers};
 use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
 use super::lists::Parts;
-use crate::automata::Edge;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// Proof that the machine has AVX-512.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,14 @@ macro_rules! compile {
             compile!(@ $lanes, $features,
                 softmax_parts(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64));
             compile!(@ $lanes, $features, softmax(x: &[f32], scale: Scale) -> Peak);
-            compile!(@ $lanes, $features, banded(bands: &[Edge], mass: &[f64], values: &[f64]) -> [f64; LANES]);
+            compile!(@ $lanes, $features,
+                edge_sums32(edges: &Edges, windows: Range<usize>, mass: &Numbers<f32>, values: &Numbers<f32>, out: &mut [f32]) -> ());
+            compile!(@ $lanes, $features,
+                rescale32(values: &mut [f32], full: f32, enough: f32, least: f32) -> Option<f32>);
+            compile!(@ $lanes, $features,
+                edge_sums64(edges: &Edges, windows: Range<usize>, mass: &Numbers<f64>, values: &Numbers<f64>, out: &mut [f64]) -> ());
+            compile!(@ $lanes, $features,
+                rescale64(values: &mut [f64], full: f64, enough: f64, least: f64) -> Option<f64>);
         }
     };
     (@ $lanes:ident, $features:literal, $kernel:ident ( $($name:ident : $kind:ty),* ) -> $result:ty) => {
@@ -63,6 +71,7 @@ struct Zmm(__m512);
 // SAFETY, for each block: the instructions are those of AVX-512F, which the kernels that use `Zmm` are compiled for;
 // loads and stores go through references to sixteen floats.
 impl Lanes for Zmm {
+    const FUSED: bool = true;
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self(unsafe { _mm512_set1_ps(x) })
@@ -141,6 +150,7 @@ impl Ymm {
 // SAFETY, for each block: the instructions are those of AVX2 and FMA, which the kernels that use `Ymm` are compiled
 // for; loads and stores go through references to sixteen floats.
 impl Lanes for Ymm {
+    const FUSED: bool = true;
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([unsafe { _mm256_set1_ps(x) }; 2])

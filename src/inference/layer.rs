@@ -1,0 +1,64 @@
+//! The states of one gap between positions.
+
+use crate::simd::Semiring;
+use std::ops::Range;
+
+/// States without a gap between them.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) states: Range<u32>,
+    /// The place of the first one among the states of its layer.
+    pub(super) at: usize,
+}
+
+impl Run {
+    fn states(&self) -> Range<usize> {
+        self.states.start as usize..self.states.end as usize
+    }
+    fn places(&self) -> Range<usize> {
+        self.at..self.at + self.states.len()
+    }
+}
+
+/// States in ascending order. Those of a repetition lie side by side, so most layers are a few runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layer<'a>(pub(super) &'a [Run]);
+
+impl<'a> Layer<'a> {
+    pub(super) fn iter(self) -> impl Iterator<Item = u32> + 'a {
+        self.0.iter().flat_map(|run| run.states.clone())
+    }
+    pub(super) fn first(self) -> Option<u32> {
+        Some(self.0.first()?.states.start)
+    }
+    pub(super) fn last(self) -> Option<u32> {
+        Some(self.0.last()?.states.end - 1)
+    }
+    pub(super) fn len(self) -> usize {
+        self.0.last().map_or(0, |run| run.places().end)
+    }
+    pub(super) fn has(self, state: u32) -> bool {
+        self.place(state).is_some()
+    }
+    /// The place of a state among those of the layer.
+    pub(super) fn place(self, state: u32) -> Option<usize> {
+        let run = self.0[..self.0.partition_point(|run| run.states.start <= state)].last()?;
+        run.states.contains(&state).then(|| run.at + (state - run.states.start) as usize)
+    }
+
+    /// The values of its states to their places among all states.
+    pub(super) fn scatter<T: Copy>(self, values: &[T], all: &mut [T]) {
+        self.0.iter().for_each(|run| all[run.states()].copy_from_slice(&values[run.places()]));
+    }
+    /// The values of its states, from those of the states from `first` on.
+    pub(super) fn gather<T: Copy>(self, all: &[T], first: usize, values: &mut [T]) {
+        for run in self.0 {
+            let Range { start, end } = run.states();
+            values[run.places()].copy_from_slice(&all[start - first..end - first]);
+        }
+    }
+    /// Leaves zero in the places of its states among all states.
+    pub(super) fn clear<S: Semiring>(self, all: &mut [S]) {
+        self.0.iter().for_each(|run| all[run.states()].fill(S::ZERO));
+    }
+}
