@@ -1,6 +1,6 @@
 //! Compiled constraints, kept for the next request that asks the same.
 
-use super::{Dfa, Language, Limits, TokenAutomaton};
+use super::{Dfa, Language, Limits, TokenAutomaton, culprit};
 use crate::{Result, Vocab};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +31,8 @@ fn compile(cache: &Mutex<Cache>, language: &Language, vocab: &Vocab, limits: &Li
         return Ok(known);
     }
     // Not under the lock: others may compile something else meanwhile.
-    let factors = Dfa::factors(language, limits)?;
-    let new = Arc::new(TokenAutomaton::lift_all(&factors, vocab, limits)?);
+    let lifted = Dfa::factors(language, limits).and_then(|factors| TokenAutomaton::lift_all(&factors, vocab, limits));
+    let new = Arc::new(lifted.map_err(|e| culprit::among(language, vocab, limits, e))?);
     lock().put(key, new.clone());
     Ok(new)
 }

@@ -3,6 +3,7 @@
 mod automaton;
 mod cache;
 mod compile;
+mod culprit;
 mod dfa;
 pub(crate) mod hash;
 mod json_text;

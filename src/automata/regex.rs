@@ -1,12 +1,12 @@
 //! Regular expressions, as the `regex` crate understands them: its own parser reads them.
 
-use super::Limits;
 use super::automaton::Automaton;
 use super::nfa::Nfa;
 use super::symbols::Chars;
+use super::{Limits, culprit};
 use crate::{Error, Result};
 use regex_syntax::ast::{self, AssertionKind, Ast};
-use regex_syntax::hir::{Hir, translate::TranslatorBuilder};
+use regex_syntax::hir::translate::TranslatorBuilder;
 use std::ops::Range;
 
 /// Longest pattern read, in bytes: its syntax tree takes some hundred times as much memory.
@@ -19,16 +19,31 @@ const NESTING: u32 = 200;
 /// # Errors
 /// `Input` for bad syntax, `Unsupported` for look-around, `TooLarge`; spans are byte ranges of the pattern.
 pub(super) fn compile(pattern: &str, limits: &Limits) -> Result<Automaton<Chars>> {
-    let hir = parse(pattern)?;
-    let dfa = Nfa::new(&hir, limits).and_then(|nfa| nfa.determinize(limits));
-    dfa.map_err(|e| {
-        e.context(format_args!("the pattern {}", quoted(pattern)))
-            .at(0..pattern.len())
-            .help("use smaller or fewer counted repetitions: nested ones multiply")
+    let ast = parse(pattern)?;
+    determinize(pattern, &ast, limits).map_err(|e| {
+        let error = culprit::in_pattern(pattern, &ast, limits, e);
+        error.context(format_args!("the pattern /{}/", culprit::short(pattern)))
     })
 }
 
-fn parse(pattern: &str) -> Result<Hir> {
+/// States of the automaton of a pattern, or of a part of one.
+///
+/// # Errors
+/// As for the whole.
+pub(super) fn states(pattern: &str, limits: &Limits) -> Result<usize> {
+    Ok(determinize(pattern, &parse(pattern)?, limits)?.states())
+}
+
+fn determinize(pattern: &str, ast: &Ast, limits: &Limits) -> Result<Automaton<Chars>> {
+    let hir = TranslatorBuilder::new().utf8(true).unicode(true).build().translate(pattern, ast).map_err(|e| {
+        Error::input(format!("bad regular expression: {}", e.kind()))
+            .at(range(e.span()))
+            .help("patterns speak of Unicode text, not of raw bytes; see the syntax of the `regex` crate")
+    })?;
+    Nfa::new(&hir, limits)?.determinize(limits)
+}
+
+fn parse(pattern: &str) -> Result<Ast> {
     if pattern.len() > LONGEST {
         return Err(Error::too_large(format!("a pattern of {} bytes: at most {LONGEST} are read", pattern.len()))
             .help("write long lists of texts as a choice"));
@@ -36,11 +51,7 @@ fn parse(pattern: &str) -> Result<Hir> {
     let mut ast =
         ast::parse::ParserBuilder::new().nest_limit(NESTING).build().parse(pattern).map_err(|e| syntax(&e))?;
     drop_anchors(&mut ast, true, true)?;
-    TranslatorBuilder::new().utf8(true).unicode(true).build().translate(pattern, &ast).map_err(|e| {
-        Error::input(format!("bad regular expression: {}", e.kind()))
-            .at(range(e.span()))
-            .help("patterns speak of Unicode text, not of raw bytes; see the syntax of the `regex` crate")
-    })
+    Ok(ast)
 }
 
 fn syntax(e: &ast::Error) -> Error {
@@ -107,12 +118,4 @@ fn drop_anchors(ast: &mut Ast, first: bool, last: bool) -> Result<()> {
 
 fn range(span: &ast::Span) -> Range<usize> {
     span.start.offset..span.end.offset
-}
-
-fn quoted(pattern: &str) -> String {
-    let mut short: String = pattern.chars().take(60).collect();
-    if short.len() < pattern.len() {
-        short.push('…');
-    }
-    format!("/{short}/")
 }

@@ -3,6 +3,7 @@
 use super::{CompileCx, Constraint, Verdict};
 use crate::{
     Error, Language, Result,
+    automata::{Dfa, Limits},
     spec::{BuildCx, Kind, Part},
 };
 use regex_automata::meta;
@@ -74,7 +75,7 @@ impl Regex {
             .configure(meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT)))
             .build_from_hir(&whole)
             .map_err(|e| match e.size_limit() {
-                Some(_) => too_large(pattern, "this regex needs too much memory"),
+                Some(_) => too_large(&bare, "this regex needs too much memory"),
                 None => Error::input(e.to_string()).at(0..pattern.len()),
             })?;
         Ok(Self { pattern: bare, hir: bare_hir, matcher })
@@ -129,6 +130,10 @@ impl Patterns {
 }
 
 fn too_large(pattern: &str, message: &str) -> Error {
+    // The automaton's error names the part that explodes.
+    if let Some(error) = Dfa::compile(&Language::regex(pattern), &Limits::default()).err().filter(Error::is_too_large) {
+        return error;
+    }
     let help = "use smaller repetitions: they multiply where they are nested";
     Error::too_large(message).at(0..pattern.len()).help(help)
 }
