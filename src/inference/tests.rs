@@ -131,7 +131,8 @@ fn layers_find_their_states() {
     let mut bits = bits::Bits::none(64);
     assert_eq!(bits.runs().count(), 0);
     (0..64).for_each(|q| bits.set(q, true));
-    assert!(bits.runs().eq([0..64]));
+    assert_eq!(bits.runs().collect::<Vec<_>>().len(), 1);
+    assert_eq!(bits.runs().next(), Some(0..64));
 }
 
 #[test]

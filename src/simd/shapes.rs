@@ -133,6 +133,7 @@ pub(super) fn shapes<V: Lanes>(x: &[f32], moments_of: Option<(f32, Scale)>, part
 }
 
 /// Where a number is found first; `None` if nowhere.
+#[allow(clippy::extra_unused_type_parameters)]
 #[inline(always)]
 pub(super) fn position<V>(x: &[f32], value: f32) -> Option<usize> {
     let (blocks, rest) = x.as_chunks::<{ 4 * LANES }>();
