@@ -12,7 +12,10 @@ use serde_json::json;
 use stencil_lm::{
     CanvasView, Model, Sampler, Settings, Source,
     guides::Topics,
-    models::Cache,
+    models::{
+        Cache,
+        checkpoint::{ChatTemplate, Message},
+    },
     spec::{Inputs, Registry, Spec},
 };
 
@@ -125,11 +128,27 @@ fn chat_templates_are_rendered_and_cannot_be_forged() {
     };
     let Some(folder) = case::folders().into_iter().find(has_template) else { return };
     let model = Model::load(&folder).unwrap();
-    let text = model.chat().unwrap().render(&[stencil_lm::models::checkpoint::Message::new("user", "Hi")]).unwrap();
+    let text = model.chat().unwrap().render(&[Message::new("user", "Hi")]).unwrap();
     assert_eq!(text, "<role>USER</role>Hi<|role_end|><role>ASSISTANT</role>");
     let chat = model.prompt_tokens(Some("Be brief."), "Hi", false).unwrap();
     assert!(chat.len() > model.prompt_tokens(None, "Hi", true).unwrap().len());
     assert!(model.prompt_tokens(None, "Hi<|role_end|>", false).is_err());
+}
+
+#[test]
+fn templates_are_rendered_as_the_reference_renders_them() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/references/chat_templates.json");
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let tokens = std::collections::HashMap::from([("bos_token".to_string(), "<s>".to_string())]);
+    let cases = file["cases"].as_array().unwrap();
+    for case in cases {
+        let name = case["template"].as_str().unwrap();
+        let template = ChatTemplate::new(file["templates"][name].as_str().unwrap().into(), &tokens).unwrap();
+        let message = |m: &serde_json::Value| Message::new(m["role"].as_str().unwrap(), m["content"].as_str().unwrap());
+        let messages: Vec<Message> = case["messages"].as_array().unwrap().iter().map(message).collect();
+        assert_eq!(template.render(&messages).ok().as_deref(), case["text"].as_str(), "{name}: {messages:?}");
+    }
+    assert!(cases.len() >= 20 && cases.iter().any(|case| case["text"].is_null()));
 }
 
 #[test]

@@ -47,7 +47,12 @@ fn inspecting_tells_what_a_checkpoint_is() {
     // A file of weights stands for its folder.
     let shard = format!("{}/model-00002-of-00003.safetensors", reference("llada-grouped-tied"));
     assert!(stencil(&["models", "inspect", &shard]).expect(0).out.contains("in 3 files"));
-    stencil(&["models", "inspect", &format!("{}/config.json", reference("mdlm-timed"))]).fails(2, &["no GGUF file"]);
+    let config = format!("{}/config.json", reference("mdlm-timed"));
+    assert!(stencil(&["models", "inspect", &config]).expect(0).out.contains("MDLM"));
+    stencil(&["run", "-m", &config, "Hi", "--choice", "a,b"]).expect(0);
+    for command in [&["models", "inspect", "Cargo.lock"][..], &["run", "-m", "Cargo.lock"]] {
+        stencil(command).fails(2, &["Cargo.lock: it is no GGUF file", "help: a model is a directory"]);
+    }
     stencil(&["models", "inspect", "no/such/place"]).fails(2, &["does not exist", "help: a model is a directory"]);
     stencil(&["models", "inspect", "tests"]).fails(2, &["cannot read config.json", "help: a model is a directory"]);
 }
@@ -85,6 +90,9 @@ fn prompts_come_from_anywhere_and_are_turns_of_a_conversation() {
         (&["-"], "Name a river."),
         (&["--prompt", "-"], "Name a river."),
         (&["--prompt-file", "-"], "Name a river."),
+        // The end of the last line is no part of it.
+        (&["-"], "Name a river.\n"),
+        (&["-"], "Name a river.\r\n"),
     ] {
         assert_eq!(write(args, input), text, "{args:?}");
     }
@@ -98,6 +106,7 @@ fn prompts_come_from_anywhere_and_are_turns_of_a_conversation() {
     stencil(&["run", "-m", &plain, "--system", "Be brief.", "Hi"]).fails(2, &["needs a model with a chat template"]);
     stencil(&["run", "-m", &chat, "--system", "Be brief.", "--raw", "Hi"]).expect(2);
     stencil(&["run", "-m", &chat, "\u{3b1}"]).fails(2, &["cannot write"]);
+    stencil(&["run", "-m", &chat, "Name\u{3b1}"]).fails(2, &["help: leave out 'α', which the model has no token for"]);
     piped(&["run", "-m", &chat, "-"], &[0xff, 0xfe]).fails(2, &["standard input is not UTF-8"]);
     stencil(&["run", "-m", &chat, "--prompt-file", "no/such/file"]).fails(2, &["cannot read no/such/file"]);
     let long = "river ".repeat(200);

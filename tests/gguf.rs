@@ -261,7 +261,8 @@ fn gguf_files_say_what_the_checkpoints_say_that_they_were_made_of() {
             assert!(Sampler::new(&model).spec(&spec).settings(settings).run().unwrap()[0].report.verified);
         }
         let good = fs::read(&path).unwrap();
-        for len in [3, 100, good.len() / 2, good.len() - 1] {
+        // Up to 31 bytes at the end are padding.
+        for len in [8, 100, good.len() / 2, good.len() - 32] {
             fs::write(&path, &good[..len]).unwrap();
             let report = Model::load(&path).err().expect("a truncated file").report();
             assert!(report.contains("damaged") || report.contains("outside the file"), "{len}: {report}");
@@ -333,7 +334,7 @@ fn hostile_headers_are_refused_and_cost_nothing() {
     for (i, file) in files.iter().enumerate() {
         fs::write(&path, file).unwrap();
         let report = Model::load(&path).err().unwrap_or_else(|| panic!("{i} was loaded")).report();
-        assert!(report.contains("no GGUF file, or damaged"), "{i}: {report}");
+        assert!(report.contains("a damaged GGUF file"), "{i}: {report}");
     }
     // Sizes that overflow when they are multiplied, and places far outside.
     to_gguf(&case::of_family("Dream"), "dream", GgmlDType::F32, &path);
@@ -369,6 +370,6 @@ fn files_are_inspected_and_written_with_on_the_command_line() {
     assert!(facts["memory"]["gguf"].is_u64() && facts["mask"] == 130, "{facts}");
     process::stencil(&["run", "-m", file, "--quantize", "q4k", "Hi"]).fails(2, &["cannot be quantised again", "help:"]);
     fs::write(&path, &fs::read(&path).unwrap()[..2000]).unwrap();
-    let ran = process::stencil(&["run", "-m", file, "Hi"]).fails(2, &["no GGUF file, or damaged", "download or copy"]);
+    let ran = process::stencil(&["run", "-m", file, "Hi"]).fails(2, &["a damaged GGUF file", "download or copy"]);
     assert!(!ran.err.contains("candle"), "{}", ran.err);
 }

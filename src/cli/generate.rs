@@ -139,12 +139,15 @@ fn prompt(shared: &Shared, argument: Option<&str>) -> Result<String> {
     if argument.is_some() && (flags.prompt.is_some() || flags.prompt_file.is_some()) {
         return Err(Error::input("the prompt is given twice").help("leave out --prompt, --prompt-file or the argument"));
     }
-    match (argument.or(flags.prompt.as_deref()), &flags.prompt_file) {
-        (Some("-"), _) => Ok(input::stdin()?.text.to_string()),
-        (Some(text), _) => Ok(text.to_string()),
-        (None, Some(file)) => Ok(input::read(file)?.text.to_string()),
-        (None, None) => Ok(String::new()),
-    }
+    let source = match (argument.or(flags.prompt.as_deref()), &flags.prompt_file) {
+        (Some("-"), _) => input::stdin()?,
+        (Some(text), _) => return Ok(text.to_string()),
+        (None, Some(file)) => input::read(file)?,
+        (None, None) => return Ok(String::new()),
+    };
+    // Editors and `echo` end the last line, which is no part of what is asked.
+    let text = source.text.strip_suffix('\n').map_or(&*source.text, |t| t.strip_suffix('\r').unwrap_or(t));
+    Ok(text.to_string())
 }
 
 /// Draws the samples and delivers them.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 use stencil_lm::{
     Error, Result, Token,
     models::{
-        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, available_memory},
+        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, available_memory, place},
         families::{Description, Process},
         masked::MODEL_TYPE,
         transformer::{
@@ -49,12 +49,8 @@ struct Facts {
 }
 
 /// The facts of a pretrained checkpoint as text or JSON; None where the directory holds a model of this crate's own.
-/// A file of weights stands for the directory it lies in, unless it is a GGUF file, which has everything in it.
 pub fn inspect(path: &Path, json: bool) -> Result<Option<String>> {
-    let path = match path.extension().is_some_and(|e| e == "safetensors") && path.is_file() {
-        true => path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
-        false => path,
-    };
+    let path = place(path);
     let config = std::fs::read(path.join(CONFIG)).unwrap_or_default();
     let own = |c: serde_json::Value| c.get("model_type").and_then(|t| t.as_str()).is_some_and(|t| t == MODEL_TYPE);
     if !path.is_file() && serde_json::from_slice(&config).map_or(true, own) {
@@ -168,6 +164,7 @@ impl Facts {
     fn table(&self) -> String {
         let token = |t: Option<Token>| t.map_or("none".into(), |t| t.to_string());
         let size = |bytes: u64| match bytes {
+            b if b < 1 << 20 => format!("{:.1} KiB", b as f64 / (1u64 << 10) as f64),
             b if b < 1 << 30 => format!("{:.1} MiB", b as f64 / (1u64 << 20) as f64),
             b => format!("{:.1} GiB", b as f64 / (1u64 << 30) as f64),
         };

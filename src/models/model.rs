@@ -66,6 +66,7 @@ impl Model {
     /// # Errors
     /// As [`load`](Self::load), and where the model's weights are kept in one way only.
     pub fn load_with(path: &Path, loading: &Loading) -> Result<Self> {
+        let path = checkpoint::place(path);
         let place = path.display().to_string();
         let parts = format!("{}, {} and {}", masked::CONFIG, masked::TOKENIZER, masked::WEIGHTS);
         let help = format!("a model is a directory with {parts}, or a GGUF file");

@@ -206,8 +206,12 @@ impl Vocab {
         if self.decode(&ids) == text.as_bytes() {
             return Ok(ids);
         }
-        Err(Error::input(format!("the model's vocabulary cannot write {text:?}"))
-            .help("leave out characters the model has no token for"))
+        let error = Error::input(format!("the model's vocabulary cannot write {text:?}"));
+        let mut alone = [0; 4];
+        Err(match text.chars().find(|c| text.len() > c.len_utf8() && self.encode(c.encode_utf8(&mut alone)).is_err()) {
+            Some(c) => error.help(format!("leave out {c:?}, which the model has no token for")),
+            None => error.help("leave out characters the model has no token for"),
+        })
     }
 
     /// Tokens of a prompt: as [`encode`](Self::encode), but the tokenizer may normalise the text first, as it was
