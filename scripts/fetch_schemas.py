@@ -19,12 +19,18 @@ markdownlint@0.42.1 graphql-config@5.1.8 firebase-tools@15.34.2 @changesets/conf
 terser-webpack-plugin@5.6.1 css-loader@7.1.5 sass-loader@17.1.0 mini-css-extract-plugin@2.10.2
 copy-webpack-plugin@14.0.0 webpack-dev-server@6.1.0 html-minimizer-webpack-plugin@6.0.0 postcss-loader@8.2.1
 file-loader@6.2.0 url-loader@4.1.1 less-loader@13.1.0 worker-loader@3.0.8
+@nx/angular@23.2.1 @nx/next@23.2.1 @nx/vite@23.2.1 @nx/node@23.2.1 @nx/nest@23.2.1 @nx/eslint@23.2.1 @nx/cypress@23.2.1
+@nx/plugin@23.2.1 @nx/expo@23.2.1 @nx/storybook@23.2.1 @nx/vue@23.2.1 nx@24.0.6 @angular/material@22.2.6
+@ngrx/schematics@22.0.1 ng-zorro-antd@22.1.1 ng-packagr@21.2.7 @angular-devkit/architect@0.2102.30
+@angular-eslint/schematics@22.7.0 @microsoft/api-extractor@7.60.1 @ui5/project@4.0.17 @salesforce/schemas@1.10.3
+@cyclonedx/cyclonedx-library@10.3.0
 """.split()
 PYPI = """
 check-jsonschema==0.39.0 cfn-lint==1.58.0 jsonschema-specifications==2025.9.1 nbformat==5.11.1
 kubernetes-validate==1.37.0 openapi-spec-validator==0.9.0 validate-pyproject==0.27 cibuildwheel==4.3.5
 poetry-core==2.5.0 altair==6.3.0 docker-compose==1.29.2 ansible-lint==26.10.1 cyclonedx-python-lib==11.12.0
-frictionless==5.21.0 jupyterlab==4.6.6 great-expectations==1.24.1
+frictionless==5.21.0 jupyterlab==4.6.6 great-expectations==1.24.1 ocpp==2.1.0 cffconvert==2.0.0 datapackage==1.15.4
+aws-sam-cli==1.170.0 singer-sdk==0.54.9 jupyterlab-lsp==5.3.0 tap-stripe==1.0.0 dbt-core==1.12.6
 """.split()
 
 

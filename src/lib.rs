@@ -48,6 +48,7 @@ pub mod eval;
 pub mod grammar;
 pub mod guides;
 pub mod inference;
+pub mod json;
 pub mod kernels;
 mod layout;
 pub mod models;

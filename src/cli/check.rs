@@ -60,10 +60,17 @@ impl Check {
             text => Source::new("text", text),
         };
         let registry = Registry::builtin();
+        let mut notes = String::new();
         for file in &self.files {
             let spec = input::spec(file, &registry, inputs)?;
             match spec.check(&text.text) {
-                Verdict::Accept => {}
+                Verdict::Accept if compile(&spec)?.accepts(text.text.as_bytes()) => {}
+                Verdict::Accept => {
+                    notes += &format!(
+                        "  {}: the same would be written with other white space, escapes or order of keys\n",
+                        file.display()
+                    );
+                }
                 Verdict::Reject { at, why } => {
                     let rejection = explain(&spec, &text, at, why)?.report();
                     let rejection = rejection.trim_start_matches("error: ");
@@ -76,7 +83,7 @@ impl Check {
             }
         }
         inputs.all_used()?;
-        sink::print("accepted\n")?;
+        sink::print(&format!("accepted\n{notes}"))?;
         Ok(Status::Good)
     }
 
@@ -127,6 +134,9 @@ fn explain(spec: &Spec, text: &Source, at: usize, why: String) -> Result<Error> 
     let error = Error::input(why).at(at..at).in_source(text);
     let good = &whole[..cut];
     let error = match whole[good.len()..].chars().next() {
+        None if compiled.accepts(whole.as_bytes()) => {
+            error.help("what could be kept exactly holds: it is what was left to the final check that does not")
+        }
         None => error.help("a text may begin so, but must go on"),
         Some(next) => error.help(format!(
             "a text may begin with {:?}, not with {:?}",

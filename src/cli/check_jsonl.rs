@@ -8,7 +8,7 @@ use std::{
     io::{self, BufRead, Read},
 };
 use stencil_lm::{
-    Error, ErrorKind, Result, Verdict,
+    Error, ErrorKind, Result, Verdict, json,
     spec::{Document, Inputs, Registry, Spec},
 };
 
@@ -84,12 +84,19 @@ struct Judge {
 
 impl Judge {
     fn answer(&mut self, line: &[u8]) -> Answer {
-        let question: Question = match serde_json::from_slice(line) {
-            Ok(question) => question,
-            Err(e) => {
+        let read = match std::str::from_utf8(line) {
+            Ok(line) => json::read(line).map_err(|e| {
                 // The id may be readable where the rest is not.
-                let id = serde_json::from_slice::<Value>(line).ok().and_then(|v| v.get("id").cloned());
-                let complaint = Complaint::malformed(format!("not a question: {e}"));
+                let id = json::read::<Value>(line).ok().and_then(|v| v.get("id").cloned());
+                let at = e.span().map_or(0, |span| span.start);
+                (id, format!("not a question: {} at byte {at}", e.message()))
+            }),
+            Err(e) => Err((None, format!("not a question: {e}"))),
+        };
+        let question: Question = match read {
+            Ok(question) => question,
+            Err((id, message)) => {
+                let complaint = Complaint::malformed(message);
                 return Answer { id: id.unwrap_or_default(), accepted: None, error: Some(complaint) };
             }
         };

@@ -285,13 +285,19 @@ impl Recogniser {
         while !text.is_char_boundary(at) {
             at -= 1;
         }
+        let next = |item: &Item| match self.rules[item.rule][item.production].get(item.dot) {
+            Some(&Symbol::Terminal(terminal)) => Some(terminal),
+            _ => None,
+        };
+        let next: Vec<usize> = chart.sets[last].items.iter().filter_map(next).collect();
+        // Where some have begun to stand there, the others are out.
+        let begun = |&&terminal: &&usize| matches!(chart.scanned.get(&(last, terminal)), Some((_, far)) if *far == at);
+        let begun: Vec<usize> = next.iter().filter(begun).copied().collect();
         let mut expected = Vec::new();
-        for item in &chart.sets[last].items {
-            if let Some(&Symbol::Terminal(terminal)) = self.rules[item.rule][item.production].get(item.dot) {
-                let shown = describe(&self.terminals[terminal]);
-                if !expected.contains(&shown) {
-                    expected.push(shown);
-                }
+        for terminal in if begun.is_empty() { next } else { begun } {
+            let shown = describe(&self.terminals[terminal]);
+            if !expected.contains(&shown) {
+                expected.push(shown);
             }
         }
         Err(Left { at, expected })

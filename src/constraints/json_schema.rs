@@ -2,7 +2,7 @@
 
 use super::{CompileCx, Constraint, Verdict};
 use crate::{
-    Error, Language, Result, Source,
+    Error, Language, Result, Source, json,
     schema::{
         Compiled, KeyOrder, Left, Membership, SchemaOptions, Whitespace, compile, shorthand, with_plain_references,
     },
@@ -11,6 +11,9 @@ use crate::{
 use serde::Deserialize;
 use serde_json::Value;
 use std::{path::PathBuf, sync::Arc};
+
+/// Most reasons that a rejection gives.
+const REASONS: usize = 3;
 
 /// The whole text is JSON of a schema: draft 2020-12, or the one that `$schema` names (04, 06, 07, 2019-09).
 #[derive(Clone)]
@@ -34,6 +37,10 @@ impl JsonSchema {
     /// `Input` for what is no schema, `Unsupported` for keywords that cannot be kept exactly, `TooLarge` beyond the
     /// limits, `Unsatisfiable` where no value is allowed; all with a JSON Pointer into the schema.
     pub fn new(schema: &Value, options: SchemaOptions) -> Result<Self> {
+        json::with_stack_for(json::depth_of(schema), || Self::compile(schema, options))
+    }
+
+    fn compile(schema: &Value, options: SchemaOptions) -> Result<Self> {
         let compiled = compile(schema, options)?;
         let validator = jsonschema::options()
             .should_validate_formats(compiled.formats)
@@ -50,10 +57,8 @@ impl JsonSchema {
     /// # Errors
     /// As [`new`](Self::new), and for what is no JSON.
     pub fn read(source: &Source, options: SchemaOptions) -> Result<Self> {
-        let schema: Value = serde_json::from_str(&source.text).map_err(|e| {
-            let at = offset(&source.text, e.line(), e.column());
-            Error::input(format!("{} is no JSON: {e}", source.name)).at(at..at).in_source(source)
-        })?;
+        let schema: Value =
+            json::read(&source.text).map_err(|e| e.context(format!("{} is no JSON", source.name)).in_source(source))?;
         Self::new(&schema, options).map_err(|e| e.in_source(source))
     }
 }
@@ -76,24 +81,39 @@ impl Constraint for JsonSchema {
     }
 
     fn check(&self, text: &str) -> Verdict {
-        let value: Value = match serde_json::from_str(text) {
-            Ok(value) => value,
-            Err(e) => return Verdict::Reject { at: offset(text, e.line(), e.column()), why: format!("no JSON: {e}") },
-        };
-        match self.validator.validate(&value) {
-            Ok(()) => Verdict::Accept,
-            Err(e) => {
-                let place = e.instance_path().to_string();
-                let why = if place.is_empty() { e.to_string() } else { format!("at {place}: {e}") };
-                Verdict::Reject { at: 0, why }
-            }
-        }
+        json::with_stack_for(json::depth(text), || self.verify(text))
     }
 
     fn judge(&self, text: &str) -> Verdict {
-        let checked = self.check(text);
+        json::with_stack_for(json::depth(text), || self.ask_both(text))
+    }
+}
+
+/// What reads a text may recurse as deep as it nests.
+impl JsonSchema {
+    fn verify(&self, text: &str) -> Verdict {
+        let value: Value = match json::read(text) {
+            Ok(value) => value,
+            Err(e) => {
+                let at = e.span().map_or(0, |span| span.start);
+                return Verdict::Reject { at, why: format!("no JSON: {}", e.message()) };
+            }
+        };
+        let mut errors = self.validator.iter_errors(&value).map(|e| {
+            let place = e.instance_path().to_string();
+            if place.is_empty() { e.to_string() } else { format!("at {place}: {e}") }
+        });
+        let why: Vec<String> = errors.by_ref().take(REASONS).collect();
+        match (why.is_empty(), errors.next()) {
+            (true, _) => Verdict::Accept,
+            (_, None) => Verdict::Reject { at: 0, why: why.join("; ") },
+            (_, Some(_)) => Verdict::Reject { at: 0, why: format!("{}; and more", why.join("; ")) },
+        }
+    }
+
+    fn ask_both(&self, text: &str) -> Verdict {
         let disagree = |why: &str| Verdict::Unknown { why: why.to_string() };
-        match (self.compiled.holds(text), checked) {
+        match (self.compiled.holds(text), self.verify(text)) {
             (Err(e), _) => disagree(e.message()),
             (Ok(Membership::In), Verdict::Accept) => Verdict::Accept,
             (Ok(Membership::Out | Membership::NoJson), Verdict::Reject { at, why }) => Verdict::Reject { at, why },
@@ -104,12 +124,6 @@ impl Constraint for JsonSchema {
             }
         }
     }
-}
-
-/// The byte at a line and column, as JSON readers count them.
-fn offset(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (before + column.saturating_sub(1)).min(text.len())
 }
 
 /// JSON of a schema: `{ schema = {…} }`, `{ file = "…" }`, or `{ shorthand = "name, age int" }`.

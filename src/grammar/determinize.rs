@@ -3,44 +3,49 @@
 use super::nfa::{Edges, Nfa, Symbol};
 use super::rtn::Automaton;
 use crate::Result;
+use crate::automata::FastMap;
 use crate::automata::Limits;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+
+/// Steps that putting an edge in order is worth.
+const SORTING: usize = 4;
 
 /// Subset construction, trimmed and minimised.
 pub(super) fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
-    let mut ids: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut ids: FastMap<Vec<u32>, u32> = FastMap::default();
     let mut sets: Vec<Vec<u32>> = Vec::new();
-    let closed = |states: &[u32]| {
-        let mut set: Vec<u32> = Vec::new();
-        let mut seen = HashSet::new();
-        let mut open = states.to_vec();
-        while let Some(state) = open.pop() {
-            if seen.insert(state) {
-                set.push(state);
-                let free = nfa.edges[state as usize].iter().filter(|(symbol, _)| *symbol == Symbol::Nothing);
-                open.extend(free.map(|&(_, to)| to));
+    // In which round a state was last seen.
+    let mut seen = vec![0u32; nfa.edges.len()];
+    let mut round = 0;
+    let mut closed = |mut set: Vec<u32>| {
+        round += 1;
+        set.retain(|&state| std::mem::replace(&mut seen[state as usize], round) != round);
+        let mut at = 0;
+        while let Some(&state) = set.get(at) {
+            for &(symbol, to) in &nfa.edges[state as usize] {
+                if symbol == Symbol::Nothing && std::mem::replace(&mut seen[to as usize], round) != round {
+                    set.push(to);
+                }
             }
+            at += 1;
         }
         set.sort_unstable();
         set
     };
     let mut rows: Vec<Edges> = Vec::new();
-    let first = closed(&[nfa.start]);
+    let first = closed(vec![nfa.start]);
     ids.insert(first.clone(), 0);
     sets.push(first);
     let (mut at, mut work) = (0, 0);
     while at < sets.len() {
-        let mut targets: BTreeMap<Symbol, Vec<u32>> = BTreeMap::new();
-        for &state in &sets[at] {
-            for &(symbol, to) in &nfa.edges[state as usize] {
-                if symbol != Symbol::Nothing {
-                    targets.entry(symbol).or_default().push(to);
-                }
-            }
-        }
+        let edges = sets[at].iter().flat_map(|&state| &nfa.edges[state as usize]);
+        let mut edges: Edges = edges.filter(|(symbol, _)| *symbol != Symbol::Nothing).copied().collect();
+        edges.sort_unstable();
+        work += SORTING * edges.len();
         let mut row = Vec::new();
-        for (symbol, to) in targets {
-            let set = closed(&to);
+        for targets in edges.chunk_by(|a, b| a.0 == b.0) {
+            let symbol = targets[0].0;
+            let set = closed(targets.iter().map(|&(_, to)| to).collect());
             work += set.len();
             let new = ids.len() as u32;
             let id = *ids.entry(set).or_insert_with_key(|set| {

@@ -202,7 +202,10 @@ impl<'a> Reader<'a> {
                     Error::input(format!("the range from {first:?} to {last:?} is empty")).at(from..self.cursor.at)
                 );
             }
-            pattern += &format!(r"\x{{{:x}}}-\x{{{:x}}}", u32::from(first), u32::from(last));
+            pattern += &in_class(first);
+            if last > first {
+                pattern += &format!("-{}", in_class(last));
+            }
             empty = false;
         }
         self.cursor.at += 1;
@@ -246,6 +249,17 @@ impl<'a> Reader<'a> {
             Error::input(format!("\\{escaped} takes {digits} hexadecimal digits of a character"))
                 .at(start..self.cursor.at)
         })
+    }
+}
+
+/// A character as the classes of patterns have it.
+fn in_class(c: char) -> String {
+    match c {
+        '\n' => r"\n".into(),
+        '\t' => r"\t".into(),
+        '\r' => r"\r".into(),
+        _ if c.is_control() => format!(r"\x{{{:x}}}", u32::from(c)),
+        _ => regex_syntax::escape(c.encode_utf8(&mut [0; 4])),
     }
 }
 

@@ -3,7 +3,6 @@
 mod edit;
 mod entropy_bound;
 mod factor;
-mod hierarchy;
 mod named;
 mod pace;
 mod ranked;
@@ -14,7 +13,6 @@ mod threshold;
 pub use edit::Edit;
 pub use entropy_bound::{EntropyBound, Stop};
 pub use factor::Factor;
-pub use hierarchy::Hierarchy;
 pub use named::{NAMES, by_name};
 pub use pace::Pace;
 pub use ranked::{Order, Ranked};

@@ -55,7 +55,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Where texts of a network that begin at `from` end. Networks do not call themselves before they read something,
-    /// and texts are nested no deeper than JSON readers allow, so this is no deep recursion.
+    /// and who asks sees to the stack for texts that nest deep.
     fn ends(&mut self, net: NetId, from: usize) -> Result<Rc<Vec<usize>>> {
         if let Some(known) = self.known.get(&(net, from)) {
             return Ok(known.clone());

@@ -151,11 +151,8 @@ impl<'a> Compiler<'a> {
                 inner.not(&mut self.formulas, &mut self.texts)
             }
             Formula::One(parts) => {
-                let mut union = Values::none();
-                for part in parts {
-                    union = union.or(&*self.expand(part)?);
-                }
-                Ok(union)
+                let parts: Vec<Rc<Values>> = parts.into_iter().map(|part| self.expand(part)).collect::<Result<_>>()?;
+                Ok(Values::union(&parts))
             }
             Formula::All(parts) => {
                 let negated = |this: &Self, part: Node| matches!(this.formulas.get(part), Formula::Not(_));

@@ -7,7 +7,7 @@ use super::{
 use crate::{Language, Result};
 use indexmap::IndexMap;
 use std::{
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher},
     rc::Rc,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct ObjectShape {
     pub min_at: Rc<str>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Member {
     /// Its value, where it is there.
     pub node: Node,
@@ -58,8 +58,9 @@ impl Eq for ObjectShape {}
 
 impl Hash for ObjectShape {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let members = self.keys.values().map(|member| member.node as usize * 2 + member.required as usize);
-        (self.keys.len(), members.sum::<usize>(), self.min, self.max).hash(state);
+        let one = |entry: (&Rc<str>, &Member)| BuildHasherDefault::<DefaultHasher>::default().hash_one(entry);
+        let members = self.keys.iter().map(one).fold(0, u64::wrapping_add);
+        (self.keys.len(), members, self.min, self.max).hash(state);
         self.others.iter().chain(&self.exists).for_each(|others| others.node.hash(state));
     }
 }

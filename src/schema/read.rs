@@ -15,8 +15,12 @@ use super::{
 };
 use crate::{Error, Language, Result, spec::nearest};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
+
+/// Characters, items or keys: more than any text has that is written.
+const ENDLESS: usize = 1 << 24;
 
 /// A schema being read.
 pub(super) struct Reader<'c, 'a> {
@@ -118,7 +122,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// A whole number that is not negative; too large ones are as good as none.
+    /// A whole number that is not negative. Upper bounds that no text comes near are as good as none.
     pub fn size(&self, key: &str) -> Result<Option<usize>> {
         let Some(value) = self.keyword(key) else { return Ok(None) };
         let number = match value {
@@ -127,7 +131,8 @@ impl<'a> Reader<'_, 'a> {
         };
         let text = number.map(|n| n.text()).filter(|text| !text.starts_with('-'));
         let text = text.ok_or_else(|| self.wrong(key, "must be a whole number from 0 on"))?;
-        Ok(Some(text.parse().unwrap_or(usize::MAX)))
+        let size = text.parse().unwrap_or(ENDLESS).min(ENDLESS);
+        Ok(Some(size).filter(|&size| size < ENDLESS || !key.starts_with("max")))
     }
 
     pub fn narrow(&mut self, to: &Values) -> Result<()> {
@@ -148,7 +153,7 @@ impl<'a> Reader<'_, 'a> {
             Some(Value::Array(names)) => names.iter().collect(),
             Some(name) => vec![name],
         };
-        let mut union = Values::none();
+        let mut sets = Vec::new();
         for name in names {
             let name = name.as_str().ok_or_else(|| self.wrong("type", "must be the name of a type, or several"))?;
             let values = Values::of_type(name).ok_or_else(|| {
@@ -158,9 +163,9 @@ impl<'a> Reader<'_, 'a> {
                     None => error.help(format!("there are {}", TYPES.join(", "))),
                 }
             })?;
-            union = union.or(&values);
+            sets.push(Rc::new(values));
         }
-        self.narrow(&union)
+        self.narrow(&Values::union(&sets))
     }
 
     fn constants(&mut self) -> Result<()> {
@@ -170,20 +175,20 @@ impl<'a> Reader<'_, 'a> {
         }
         let Some(list) = self.map.get("enum") else { return Ok(()) };
         let list = list.as_array().ok_or_else(|| self.wrong("enum", "must be a list"))?;
-        let mut union = Values::none();
-        let (mut strings, mut numbers) = (Vec::new(), Vec::new());
+        let (mut strings, mut numbers, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for value in list {
             let one = Values::constant(value, &mut self.compiler.formulas)?;
             match (value, one) {
                 (Value::String(text), _) => strings.push(text.as_str()),
                 (Value::Number(_), one) => numbers.extend(text::literals(&one.numbers).map(|t| t.join(""))),
-                (_, one) => union = union.or(&one),
+                (_, one) => others.push(Rc::new(one)),
             }
         }
         let distinct = |texts: Vec<&str>| {
             let mut seen = std::collections::HashSet::new();
             text::list_of(texts.into_iter().filter(|t| seen.insert(t.to_string())).collect::<Vec<_>>())
         };
+        let mut union = Values::union(&others);
         union.strings = distinct(strings);
         union.numbers = distinct(numbers.iter().map(String::as_str).collect());
         self.narrow(&union)
@@ -348,14 +353,12 @@ impl<'a> Reader<'_, 'a> {
 impl Compiler<'_> {
     /// Values of exactly one of the formulas.
     pub fn exactly_one(&mut self, nodes: &[Node]) -> Result<Node> {
+        self.formulas.spend(nodes.len() * nodes.len() / 4)?;
+        let nots: Vec<Node> = nodes.iter().map(|&node| self.formulas.not(node)).collect();
         let mut ways = Vec::new();
         for (i, &node) in nodes.iter().enumerate() {
-            let others = nodes.iter().enumerate().filter(|&(j, _)| j != i);
-            let mut parts = vec![node];
-            for (_, &other) in others {
-                parts.push(self.formulas.not(other));
-            }
-            ways.push(self.formulas.all(parts));
+            let others = nots.iter().enumerate().filter(|&(j, _)| j != i);
+            ways.push(self.formulas.all(others.map(|(_, &not)| not).chain([node])));
         }
         Ok(self.formulas.one(ways))
     }

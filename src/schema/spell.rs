@@ -2,9 +2,7 @@
 //! the order of keys stay as they are.
 
 use super::number::Decimal;
-
-/// How deep a text may nest: JSON readers stop there too.
-const DEPTH: usize = 127;
+use crate::json::DEPTH;
 
 /// A JSON text in its usual spelling, and whether it has numbers with more digits than are ever generated.
 pub(super) struct Spelt {

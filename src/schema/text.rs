@@ -2,24 +2,34 @@
 //! them here.
 
 use crate::{
-    Language, Result,
+    Error, Language, Result,
     automata::{Dfa, Limits},
 };
+use indexmap::IndexSet;
 use std::{collections::HashMap, sync::Arc};
 
 /// Answers questions about languages, each built once.
 #[derive(Default)]
 pub(super) struct Texts {
     known: HashMap<Language, Arc<Dfa>>,
+    /// Expressions that automata were built of.
+    built: usize,
 }
 
 /// Most texts that a set is taken as a list of.
 const LISTED: usize = 20_000;
+/// Most expressions that automata are built of, some ten times what large schemas need.
+const BUILT: usize = 20_000;
 
 impl Texts {
     pub fn dfa(&mut self, language: &Language) -> Result<Arc<Dfa>> {
         if let Some(known) = self.known.get(language) {
             return Ok(known.clone());
+        }
+        self.built += leaves(language);
+        if self.built > BUILT {
+            return Err(Error::too_large(format!("more than {BUILT} patterns and bounds have to be combined"))
+                .help("use fewer of them, or leave out those that do not matter"));
         }
         let dfa = Arc::new(Dfa::compile(language, &Limits::default())?);
         self.known.insert(language.clone(), dfa.clone());
@@ -78,6 +88,16 @@ impl Texts {
     }
 }
 
+/// The expressions that a language is combined from. A list is one.
+fn leaves(language: &Language) -> usize {
+    match language {
+        Language::Union(_) if literals(language).is_some() => 1,
+        Language::Concat(parts) | Language::Union(parts) | Language::Intersect(parts) => parts.iter().map(leaves).sum(),
+        Language::Not(inner) | Language::JsonEscaped(inner) => leaves(inner),
+        _ => 1,
+    }
+}
+
 /// The texts of a language that is written as a list.
 pub(super) fn literals(language: &Language) -> Option<Vec<&str>> {
     match language {
@@ -106,22 +126,25 @@ pub(super) fn is_none(language: &Language) -> bool {
 
 /// Texts of one or the other.
 pub(super) fn or(a: &Language, b: &Language) -> Language {
-    match (a, b) {
-        (Language::Any, _) | (_, Language::Any) => return Language::Any,
-        _ if is_none(a) || a == b => return b.clone(),
-        _ if is_none(b) => return a.clone(),
-        _ => {}
-    }
-    let mut parts = Vec::new();
-    for part in [a, b] {
-        match part {
-            Language::Union(inner) => parts.extend(inner.iter().cloned()),
-            _ => parts.push(part.clone()),
+    any_of([a, b])
+}
+
+/// Texts of any of the languages.
+pub(super) fn any_of<'l>(languages: impl IntoIterator<Item = &'l Language>) -> Language {
+    let mut parts: IndexSet<&Language> = IndexSet::new();
+    for language in languages {
+        match language {
+            Language::Any => return Language::Any,
+            Language::Union(inner) => parts.extend(inner),
+            _ => {
+                parts.insert(language);
+            }
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    parts.retain(|part| seen.insert(part.clone()));
-    Language::Union(parts)
+    match parts.len() {
+        1 => parts[0].clone(),
+        _ => Language::Union(parts.into_iter().cloned().collect()),
+    }
 }
 
 /// Texts outside.

@@ -11,6 +11,7 @@ use super::{
 use crate::{Error, Language, Result};
 use indexmap::IndexSet;
 use serde_json::Value;
+use std::rc::Rc;
 
 /// Most shapes that a set of arrays or objects may fall into.
 const SHAPES: usize = 3000;
@@ -106,16 +107,17 @@ impl Values {
         Ok(set)
     }
 
-    pub fn or(&self, other: &Self) -> Self {
-        let arrays: IndexSet<ArrayShape> = self.arrays.iter().chain(&other.arrays).cloned().collect();
-        let objects: IndexSet<ObjectShape> = self.objects.iter().chain(&other.objects).cloned().collect();
+    /// What is in any of the sets.
+    pub fn union(sets: &[Rc<Self>]) -> Self {
+        let arrays: IndexSet<&ArrayShape> = sets.iter().flat_map(|set| &set.arrays).collect();
+        let objects: IndexSet<&ObjectShape> = sets.iter().flat_map(|set| &set.objects).collect();
         Self {
-            null: self.null || other.null,
-            booleans: [0, 1].map(|b| self.booleans[b] || other.booleans[b]),
-            numbers: text::or(&self.numbers, &other.numbers),
-            strings: text::or(&self.strings, &other.strings),
-            arrays: arrays.into_iter().collect(),
-            objects: objects.into_iter().collect(),
+            null: sets.iter().any(|set| set.null),
+            booleans: [0, 1].map(|b| sets.iter().any(|set| set.booleans[b])),
+            numbers: text::any_of(sets.iter().map(|set| &set.numbers)),
+            strings: text::any_of(sets.iter().map(|set| &set.strings)),
+            arrays: arrays.into_iter().cloned().collect(),
+            objects: objects.into_iter().cloned().collect(),
         }
     }
 

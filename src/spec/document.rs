@@ -1,6 +1,6 @@
 //! A constraint file as a tree of values that know where they were written.
 
-use crate::{Error, Result, Source};
+use crate::{Error, Result, Source, json};
 use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
 use std::{fmt, ops::Range};
 use toml::de::{DeTable, DeValue};
@@ -61,7 +61,7 @@ impl Document {
     /// Syntax errors, with their place.
     pub fn from_json(source: &Source) -> Result<Self> {
         let root = limit(&source.text).and_then(|()| {
-            let mut root: Node = serde_json::from_str(&source.text).map_err(|e| json_error(&e, &source.text))?;
+            let mut root: Node = json::read(&source.text).map_err(|e| e.context("not valid JSON"))?;
             Locator { text: source.text.as_bytes(), at: 0 }.locate(&mut root);
             Ok(root)
         });
@@ -198,14 +198,6 @@ fn toml_error(e: &toml::de::Error) -> Error {
         Some(span) => error.at(span),
         None => error,
     }
-}
-
-fn json_error(e: &serde_json::Error, text: &str) -> Error {
-    let message = e.to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(m, _)| m);
-    let start: usize = text.split_inclusive('\n').take(e.line().saturating_sub(1)).map(str::len).sum();
-    let at = (start + e.column().saturating_sub(1)).min(text.len());
-    Error::input(format!("not valid JSON: {message}")).at(at..at + 1)
 }
 
 impl<'de> Deserialize<'de> for Node {
