@@ -464,13 +464,19 @@ def tokenizer(size, specials):
                       "vocab": vocab, "merges": []}}
 
 
-def write(folder, config, tensors, answers, about, specials, shards=1):
+# Written down by hand, in the style of LLaDA2's own.
+CHAT = ("{% for message in messages %}<role>{{ message['role'] | upper }}</role>{{ message['content'] }}<|role_end|>"
+        "{% endfor %}{% if add_generation_prompt %}<role>ASSISTANT</role>{% endif %}")
+
+
+def write(folder, config, tensors, answers, about, specials, shards=1, chat=False):
     folder.mkdir(parents=True, exist_ok=True)
     dump = lambda name, value: (folder / name).write_text(json.dumps(value, indent=1) + "\n")  # noqa: E731
     dump("config.json", config)
     size = config.get("vocab_size") or config["text_config"]["vocab_size"]
     dump("tokenizer.json", tokenizer(size, specials))
     ends = {"eos_token": text for text in specials.values() if text in ("<|endoftext|>", "<|eos|>", "<eos>")}
+    ends |= {"chat_template": CHAT} if chat else {}
     dump("tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"} | ends)
     dump("fixtures.json", about | {"torch": torch.__version__, "transformers": transformers.__version__})
     keep = lambda tensors: {k: v.contiguous() for k, v in tensors.items()}  # noqa: E731
@@ -491,7 +497,8 @@ def ids(size, *shape, seed):
     return torch.randint(0, size, shape, generator=torch.Generator().manual_seed(seed))
 
 
-def masked(folder, network, shapes, config, runs=None, block=None, pad=False, shards=1, seed=1, sigmas=None, special=None):
+def masked(folder, network, shapes, config, runs=None, block=None, pad=False, shards=1, seed=1, sigmas=None,
+           chat=False):
     """A checkpoint of a masked family: texts of several lengths, a batch, and what the family's sampler makes of a prompt."""
     tensors, size = draw(shapes(config), seed), config["vocab_size"]
     mask = config.get("mask_token_id", size - 1)
@@ -528,8 +535,10 @@ def masked(folder, network, shapes, config, runs=None, block=None, pad=False, sh
     specials = {mask: "<|mask|>"} | {config[k]: f"<|{k[:3]}|>" for k in ("bos_token_id", "eos_token_id") if k in config}
     if "eos_token_id" not in config:
         specials[size - 2] = "<|endoftext|>"  # as of GPT-2, named by the tokenizer alone
+    if chat:
+        specials[config["bos_token_id"] - 1] = "<|role_end|>"
     about = {"family": config["model_type"], "seed": seed, "mask_token_id": mask, "samplers": samplers}
-    write(folder, config, tensors, answers, about, specials, shards)
+    write(folder, config, tensors, answers, about, specials, shards, chat)
 
 
 def llada_config(**more):
@@ -571,7 +580,7 @@ def all_of_them(root):
         "llada", "LLaDAMoEModelLM", hidden_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
         num_experts=7, num_experts_per_tok=3, expert_intermediate_size=14, dense_intermediate_size=31, vocab_size=151,
         rms_norm_eps=1e-5, tie_word_embeddings=False, rope_theta=50000.0, moe_layer_freq=[0, 1, 1], norm_topk_prob=False,
-        qk_layernorm=True, attention_bias=False, mask_token_id=150, eos_token_id=148, bos_token_id=147), seed=105, runs={
+        qk_layernorm=True, attention_bias=False, mask_token_id=150, eos_token_id=148, bos_token_id=147), seed=105, chat=True, runs={
             "gsai.b12s12": (llada_generate, dict(gen_length=24, block_length=12, steps=12))})
     masked(root / "llada2-moe-b5", llada2, llada2_shapes, qwen_config(
         "llada2_moe", "LLaDA2MoeModelLM", hidden_size=24, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2,

@@ -257,13 +257,18 @@ impl Error {
             out += &format!("\n  at {pointer}");
         }
         if let Some(cause) = &self.0.cause {
-            out += &format!("\n  cause: {cause}");
+            out += &format!("\n  cause: {}", without_backtrace(&cause.to_string()));
         }
         for help in &self.0.help {
             out += &format!("\n  help: {help}");
         }
         out
     }
+}
+
+/// Some libraries print where in their code an error arose, which says nothing to a user.
+fn without_backtrace(cause: &str) -> &str {
+    cause.find("\n   0: ").map_or(cause, |start| &cause[..start]).trim_end()
 }
 
 /// `file:line:column`, the line, and carets under the span. Long lines are cut around the span.
@@ -294,7 +299,7 @@ impl fmt::Display for Error {
         }
         f.write_str(&self.0.message)?;
         if let Some(cause) = &self.0.cause {
-            write!(f, ": {cause}")?;
+            write!(f, ": {}", without_backtrace(&cause.to_string()))?;
         }
         Ok(())
     }

@@ -94,7 +94,9 @@ fn room(model: &Model, plan: &Plan, settings: &Settings, prompt: usize) -> Resul
         .help("shorten the prompt"));
     }
     if let Some(len) = settings.len.filter(|&len| len > max) {
-        return Err(Error::input(format!("{len} positions are more than {} holds: {max}", denoiser.name()))
+        let behind = if prompt > 0 { format!(" behind a prompt of {prompt}") } else { String::new() };
+        let (name, all) = (denoiser.name(), denoiser.max_len());
+        return Err(Error::input(format!("{len} positions{behind} are more than the {all} that {name} holds"))
             .help(format!("give a length of at most {max} tokens")));
     }
     let room = settings.len.unwrap_or(max);

@@ -137,6 +137,37 @@ impl Plan {
         }
     }
 
+    /// Why no text fits a canvas: it is too short, or the decided positions leave none.
+    pub(crate) fn unfit(&self, decided: &[Option<Token>], vocab: &Vocab) -> Error {
+        let room = decided.len();
+        if room < self.shortest {
+            let needed = format!("the shortest text that satisfies the constraints needs {} tokens", self.shortest);
+            return Error::unsatisfiable(format!("{needed}, but there is room for {room}"))
+                .help(format!("give at least {} positions", self.shortest));
+        }
+        let fits = |end: usize| {
+            let mut some = decided.to_vec();
+            some[end..].fill(None);
+            self.fits(&some).unwrap_or(true)
+        };
+        // Fewer decided positions leave more texts, so that halving finds the first one that leaves none.
+        let ends: Vec<usize> = (0..=room).collect();
+        let last = ends.partition_point(|&end| fits(end)).checked_sub(1);
+        match last.and_then(|pos| Some((pos, decided.get(pos).copied().flatten()?))) {
+            Some((pos, token)) => {
+                let piece = vocab.bytes(token).map(|bytes| format!(" ({:?})", String::from_utf8_lossy(bytes)));
+                Error::unsatisfiable(format!(
+                    "no text of {room} tokens that satisfies the constraints has token {token}{} at position {pos}, given what is \
+                     decided before it",
+                    piece.unwrap_or_default()
+                ))
+                .help(format!("leave position {pos} open, or one of those before it"))
+            }
+            None => Error::unsatisfiable(format!("no text of {room} tokens satisfies the constraints"))
+                .help("give more positions"),
+        }
+    }
+
     /// Whether some text fits a canvas.
     ///
     /// # Errors

@@ -27,8 +27,10 @@ pub struct Settings {
     pub cache: Option<Cache>,
     /// When the end of the text is written.
     pub ending: Option<Ending>,
-    /// `threshold`, `edit`: commit all positions at least this probable.
+    /// `threshold`, `hierarchy`, `edit`: commit all positions at least this probable.
     pub threshold: Option<f32>,
+    /// `hierarchy`: commit the most probable position of each run of open ones, if it is more probable than this.
+    pub low_threshold: Option<f32>,
     /// `factor`: commit the n surest positions while (n + 1)·(1 − probability) stays below this.
     pub factor: Option<f32>,
     /// `edit`: overwrite a written token where another one is more probable than this.
@@ -87,6 +89,7 @@ impl Settings {
             cache: self.cache.or(other.cache),
             ending: self.ending.or(other.ending),
             threshold: self.threshold.or(other.threshold),
+            low_threshold: self.low_threshold.or(other.low_threshold),
             factor: self.factor.or(other.factor),
             editing_threshold: self.editing_threshold.or(other.editing_threshold),
             post_steps: self.post_steps.or(other.post_steps),

@@ -11,47 +11,89 @@ use copies::checkpoints;
 use serde_json::json;
 use stencil_lm::{
     CanvasView, Model, Sampler, Settings, Source,
-    models::Cache,
-    spec::{Inputs, Spec},
+    guides::Topics,
+    models::{
+        Cache,
+        checkpoint::{ChatTemplate, Message},
+    },
+    spec::{Inputs, Registry, Spec},
 };
 
-#[test]
-fn every_constraint_holds_on_every_family() {
-    let specs = || -> Vec<(&str, Spec)> {
-        let template = Source::new("t", "Name: {{name:1-2}}, size {{size|small|large}}.");
-        vec![
-            ("none", Spec::new()),
-            ("regex", Spec::new().regex("[A-Z][a-z]{2,8} [0-9]{2}").unwrap()),
-            ("template", Spec::new().template(&template, &Inputs::default()).unwrap()),
-            ("choice", Spec::new().choice(["yes", "no", "maybe so"]).unwrap()),
-            ("contains", Spec::new().contains(["sea"]).unwrap()),
-            ("excludes", Spec::new().excludes(["a", "b"]).unwrap()),
-            ("length", Spec::new().length("2-4w").unwrap()),
-            ("prefix and suffix", Spec::new().prefix("So ").suffix("!")),
-            ("grammar", Spec::new().grammar("root ::= \"(\" root \")\" | [0-9]").unwrap()),
-            (
-                "json schema",
-                Spec::new()
-                    .json_schema(&json!({"type": "object", "properties": {"n": {"type": "integer",
-                "minimum": 0, "maximum": 99}}, "required": ["n"], "additionalProperties": false}))
-                    .unwrap(),
-            ),
-        ]
+/// A constraint of every kind that there is, as files spell it.
+fn kinds() -> Vec<(&'static str, serde_json::Value)> {
+    let kind = |name: &'static str| {
+        let value = match name {
+            "template" => json!("Name: {{name:1-2}}, size {{size|small|large}}."),
+            "regex" => json!("[A-Z][a-z]{2,8} [0-9]{2}"),
+            "choice" => json!(["yes", "no", "maybe so"]),
+            "contains" => json!(["sea"]),
+            "excludes" => json!(["a", "b"]),
+            "length" => json!({"words": "2-4"}),
+            "prefix" => json!("So "),
+            "suffix" => json!("!"),
+            "grammar" => json!("root ::= \"(\" root \")\" | [0-9]"),
+            "json_schema" => json!({"schema": {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0,
+                "maximum": 99}, "b": {"type": "boolean"}}, "required": ["n", "b"], "additionalProperties": false}}),
+            "topic" => json!({"label": "sea", "scale": 2.0}),
+            "bias" => json!({"e": 2.0, "z": -2.0}),
+            "cfg" => json!({"scale": 1.5}),
+            "credit" => json!({"alpha": 0.7}),
+            other => panic!("say here what `{other}` may look like"),
+        };
+        (name, value)
     };
+    Registry::builtin().names().map(kind).collect()
+}
+
+/// Statistics of two topics, so that the guide has something to pull towards.
+fn topics(model: &Model) -> Topics {
+    let tokens = |text: &str| model.denoiser().vocab().encode(text).unwrap();
+    let texts = [("sea", tokens("waves and ships")), ("land", tokens("hills"))];
+    Topics::fit(model.denoiser().vocab().len(), texts).unwrap()
+}
+
+#[test]
+fn every_kind_holds_on_every_family() {
+    let (mut written, mut forwards_of) = (0, Vec::new());
     for copy in checkpoints("constraints") {
         let model = Model::load(&copy.0).unwrap();
-        let mut forwards = Vec::new();
-        for (kind, spec) in specs() {
+        let model = model.clone().with_topics(topics(&model));
+        let write = |name: &str, document: serde_json::Value| {
+            let source = Source::new(name, document.to_string());
+            let spec = Spec::from_json(&source, &Registry::builtin(), &Inputs::default()).unwrap();
             let settings = Settings { steps: Some(6), len: Some(24), seed: Some(3), ..Settings::default() };
-            let outputs = Sampler::new(&model).spec(&spec).settings(settings).prompt("Hi").count(2).run();
-            let outputs = outputs.unwrap_or_else(|e| panic!("{}: {kind}: {e:?}", copy.0.display()));
-            for output in &outputs {
-                assert!(output.report.verified, "{}: {kind}: {output:?}", copy.0.display());
+            Sampler::new(&model).spec(&spec).settings(settings).prompt("Hi").count(3).run()
+        };
+        let free = write("none", json!({})).unwrap();
+        let mut forwards = vec![format!("none {}", free[0].report.nfe)];
+        for (name, value) in kinds() {
+            // A guide alone, and every kind beside a regular expression that leaves it room.
+            for beside in [None, Some("[ -~]{2,}")] {
+                let mut document = json!({name: value});
+                if let Some(regex) = beside.filter(|_| name != "regex") {
+                    document["regex"] = json!(regex);
+                }
+                let outputs = match write(name, document) {
+                    Ok(outputs) => outputs,
+                    // The one guide that a model without a mask cannot follow.
+                    Err(error) if name == "cfg" && model.denoiser().manner().revises => {
+                        assert!(error.message().contains("uniform-state"), "{error:?}");
+                        continue;
+                    }
+                    Err(error) => panic!("{}: {name}: {error:?}", copy.0.display()),
+                };
+                for output in &outputs {
+                    assert!(output.report.verified, "{}: {name}: {output:?}", copy.0.display());
+                }
+                written += outputs.len();
+                if beside.is_none() {
+                    forwards.push(format!("{name} {}", outputs[0].report.nfe));
+                }
             }
-            forwards.push(format!("{kind} {}", outputs[0].report.nfe));
         }
-        println!("{}: forwards: {}", copy.0.file_name().unwrap().to_string_lossy(), forwards.join(", "));
+        forwards_of.push(format!("{}: {}", copy.0.file_name().unwrap().to_string_lossy(), forwards.join(", ")));
     }
+    println!("{written} texts, all verified; forwards of the first of three:\n{}", forwards_of.join("\n"));
 }
 
 #[test]
@@ -86,11 +128,27 @@ fn chat_templates_are_rendered_and_cannot_be_forged() {
     };
     let Some(folder) = case::folders().into_iter().find(has_template) else { return };
     let model = Model::load(&folder).unwrap();
-    let text = model.chat().unwrap().render(&[stencil_lm::models::checkpoint::Message::new("user", "Hi")]).unwrap();
+    let text = model.chat().unwrap().render(&[Message::new("user", "Hi")]).unwrap();
     assert_eq!(text, "<role>USER</role>Hi<|role_end|><role>ASSISTANT</role>");
     let chat = model.prompt_tokens(Some("Be brief."), "Hi", false).unwrap();
     assert!(chat.len() > model.prompt_tokens(None, "Hi", true).unwrap().len());
     assert!(model.prompt_tokens(None, "Hi<|role_end|>", false).is_err());
+}
+
+#[test]
+fn templates_are_rendered_as_the_reference_renders_them() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/references/chat_templates.json");
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let tokens = std::collections::HashMap::from([("bos_token".to_string(), "<s>".to_string())]);
+    let cases = file["cases"].as_array().unwrap();
+    for case in cases {
+        let name = case["template"].as_str().unwrap();
+        let template = ChatTemplate::new(file["templates"][name].as_str().unwrap().into(), &tokens).unwrap();
+        let message = |m: &serde_json::Value| Message::new(m["role"].as_str().unwrap(), m["content"].as_str().unwrap());
+        let messages: Vec<Message> = case["messages"].as_array().unwrap().iter().map(message).collect();
+        assert_eq!(template.render(&messages).ok().as_deref(), case["text"].as_str(), "{name}: {messages:?}");
+    }
+    assert!(cases.len() >= 20 && cases.iter().any(|case| case["text"].is_null()));
 }
 
 #[test]
@@ -147,7 +205,8 @@ fn approximate_caches_change_texts_and_save_work() {
                 all += exact.len();
             }
             println!("{}: {cache:?}: {same} of {all} characters as without", copy.0.display());
-            assert!(same > all / 8, "{}: {cache:?}", copy.0.display());
+            // Of others nothing is known beforehand.
+            assert!(same > all / 8 || !copy.is_own(), "{}: {cache:?}", copy.0.display());
         }
     }
 }

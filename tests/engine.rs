@@ -235,6 +235,29 @@ fn damaged_logits_are_refused_and_level_ones_are_fine() {
     assert!(compiled.forced(&[Some(b'c' as Token), None]).unwrap_err().is_unsatisfiable());
 }
 
+/// Short of room, or which decided position leaves no text.
+#[test]
+fn what_does_not_fit_is_named() {
+    let engine =
+        Engine::new(Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).chain([None]).collect(), Some(256), None));
+    let compiled = engine.regex("[0-9]{4}-(?:0[1-9]|1[0-2])").unwrap();
+    let says = |decided: &[Option<Token>], what: &str| {
+        let logits = vec![0.0; decided.len() * 257];
+        let found = compiled.project(Logits::F32(&logits), decided, &Options::default(), |_| ()).unwrap_err();
+        for error in [compiled.forced(decided).unwrap_err(), found] {
+            assert!(error.is_unsatisfiable() && error.to_string().contains(what), "{error}");
+        }
+    };
+    says(&[None; 5], "needs 7 tokens, but there is room for 5");
+    let mut decided = [None; 9];
+    (decided[1], decided[5], decided[6]) = (Some(b'0' as Token), Some(b'1' as Token), Some(b'3' as Token));
+    says(&decided, "token 51 (\"3\") at position 6");
+    decided[1] = Some(999_999);
+    says(&decided, "token 999999 at position 1");
+    decided[1] = Some(256);
+    says(&decided, "token 256 at position 1");
+}
+
 #[test]
 fn half_precision_and_batches_answer_alike() {
     let engine = Engine::new(small_vocab());

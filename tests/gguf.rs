@@ -3,6 +3,8 @@
 #[path = "parity/case.rs"]
 #[allow(dead_code)]
 mod case;
+#[path = "common/process.rs"]
+mod process;
 
 use candle_core::{
     Device, Tensor,
@@ -19,7 +21,7 @@ use std::{
 };
 use stencil_lm::{
     CanvasView, Model, Sampler, Scores, Settings,
-    models::{Loading, checkpoint::Precision},
+    models::{Loading, checkpoint::Precision, families::describe},
     spec::Spec,
 };
 
@@ -66,7 +68,7 @@ const PARTS: &[(&str, &str)] = &[
 
 /// What the public converter does to a tensor of a checkpoint: its name, and the turned rows of LLaDA's queries and
 /// keys.
-fn convert(name: &str, tensor: &Tensor, llada: Option<usize>) -> (String, Tensor) {
+fn convert(name: &str, tensor: &Tensor, llada: Option<(usize, usize)>) -> (String, Tensor) {
     let parts: Vec<&str> = name.split('.').collect();
     let outside = match name {
         "model.embed_tokens.weight" | "model.transformer.wte.weight" => Some("token_embd.weight"),
@@ -81,7 +83,8 @@ fn convert(name: &str, tensor: &Tensor, llada: Option<usize>) -> (String, Tensor
     let (part, end) = (parts[parts.len() - 2], parts[parts.len() - 1]);
     let own = PARTS.iter().find(|(known, _)| *known == part).unwrap_or_else(|| panic!("{name}")).1;
     let tensor = match llada {
-        Some(heads) if matches!(part, "q_proj" | "k_proj") => {
+        Some((queries, keys)) if matches!(part, "q_proj" | "k_proj") => {
+            let heads = if part == "q_proj" { queries } else { keys };
             let (rows, columns) = tensor.dims2().unwrap();
             let halves = tensor.reshape((heads, 2, rows / heads / 2, columns)).unwrap();
             halves.transpose(1, 2).unwrap().contiguous().unwrap().reshape((rows, columns)).unwrap()
@@ -113,8 +116,11 @@ fn stacked(tensors: &HashMap<String, Tensor>) -> HashMap<String, Tensor> {
 /// Writes a GGUF file from a checkpoint directory; matrices as `kind` where their rows fill its blocks.
 fn to_gguf(folder: &Path, architecture: &str, kind: GgmlDType, path: &Path) {
     let (config, tokenizer) = (json_of(&folder.join("config.json")), json_of(&folder.join("tokenizer.json")));
-    let tensors = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
-    let heads = config["n_heads"].as_u64().filter(|_| architecture == "llada").map(|n| n as usize);
+    let tensors = case::tensors(folder);
+    let size = config["vocab_size"].as_u64().unwrap() as usize;
+    let heads_of = |key: &str| config[key].as_u64().map(|n| n as usize);
+    let heads = heads_of("n_heads").filter(|_| architecture == "llada");
+    let heads = heads.map(|n| (n, heads_of("n_kv_heads").unwrap_or(n)));
     let (experts, plain): (HashMap<_, _>, HashMap<_, _>) =
         tensors.into_iter().partition(|(name, _)| name.contains(".experts."));
     let mut all: HashMap<String, Tensor> = plain.iter().map(|(name, t)| convert(name, t, heads)).collect();
@@ -128,8 +134,8 @@ fn to_gguf(folder: &Path, architecture: &str, kind: GgmlDType, path: &Path) {
     let number = |keys: &[&str]| keys.iter().find_map(|key| config[*key].as_u64()).map(|n| Meta::U32(n as u32));
     let real = |key: &str| config[key].as_f64().map(|x| Meta::F32(x as f32));
     let own = |key: &str| format!("{architecture}.{key}");
-    let mut texts: Vec<String> = vec![String::new(); 384];
-    let mut kinds = vec![Meta::I32(5); 384];
+    let mut texts: Vec<String> = vec![String::new(); size];
+    let mut kinds = vec![Meta::I32(5); size];
     for (text, id) in tokenizer["model"]["vocab"].as_object().unwrap() {
         texts[id.as_u64().unwrap() as usize] = text.clone();
         kinds[id.as_u64().unwrap() as usize] = Meta::I32(1);
@@ -173,13 +179,13 @@ fn to_gguf(folder: &Path, architecture: &str, kind: GgmlDType, path: &Path) {
     write(&mut File::create(path).unwrap(), &metadata, &tensors).unwrap();
 }
 
-/// A small LLaDA-MoE with random weights beside LLaDA's tokenizer.
-fn mixture(folder: &Path, tokenizer: &Path) {
-    let config = json!({"model_type": "llada_moe", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 384,
+/// A small LLaDA-MoE with random weights.
+fn mixture(folder: &Path) {
+    let config = json!({"model_type": "llada_moe", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 131,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 96,
         "expert_intermediate_size": 32, "num_experts": 4, "num_experts_per_tok": 2, "qk_layernorm": true,
-        "rope_theta": 5e4, "rms_norm_eps": 1e-5, "max_position_embeddings": 256, "mask_token_id": 342,
-        "eos_token_id": 341, "tie_word_embeddings": false});
+        "rope_theta": 5e4, "rms_norm_eps": 1e-5, "max_position_embeddings": 256, "mask_token_id": 130,
+        "eos_token_id": 128, "tie_word_embeddings": false});
     let plan = stencil_lm::models::families::describe(&config).unwrap().plan;
     let mut state = 1u64;
     let mut random = || {
@@ -194,6 +200,7 @@ fn mixture(folder: &Path, tokenizer: &Path) {
     let tensors: HashMap<String, Tensor> = plan.tensors().into_iter().map(tensor).collect();
     candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).unwrap();
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/references/llada-grouped-tied");
     for name in ["tokenizer.json", "tokenizer_config.json"] {
         fs::write(folder.join(name), fs::read(tokenizer.join(name)).unwrap()).unwrap();
     }
@@ -222,12 +229,21 @@ fn difference(a: &[Scores], b: &[Scores]) -> (f32, f32) {
 
 #[test]
 fn gguf_files_say_what_the_checkpoints_say_that_they_were_made_of() {
-    let Some(root) = case::folder() else { return };
     let mixed = Folder::new("mixture");
-    mixture(&mixed.0, &root.join("llada"));
-    for (architecture, folder) in
-        [("llada", root.join("llada")), ("dream", root.join("dream")), ("llada-moe", mixed.0.clone())]
-    {
+    mixture(&mixed.0);
+    let architecture = |folder: PathBuf| {
+        let config = case::config(&folder);
+        // What llama.cpp's converter does not write down.
+        let plain = config["include_bias"] != true && config["embedding_size"] == config["vocab_size"];
+        match describe(&config).unwrap().family {
+            "LLaDA" if plain => Some(("llada", folder)),
+            "Dream" => Some(("dream", folder)),
+            _ => None,
+        }
+    };
+    let folders: Vec<(&str, PathBuf)> = case::folders().into_iter().filter_map(architecture).collect();
+    assert!(folders.len() >= 2);
+    for (architecture, folder) in folders.into_iter().chain([("llada-moe", mixed.0.clone())]) {
         let out = Folder::new(architecture);
         let (original, path) = (Model::load(&folder).unwrap(), out.0.join("model.gguf"));
         let expected = original.denoiser().predict(&views(&original)).unwrap();
@@ -245,7 +261,8 @@ fn gguf_files_say_what_the_checkpoints_say_that_they_were_made_of() {
             assert!(Sampler::new(&model).spec(&spec).settings(settings).run().unwrap()[0].report.verified);
         }
         let good = fs::read(&path).unwrap();
-        for len in [3, 100, good.len() / 2, good.len() - 1] {
+        // Up to 31 bytes at the end are padding.
+        for len in [8, 100, good.len() / 2, good.len() - 32] {
             fs::write(&path, &good[..len]).unwrap();
             let report = Model::load(&path).err().expect("a truncated file").report();
             assert!(report.contains("damaged") || report.contains("outside the file"), "{len}: {report}");
@@ -262,8 +279,7 @@ fn unknown_architectures_and_quantising_twice_are_refused() {
     assert!(Model::load(&path).err().unwrap().report().contains("known: llada, llada-moe, dream"));
     fs::write(&path, b"not a model").unwrap();
     assert!(Model::load(&path).err().unwrap().report().contains("no GGUF file"));
-    let Some(root) = case::folder() else { return };
-    to_gguf(&root.join("dream"), "dream", GgmlDType::Q8_0, &path);
+    to_gguf(&case::of_family("Dream"), "dream", GgmlDType::Q8_0, &path);
     let loading = Loading { precision: Some(Precision::Q4K), memory: None };
     assert!(Model::load_with(&path, &loading).err().unwrap().report().contains("cannot be quantised again"));
 }
@@ -281,4 +297,79 @@ fn fewer_bits_change_little() {
             assert!(worst > 0.0 && worst <= bound * largest.max(1.0), "{}: {worst}", folder.display());
         }
     }
+}
+
+/// A GGUF file of one entry of metadata, whose type and bytes are given.
+fn with_entry(kind: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend([0u64.to_le_bytes(), 1u64.to_le_bytes(), 1u64.to_le_bytes()].concat());
+    file.push(b'k');
+    file.extend(kind.to_le_bytes());
+    file.extend(bytes);
+    file
+}
+
+#[test]
+fn hostile_headers_are_refused_and_cost_nothing() {
+    let out = Folder::new("hostile");
+    let path = out.0.join("model.gguf");
+    let (string, array, many) = (8u32, 9u32, u64::MAX.to_le_bytes());
+    let counts = |tensors: u64, entries: u64| {
+        [&b"GGUF"[..], &3u32.to_le_bytes(), &tensors.to_le_bytes(), &entries.to_le_bytes()].concat()
+    };
+    // Lists in lists, half a million deep.
+    let nested: Vec<u8> = [array.to_le_bytes().as_slice(), &1u64.to_le_bytes()].concat().repeat(500_000);
+    let files = [
+        counts(u64::MAX, 0),
+        counts(0, u64::MAX),
+        counts(1 << 40, 1 << 40),
+        with_entry(string, &many),
+        with_entry(string, &(1u64 << 62).to_le_bytes()),
+        with_entry(array, &[&4u32.to_le_bytes()[..], &many].concat()),
+        with_entry(array, &[&string.to_le_bytes()[..], &(1u64 << 61).to_le_bytes()].concat()),
+        with_entry(array, &nested),
+        with_entry(99, &[0; 64]),
+    ];
+    for (i, file) in files.iter().enumerate() {
+        fs::write(&path, file).unwrap();
+        let report = Model::load(&path).err().unwrap_or_else(|| panic!("{i} was loaded")).report();
+        assert!(report.contains("a damaged GGUF file"), "{i}: {report}");
+    }
+    // Sizes that overflow when they are multiplied, and places far outside.
+    to_gguf(&case::of_family("Dream"), "dream", GgmlDType::F32, &path);
+    let good = fs::read(&path).unwrap();
+    let name = good.windows(17).position(|w| w == b"token_embd.weight").unwrap() + 17;
+    let dims = name + 4;
+    for (place, value) in
+        [(dims, u64::MAX), (dims, 1 << 62), (dims + 8, 1 << 40), (dims + 20, u64::MAX), (dims + 20, 1 << 50)]
+    {
+        let mut file = good.clone();
+        file[place..place + 8].copy_from_slice(&value.to_le_bytes());
+        fs::write(&path, &file).unwrap();
+        let report = Model::load(&path).err().unwrap_or_else(|| panic!("{place} was loaded")).report();
+        assert!(!report.contains("panicked") && report.contains("model.gguf"), "{report}");
+    }
+}
+
+#[test]
+fn files_are_inspected_and_written_with_on_the_command_line() {
+    let out = Folder::new("command line");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/references/llada-grouped-tied");
+    let path = out.0.join("model.gguf");
+    to_gguf(&folder, "llada", GgmlDType::F32, &path);
+    let (file, folder) = (path.to_str().unwrap(), folder.to_str().unwrap());
+    let write = |model: &str| {
+        let args = ["run", "-m", model, "Hi", "--regex", "[a-z]{9}", "--temperature", "0"];
+        process::stencil(&args).expect(0).out
+    };
+    assert_eq!(write(file), write(folder));
+    let table = process::stencil(&["models", "inspect", file]).expect(0).out;
+    assert!(table.contains("6 heads of 4, 2 of keys") && table.contains("as it is stored"), "{table}");
+    let facts = process::stencil(&["models", "inspect", file, "--json"]).expect(0).json().remove(0);
+    assert!(facts["memory"]["gguf"].is_u64() && facts["mask"] == 130, "{facts}");
+    process::stencil(&["run", "-m", file, "--quantize", "q4k", "Hi"]).fails(2, &["cannot be quantised again", "help:"]);
+    fs::write(&path, &fs::read(&path).unwrap()[..2000]).unwrap();
+    let ran = process::stencil(&["run", "-m", file, "Hi"]).fails(2, &["a damaged GGUF file", "download or copy"]);
+    assert!(!ran.err.contains("candle"), "{}", ran.err);
 }

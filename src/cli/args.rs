@@ -124,6 +124,12 @@ pub struct Guidance {
     /// Classifier-free guidance towards a label the model was trained with
     #[arg(long, value_name = "LABEL[=SCALE]", value_parser = label)]
     pub cfg: Option<(String, Option<f32>)>,
+    /// Guidance away from what the model says without the prompt, e.g. 1.5 (LLaDA's cfg_scale)
+    #[arg(long, value_name = "SCALE", conflicts_with = "cfg", value_parser = number, allow_negative_numbers = true)]
+    pub cfg_scale: Option<f32>,
+    /// Trust tokens that were likeliest in earlier steps, too, so that --policy threshold writes them sooner (dInfer)
+    #[arg(long)]
+    pub credit: bool,
 }
 
 /// How to sample.
@@ -152,15 +158,18 @@ pub struct Sampling {
     /// Write in blocks of so many positions, one after the other
     #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
     pub block_length: Option<usize>,
-    /// Reuse keys and values within a block: faster, approximate
+    /// Reuse keys and values within a block (the whole text without --block-length): faster, approximate
     #[arg(long, value_name = "WHAT")]
     pub cache: Option<CacheName>,
     /// When the text may end: free, last (after all else of a block is written), never (it fills --len)
     #[arg(long, value_name = "WHEN")]
     pub ending: Option<EndingName>,
-    /// Policies `threshold`, `edit`: write everything at least this probable
+    /// Policies `threshold`, `hierarchy`, `edit`: write everything at least this probable
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub threshold: Option<f32>,
+    /// Policy `hierarchy`: write the best of each run of open positions, if it is more probable than this
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub low_threshold: Option<f32>,
     /// Policy `factor`: write the n surest while (n + 1)(1 - probability) stays below this
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub factor: Option<f32>,
@@ -210,6 +219,7 @@ impl Sampling {
             cache: self.cache.map(CacheName::cache),
             ending: self.ending.map(EndingName::ending),
             threshold: self.threshold,
+            low_threshold: self.low_threshold,
             factor: self.factor,
             editing_threshold: self.editing_threshold,
             post_steps: self.post_steps,

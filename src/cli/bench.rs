@@ -32,6 +32,7 @@ compile_cold  the same with a tokenizer seen for the first time, read from its f
 project       what fits (no state is kept from the round before), the pass over the logits, class masses, and both
               passes of the sums: after it a draw, a probability or a projected row needs nothing of other positions
 sample, map   one text for all positions from that; map looks for the likeliest token of each class
+candidates    what an order of positions may ask for: likeliest token, margin and entropy of every position
 softmax       largest, argmax and sum of exponentials of the same logits, fused: what every sampler does anyway
 ratio         project / softmax
 peak_mib      what resident memory grew by while compiling and projecting (Linux; 0 elsewhere)")]

@@ -28,6 +28,8 @@ struct Findings {
     threads: usize,
     /// Where pretrained networks run.
     device: String,
+    /// Kinds of GPU that this program was built for.
+    gpu_backends: Vec<&'static str>,
     /// Bytes; absent where the system does not tell.
     memory: Option<u64>,
     memory_available: Option<u64>,
@@ -62,6 +64,10 @@ impl Doctor {
             arch: std::env::consts::ARCH,
             cpu_features: cpu_features(),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            gpu_backends: [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))]
+                .into_iter()
+                .filter_map(|(name, built)| built.then_some(name))
+                .collect(),
             device: format!("{:?}", device().location()).to_lowercase(),
             memory: meminfo("MemTotal:"),
             memory_available: available_memory(),
@@ -126,12 +132,16 @@ impl Findings {
         let fits: Vec<String> = (Precision::ALL.iter())
             .filter_map(|p| Some(format!("{:.1} as {}", *self.largest_model.get(p.name())? as f64 / 1e9, p.name())))
             .collect();
+        let gpus = match &self.gpu_backends[..] {
+            [] => "built for no GPU (features cuda, metal)".to_string(),
+            kinds => format!("built for GPUs by {}", kinds.join(", ")),
+        };
         let mut out = String::new();
         for (name, value) in [
             ("stencil", format!("{} on {} {}", self.version, self.os, self.arch)),
             ("cpu", features),
             ("threads", self.threads.to_string()),
-            ("device", self.device.clone()),
+            ("device", format!("{}, {gpus}", self.device)),
             ("memory", format!("{}, {} available", gib(self.memory), gib(self.memory_available))),
             ("fits", format!("models of so many billion weights: {}", fits.join(", "))),
             ("model", finding(&self.model)),

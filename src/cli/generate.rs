@@ -21,7 +21,7 @@ use std::{
 use stencil_lm::{
     Error, ErrorKind, Event, Model, Output, Result, Sampler, Source,
     constraints::{Grammar, GrammarSyntax, JsonSchema},
-    guides::{BiasKind, ClassifierFreeKind, ScaledLabel, TopicKind},
+    guides::{BiasKind, ClassifierFreeKind, CreditKind, ScaledLabel, TopicKind},
     models::Loading,
     schema::{SchemaOptions, shorthand},
     spec::{BuildCx, Inputs, Registry, Spec},
@@ -46,7 +46,7 @@ pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
         suffix,
         set,
     } = &shared.constraints;
-    let Guidance { topic, bias, cfg } = &shared.guidance;
+    let Guidance { topic, bias, cfg, cfg_scale, credit } = &shared.guidance;
     let inputs = inputs(set)?;
     let mut spec = Spec::new();
     for file in files {
@@ -101,8 +101,14 @@ pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
         }
         spec = spec.kind(BiasKind(words), &cx)?;
     }
-    if let Some(label) = cfg {
-        spec = spec.kind(ClassifierFreeKind(scaled(label)), &cx)?;
+    if let Some((label, scale)) = cfg {
+        spec = spec.kind(ClassifierFreeKind { label: Some(label.clone()), scale: *scale }, &cx)?;
+    }
+    if cfg_scale.is_some() {
+        spec = spec.kind(ClassifierFreeKind { label: None, scale: *cfg_scale }, &cx)?;
+    }
+    if *credit {
+        spec = spec.kind(CreditKind::default(), &cx)?;
     }
     spec.settings = shared.sampling.settings().or(spec.settings);
     Ok(spec)
@@ -133,12 +139,15 @@ fn prompt(shared: &Shared, argument: Option<&str>) -> Result<String> {
     if argument.is_some() && (flags.prompt.is_some() || flags.prompt_file.is_some()) {
         return Err(Error::input("the prompt is given twice").help("leave out --prompt, --prompt-file or the argument"));
     }
-    match (argument.or(flags.prompt.as_deref()), &flags.prompt_file) {
-        (Some("-"), _) => Ok(input::stdin()?.text.to_string()),
-        (Some(text), _) => Ok(text.to_string()),
-        (None, Some(file)) => Ok(input::read(file)?.text.to_string()),
-        (None, None) => Ok(String::new()),
-    }
+    let source = match (argument.or(flags.prompt.as_deref()), &flags.prompt_file) {
+        (Some("-"), _) => input::stdin()?,
+        (Some(text), _) => return Ok(text.to_string()),
+        (None, Some(file)) => input::read(file)?,
+        (None, None) => return Ok(String::new()),
+    };
+    // Editors and `echo` end the last line, which is no part of what is asked.
+    let text = source.text.strip_suffix('\n').map_or(&*source.text, |t| t.strip_suffix('\r').unwrap_or(t));
+    Ok(text.to_string())
 }
 
 /// Draws the samples and delivers them.

@@ -31,7 +31,7 @@ enum Action {
     },
     /// A model: its family, sizes, tokens, and memory at each precision; loads nothing
     Inspect {
-        /// Directory with config.json, tokenizer.json and model.safetensors, or a file of weights (.gguf, .safetensors)
+        /// Directory with config.json, tokenizer.json and model.safetensors, or a GGUF file
         #[arg(value_name = "DIR|FILE")]
         directory: PathBuf,
         /// One JSON object

@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 use stencil_lm::{
     Error, Result, Token,
     models::{
-        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, available_memory},
+        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, available_memory, place},
         families::{Description, Process},
         masked::MODEL_TYPE,
-        transformer::Pattern,
+        transformer::{
+            Pattern,
+            plan::{FeedForwardPlan, Plan},
+        },
     },
 };
 
@@ -19,6 +22,12 @@ struct Facts {
     parameters: u64,
     layers: usize,
     hidden: usize,
+    /// Of queries; they may share heads of keys. As in the first layer.
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    /// Experts of a layer and how many of them a token uses; absent without a mixture.
+    experts: Option<(usize, usize)>,
     vocabulary: usize,
     max_len: usize,
     process: String,
@@ -40,12 +49,8 @@ struct Facts {
 }
 
 /// The facts of a pretrained checkpoint as text or JSON; None where the directory holds a model of this crate's own.
-/// A file of weights stands for the directory it lies in, unless it is a GGUF file, which has everything in it.
 pub fn inspect(path: &Path, json: bool) -> Result<Option<String>> {
-    let path = match path.extension().is_some_and(|e| e == "safetensors") && path.is_file() {
-        true => path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
-        false => path,
-    };
+    let path = place(path);
     let config = std::fs::read(path.join(CONFIG)).unwrap_or_default();
     let own = |c: serde_json::Value| c.get("model_type").and_then(|t| t.as_str()).is_some_and(|t| t == MODEL_TYPE);
     if !path.is_file() && serde_json::from_slice(&config).map_or(true, own) {
@@ -89,6 +94,25 @@ fn approximate(description: &Description, stored: &Stored) -> Vec<String> {
     list
 }
 
+/// Experts of the first layer that has some, and how many of them are used.
+fn experts(plan: &Plan) -> Option<(usize, usize)> {
+    plan.layers.iter().find_map(|layer| match &layer.feed_forward {
+        FeedForwardPlan::Dense(_) => None,
+        FeedForwardPlan::Moe(moe) | FeedForwardPlan::Both { moe, .. } => {
+            Some((moe.router.gate.shape[0], moe.router.top_k))
+        }
+    })
+}
+
+/// A number of weights in few figures.
+fn weights(count: u64) -> String {
+    match count {
+        n if n >= 1_000_000_000 => format!("{:.2} billion", n as f64 / 1e9),
+        n if n >= 1_000_000 => format!("{:.1} million", n as f64 / 1e6),
+        n => format!("{:.1} thousand", n as f64 / 1e3),
+    }
+}
+
 impl Facts {
     fn of(path: &Path) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
@@ -113,6 +137,10 @@ impl Facts {
         Ok(Self {
             parameters: plan.parameters(),
             layers: plan.layers.len(),
+            heads: plan.layers.first().map_or(0, |l| l.attention.heads),
+            kv_heads: plan.layers.first().map_or(0, |l| l.attention.kv_heads),
+            head_dim: plan.layers.first().map_or(0, |l| l.attention.head_dim),
+            experts: experts(plan),
             hidden: plan.hidden,
             vocabulary: plan.vocab(),
             max_len: description.max_len,
@@ -136,29 +164,40 @@ impl Facts {
     fn table(&self) -> String {
         let token = |t: Option<Token>| t.map_or("none".into(), |t| t.to_string());
         let size = |bytes: u64| match bytes {
+            b if b < 1 << 20 => format!("{:.1} KiB", b as f64 / (1u64 << 10) as f64),
             b if b < 1 << 30 => format!("{:.1} MiB", b as f64 / (1u64 << 20) as f64),
             b => format!("{:.1} GiB", b as f64 / (1u64 << 30) as f64),
         };
         let ends: Vec<String> = self.ends.iter().map(|t| t.to_string()).collect();
         let ends = if ends.is_empty() { String::new() } else { format!(", also ended by {}", ends.join(", ")) };
         let stored: Vec<String> = self.stored.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
-        let names = Precision::ALL.map(Precision::name).into_iter().chain(["gguf"]);
-        let memory: Vec<String> =
-            names.filter_map(|name| Some(format!("{name} {}", size(*self.memory.get(name)?)))).collect();
+        let kept = |name: &'static str| Some(format!("{name} {}", size(*self.memory.get(name)?)));
+        let memory = match self.memory.get("gguf") {
+            Some(&bytes) => format!("{} as it is stored", size(bytes)),
+            None => {
+                let all: Vec<String> = Precision::ALL.into_iter().filter_map(|p| kept(p.name())).collect();
+                format!("{} (--quantize)", all.join(", "))
+            }
+        };
         let rows = [
             ("name", self.name.clone()),
             ("family", self.family.to_string()),
             ("process", self.process.clone()),
-            ("parameters", format!("{:.1} million", self.parameters as f64 / 1e6)),
+            ("parameters", weights(self.parameters)),
             ("sizes", format!("{} layers, {} wide, {} tokens", self.layers, self.hidden, self.vocabulary)),
+            ("attention", format!("{} heads of {}, {} of keys", self.heads, self.head_dim, self.kv_heads)),
+            ("experts", self.experts.map_or("none".into(), |(all, used)| format!("{used} of {all} for each token"))),
             ("length", format!("up to {} tokens, prompt included", self.max_len)),
             (
                 "tokens",
                 format!("mask {}, end {}, padding {}{ends}", token(self.mask), token(self.eos), token(self.pad)),
             ),
             ("chat", if self.chat_template { "template for conversations" } else { "no template" }.to_string()),
-            ("stored", format!("{} in {} file(s)", stored.join(", "), self.files)),
-            ("memory", format!("{} (--quantize)", memory.join(", "))),
+            (
+                "stored",
+                format!("{} in {} {}", stored.join(", "), self.files, if self.files == 1 { "file" } else { "files" }),
+            ),
+            ("memory", memory),
             ("available", self.memory_available.map_or("unknown".into(), size)),
         ];
         let mut out = String::new();

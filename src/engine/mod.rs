@@ -34,7 +34,7 @@ pub use projection::Projection;
 
 use crate::automata::TokenAutomaton;
 use crate::constraints::Regex;
-use crate::plan::{Plan, lost};
+use crate::plan::Plan;
 use crate::simd::{Scale, Simd};
 use crate::spec::Spec;
 use crate::{Constraint, Error, Pos, Result, Token, Vocab, inference};
@@ -129,8 +129,9 @@ impl Compiled {
     /// # Errors
     /// Where no text fits (`is_unsatisfiable`), or the canvas is too large.
     pub fn forced(&self, decided: &[Option<Token>]) -> Result<Vec<(Pos, Token)>> {
-        let region = self.plan.region(decided, None)?.ok_or_else(lost)?;
-        Ok(region.reach()?.ok_or_else(lost)?.forced())
+        let unfit = || self.plan.unfit(decided, &self.vocab);
+        let region = self.plan.region(decided, None)?.ok_or_else(unfit)?;
+        Ok(region.reach()?.ok_or_else(unfit)?.forced())
     }
 
     /// Conditions the distribution of the logits on the texts that fit, and lets `read` ask what it wants to know:
@@ -146,8 +147,9 @@ impl Compiled {
         options: &Options,
         read: impl FnOnce(&Projection) -> R,
     ) -> Result<R> {
-        let region = self.plan.region(decided, options.witness)?.ok_or_else(lost)?;
-        let reach = region.reach()?.ok_or_else(lost)?;
+        let unfit = || self.plan.unfit(decided, &self.vocab);
+        let region = self.plan.region(decided, options.witness)?.ok_or_else(unfit)?;
+        let reach = region.reach()?.ok_or_else(unfit)?;
         let posterior = inference::infer(&reach, logits, options)?;
         Ok(read(&Projection { posterior, exact: region.exact() }))
     }

@@ -1,7 +1,6 @@
-use super::Guide;
+use super::{Guide, HiddenPrompt};
 use crate::{
     CanvasView, Denoiser, Error, Result, Scores, Step,
-    guides::naive_bayes::ScaledLabel,
     spec::{BuildCx, Kind, Part},
 };
 use schemars::JsonSchema;
@@ -66,10 +65,16 @@ fn log_sum_exp(row: &[f32]) -> f32 {
     max + row.iter().map(|x| (x - max).exp()).sum::<f32>().ln()
 }
 
-/// `cfg = { label = "animal", scale = 1.5 }`: classifier-free guidance. Soft.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct ClassifierFreeKind(pub ScaledLabel);
+/// `cfg = { label = "animal", scale = 1.5 }`: classifier-free guidance towards a label the model was trained with;
+/// `cfg = { scale = 1.5 }`: away from what the model says without the prompt. Soft.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClassifierFreeKind {
+    /// A condition of the model; the prompt if not given.
+    pub label: Option<String>,
+    /// 1.5 if not given.
+    pub scale: Option<f32>,
+}
 
 impl ClassifierFreeKind {
     /// Where no scale is given.
@@ -79,8 +84,12 @@ impl ClassifierFreeKind {
 impl Kind for ClassifierFreeKind {
     const NAME: &'static str = "cfg";
     fn build(self, _: &BuildCx) -> Result<Part> {
-        let ScaledLabel { label, scale } = self.0;
-        let scale = scale.unwrap_or(Self::DEFAULT_SCALE);
-        Ok(Part::guide(move |model| Ok(Box::new(ClassifierFree::new(model.denoiser(), &label, scale)?))))
+        let scale = self.scale.unwrap_or(Self::DEFAULT_SCALE);
+        Ok(match self.label {
+            Some(label) => {
+                Part::guide(move |model| Ok(Box::new(ClassifierFree::new(model.denoiser(), &label, scale)?)))
+            }
+            None => Part::guide(move |_| Ok(Box::new(HiddenPrompt::new(scale)?))),
+        })
     }
 }

@@ -2,10 +2,14 @@
 
 mod bias;
 mod classifier_free;
+mod credit;
+mod hidden_prompt;
 mod naive_bayes;
 mod topics;
 pub use bias::{Bias, BiasKind};
 pub use classifier_free::{ClassifierFree, ClassifierFreeKind};
+pub use credit::{Credit, CreditKind};
+pub use hidden_prompt::HiddenPrompt;
 pub use naive_bayes::{NaiveBayes, ScaledLabel, TopicKind};
 pub use topics::Topics;
 

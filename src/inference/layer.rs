@@ -46,6 +46,13 @@ impl<'a> Layer<'a> {
         run.states.contains(&state).then(|| run.at + (state - run.states.start) as usize)
     }
 
+    /// Visits its states with their values.
+    #[inline]
+    pub(super) fn each<T: Copy>(self, values: &[T], mut visit: impl FnMut(u32, T)) {
+        for run in self.0 {
+            run.states.clone().zip(&values[run.places()]).for_each(|(state, &value)| visit(state, value));
+        }
+    }
     /// The values of its states to their places among all states.
     pub(super) fn scatter<T: Copy>(self, values: &[T], all: &mut [T]) {
         self.0.iter().for_each(|run| all[run.states()].copy_from_slice(&values[run.places()]));

@@ -1,25 +1,18 @@
 //! The most probable text: max-product over class maxima.
 
 use super::graph::Graph;
+use super::messages::{Field, Way, label_sums};
 use super::parallel;
 use super::posterior::{Place, Posterior};
 use crate::Token;
-use crate::automata::{Class, Label};
+use crate::simd::{MaxPlus, Semiring};
 
-/// Logarithm of the weight of the likeliest token of a set, and that token: the lowest one of several.
-#[derive(Clone, Copy, PartialEq)]
-struct Best {
-    log: f64,
-    token: Token,
-}
-
-impl Best {
-    const NONE: Self = Self { log: f64::NEG_INFINITY, token: Token::MAX };
-
-    fn or(self, other: Self) -> Self {
-        let other_wins = other.log > self.log || other.log == self.log && other.token < self.token;
-        if other_wins { other } else { self }
-    }
+/// The largest scores of an open position.
+struct Maxima {
+    /// Of each class of the support.
+    scores: Vec<f32>,
+    /// Of each label of the support, as the logarithm of the weight.
+    labels: Vec<MaxPlus>,
 }
 
 impl<G: Graph> Posterior<'_, G> {
@@ -29,50 +22,26 @@ impl<G: Graph> Posterior<'_, G> {
         let graph = self.problem.automaton;
         let places: Vec<Place> = (0..self.open.len()).filter_map(|pos| self.place(pos)).collect();
         let work = places.len() * graph.vocab_len();
-        let best = parallel::map(places, work, |place| self.label_maxima(place));
-        // value[gap][state]: log weight of the best completion, on fitting texts only.
-        let mut value = vec![0.0; self.layers.len()];
-        let mut after = vec![f64::NEG_INFINITY; graph.states()];
-        let mut logs = vec![f64::NEG_INFINITY; graph.labels()];
-        for (pos, decided) in self.problem.decided.iter().enumerate().rev() {
-            let next = self.layers.layer(pos + 1);
-            next.scatter(&value[self.layers.range(pos + 1)], &mut after);
-            if let Some(place) = self.place(pos) {
-                logs.fill(f64::NEG_INFINITY);
-                let known = place.support.labels.iter().zip(&best[place.open]);
-                known.for_each(|(&label, best)| logs[label as usize] = best.log);
-            }
-            let range = self.layers.range(pos);
-            for (q, v) in self.layers.layer(pos).iter().zip(&mut value[range]) {
-                *v = match decided {
-                    None => (graph.edges(q).iter())
-                        .map(|e| logs[e.label as usize] + after[e.target as usize])
-                        .fold(f64::NEG_INFINITY, f64::max),
-                    Some(token) => (graph.class_of(*token).and_then(|class| graph.next(q, class)))
-                        .map_or(f64::NEG_INFINITY, |to| after[to as usize]),
-                };
-            }
-            next.iter().for_each(|q| after[q as usize] = f64::NEG_INFINITY);
-        }
+        let best = parallel::map(places, work, |place| self.maxima(place));
+        let values = self.completions(&best);
 
         let mut state = graph.start();
         let mut text = Vec::with_capacity(self.open.len());
         for (pos, decided) in self.problem.decided.iter().enumerate() {
             let next = self.layers.layer(pos + 1);
-            let values = &value[self.layers.range(pos + 1)];
+            let values = &values[self.layers.range(pos + 1)];
             let (token, to) = match self.place(pos) {
                 Some(place) => {
-                    let mut chosen = (Best::NONE, state);
-                    for edge in graph.edges(state) {
-                        let label = place.support.labels.binary_search(&edge.label);
-                        let (Some(i), Ok(label)) = (next.place(edge.target), label) else { continue };
-                        let Best { log, token } = best[place.open][label];
-                        let this = Best { log: log + values[i], token };
-                        if chosen.0.or(this) == this {
-                            chosen = (this, edge.target);
-                        }
-                    }
-                    (chosen.0.token, chosen.1)
+                    let maxima = &best[place.open];
+                    let ways = graph.edges(state).iter().filter_map(|edge| {
+                        let label = place.support.labels.binary_search(&edge.label).ok()?;
+                        Some((maxima.labels[label].times(values[next.place(edge.target)?]), label, edge.target))
+                    });
+                    let ways: Vec<_> = ways.collect();
+                    let largest = ways.iter().fold(MaxPlus::ZERO, |best, &(value, ..)| best.plus(value));
+                    let likeliest = ways.into_iter().filter(|&(value, ..)| value == largest);
+                    let chosen = likeliest.map(|(_, label, to)| (self.likeliest(place, maxima, label), to)).min();
+                    chosen.unwrap_or((Token::MAX, state))
                 }
                 None => {
                     let token = decided.unwrap_or(Token::MAX);
@@ -85,19 +54,53 @@ impl<G: Graph> Posterior<'_, G> {
         text
     }
 
-    /// The likeliest token of each label of the support.
-    fn label_maxima(&self, place: Place) -> Vec<Best> {
-        let (graph, row) = (self.problem.automaton, &self.rows[place.open]);
-        let mut buffer = Vec::new();
-        let mut classes = vec![Best::NONE; graph.classes()];
-        for (i, &class) in place.support.classes.iter().enumerate() {
-            let members = place.support.members(graph, i);
-            let found = row.scores(members, &mut buffer);
-            let at = buffer.iter().position(|&score| found.level || score == found.largest).unwrap_or_default();
-            classes[class as usize] = Best { log: found.log, token: members[at] };
+    /// For each state of each gap the logarithm of the weight of its best completion.
+    fn completions(&self, best: &[Maxima]) -> Vec<MaxPlus> {
+        let graph = self.problem.automaton;
+        let mut field = Field::new(graph, &self.tables);
+        let mut values = vec![MaxPlus(0.0); self.layers.len()];
+        for (pos, decided) in self.problem.decided.iter().enumerate().rev() {
+            let (here, next) = (self.layers.layer(pos), self.layers.layer(pos + 1));
+            let (before, after) = values.split_at_mut(self.layers.range(pos + 1).start);
+            let (before, from) = (&mut before[self.layers.range(pos)], &after[..next.len()]);
+            match (self.place(pos), decided.and_then(|token| graph.class_of(token))) {
+                (Some(place), _) => {
+                    _ = field.weigh(place.support, best[place.open].labels.iter().copied().map(Some));
+                    field.sums(Way::Backward, (next, from), (here, before));
+                }
+                (None, Some(class)) => {
+                    for (q, value) in here.iter().zip(before) {
+                        let to = graph.next(q, class).and_then(|to| next.place(to));
+                        *value = to.map_or(MaxPlus::ZERO, |to| from[to]);
+                    }
+                }
+                (None, None) => before.fill(MaxPlus::ZERO),
+            }
         }
-        let best = |class: &Class| classes[*class as usize];
-        let label = |label: &Label| graph.label(*label).iter().fold(Best::NONE, |sum, class| sum.or(best(class)));
-        place.support.labels.iter().map(label).collect()
+        values
+    }
+
+    fn maxima(&self, place: Place) -> Maxima {
+        let (graph, row, support) = (self.problem.automaton, &self.rows[place.open], place.support);
+        let mut buffer = Vec::new();
+        let shapes = row.shapes((graph, &self.tables, support), None).into_iter().enumerate();
+        let score = |(class, shape): (usize, Option<crate::simd::Shape>)| match shape {
+            Some(shape) => shape.best[0],
+            None => row.scores(support.members(graph, class), &mut buffer).largest,
+        };
+        let scores: Vec<f32> = shapes.map(score).collect();
+        let logs = scores.iter().map(|&score| MaxPlus(row.log(score)));
+        let labels = label_sums(graph, &self.tables, support, logs);
+        Maxima { scores, labels }
+    }
+
+    /// The likeliest token of a label of the support: the lowest one of several.
+    fn likeliest(&self, place: Place, maxima: &Maxima, label: usize) -> Token {
+        let (graph, row, support) = (self.problem.automaton, &self.rows[place.open], place.support);
+        let classes = graph.label(support.labels[label]).iter().filter_map(|&class| support.place(class));
+        let likeliest = classes.filter(|&class| row.log(maxima.scores[class]) == maxima.labels[label].0);
+        let tokens =
+            likeliest.flat_map(|class| row.with_score((graph, &self.tables, support), class, maxima.scores[class], 1));
+        tokens.min().unwrap_or(Token::MAX)
     }
 }

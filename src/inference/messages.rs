@@ -3,12 +3,12 @@
 use super::graph::Graph;
 use super::layer::Layer;
 use super::layers::Layers;
-use super::number::{Message, Number};
+use super::number::{Message, Number, Summed};
 use super::row::Mass;
 use super::support::Support;
 use super::tables::{Sides, Tables};
 use crate::automata::{Class, Edge};
-use crate::simd::{NUMBERS, Semiring, WINDOW};
+use crate::simd::{LANES, NUMBERS, Semiring, WINDOW};
 use std::ops::Range;
 
 /// What stands at a position: its decided class, or what may stand there with the masses of its labels.
@@ -76,7 +76,7 @@ fn forward<M: Message, G: Graph>(
                 }
             }
             Step::Open(support, masses) => {
-                field.weigh(support, masses)?;
+                field.weigh(support, masses.iter().map(|&mass| M::of(mass)))?;
                 field.sums(Way::Forward, (here, from), (next, after));
             }
         }
@@ -110,7 +110,7 @@ fn backward<M: Message, G: Graph>(
                 }
             }
             Step::Open(support, masses) => {
-                field.weigh(support, masses)?;
+                field.weigh(support, masses.iter().map(|&mass| M::of(mass)))?;
                 field.sums(Way::Backward, (next, from), (here, before));
             }
         }
@@ -123,13 +123,13 @@ fn backward<M: Message, G: Graph>(
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     Forward,
     Backward,
 }
 
 /// A message on all states, zero off its layer, and the masses of the labels on the way to the next.
-struct Field<'a, M, G> {
+pub(super) struct Field<'a, M, G> {
     graph: &'a G,
     tables: &'a Tables,
     sides: Option<&'a Sides>,
@@ -139,8 +139,8 @@ struct Field<'a, M, G> {
     sums: Vec<M>,
 }
 
-impl<'a, M: Message, G: Graph> Field<'a, M, G> {
-    fn new(graph: &'a G, tables: &'a Tables) -> Self {
+impl<'a, M: Summed, G: Graph> Field<'a, M, G> {
+    pub(super) fn new(graph: &'a G, tables: &'a Tables) -> Self {
         let (states, sides) = (graph.states(), tables.sides(graph));
         let lengths = match sides {
             Some(_) => [NUMBERS, NUMBERS, states.next_multiple_of(WINDOW)],
@@ -151,16 +151,16 @@ impl<'a, M: Message, G: Graph> Field<'a, M, G> {
     }
 
     /// The masses of the labels in their places; no other label has any. `None` where one underflows.
-    fn weigh(&mut self, support: &Support, masses: &[M::Number]) -> Option<()> {
+    pub(super) fn weigh(&mut self, support: &Support, masses: impl Iterator<Item = Option<M>>) -> Option<()> {
         self.mass[..self.graph.labels()].fill(M::ZERO);
-        for (&label, &mass) in support.labels.iter().zip(masses) {
-            self.mass[label as usize] = M::of(mass)?;
+        for (&label, mass) in support.labels.iter().zip(masses) {
+            self.mass[label as usize] = mass?;
         }
         Some(())
     }
 
     /// For each state of one layer the sum over its edges to the other, mass · value.
-    fn sums(&mut self, way: Way, (from, values): (Layer, &[M]), (to, out): (Layer, &mut [M])) {
+    pub(super) fn sums(&mut self, way: Way, (from, values): (Layer, &[M]), (to, out): (Layer, &mut [M])) {
         let Self { mass, graph, tables, .. } = self;
         from.scatter(values, &mut self.values);
         let numbers = self.values.first_chunk().zip(mass.first_chunk());
@@ -214,13 +214,23 @@ pub(super) fn label_masses<N: Number, G: Graph>(
     support: &Support,
     classes: &[Mass],
 ) -> Vec<N> {
-    let mut mass = vec![N::ZERO; graph.classes()];
-    support.classes.iter().zip(classes).for_each(|(&class, m)| mass[class as usize] = m.number());
+    label_sums(graph, tables, support, classes.iter().map(|mass| mass.number()))
+}
+
+/// For each label of a support the sum over its classes.
+pub(super) fn label_sums<S: Semiring, G: Graph>(
+    graph: &G,
+    tables: &Tables,
+    support: &Support,
+    classes: impl Iterator<Item = S>,
+) -> Vec<S> {
+    let mut mass = vec![S::ZERO; graph.classes()];
+    support.classes.iter().zip(classes).for_each(|(&class, m)| mass[class as usize] = m);
     if let Some(unions) = tables.unions(graph).filter(|_| support.labels.len() * 2 > graph.labels()) {
         let sums = unions.sums(&mass);
         return support.labels.iter().map(|&label| sums[label as usize]).collect();
     }
-    let sum = |&label| graph.label(label).iter().fold(N::ZERO, |sum: N, &class| sum.plus(mass[class as usize]));
+    let sum = |&label| graph.label(label).iter().fold(S::ZERO, |sum: S, &class| sum.plus(mass[class as usize]));
     support.labels.iter().map(sum).collect()
 }
 
@@ -228,21 +238,30 @@ impl<M: Message> Messages<M> {
     /// Posterior probability of each class of an open position's support.
     pub(super) fn classes<G: Graph>(
         &self,
-        graph: &G,
+        (graph, tables): (&G, &Tables),
         layers: &Layers,
         (pos, support): (usize, &Support),
         masses: &[Mass],
     ) -> Vec<f64> {
         let zero = M::Number::ZERO;
-        let mut after = vec![zero; graph.states()];
-        let beyond = self.backward[layers.range(pos + 1)].iter();
-        layers.layer(pos + 1).iter().zip(beyond).for_each(|(q, &b)| after[q as usize] = b.number());
-        let mut labels = vec![zero; graph.labels()];
-        for (q, a) in layers.layer(pos).iter().zip(&self.forward[layers.range(pos)]) {
-            for edge in graph.edges(q) {
-                let ratio = &mut labels[edge.label as usize];
-                *ratio = ratio.plus(a.number().meet(after[edge.target as usize]));
+        let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
+        let (from, to) = (&self.forward[layers.range(pos)], &self.backward[layers.range(pos + 1)]);
+        let len = graph.states().next_multiple_of(WINDOW) + LANES;
+        let (mut after, mut labels) = (vec![zero; len], vec![zero; graph.labels() + 1]);
+        next.each(to, |q, b| after[q as usize] = b.number().to_meet());
+        match tables.sides(graph).zip(dense(here)) {
+            Some((sides, windows)) => {
+                let mut before = vec![zero; len];
+                here.each(from, |q, a| before[q as usize] = a.number().to_meet());
+                M::Number::edge_meetings(&sides.outgoing, windows, (&before, &after), &mut labels);
             }
+            None => here.each(from, |q, a| {
+                let a = a.number().to_meet();
+                for edge in graph.edges(q) {
+                    let label = &mut labels[edge.label as usize];
+                    *label = label.plus(a.times(after[edge.target as usize]));
+                }
+            }),
         }
         let mut ratio = vec![zero; graph.classes()];
         for &label in &support.labels {

@@ -1,6 +1,6 @@
 //! The numbers that messages are made of: plain floats first, floats with a wide exponent where those underflow.
 
-use crate::simd::{Edges, Numbers, Semiring, Simd};
+use crate::simd::{Edges, MaxPlus, Numbers, Semiring, Simd};
 use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
@@ -8,16 +8,49 @@ use std::ops::Range;
 pub(super) trait Number: Semiring + Send + Sync {
     /// sum · e^log, for a positive sum.
     fn exp(log: f64, sum: f64) -> Self;
-    /// The product of entries of a forward and a backward message, in a unit of its own.
-    fn meet(self, other: Self) -> Self;
+    /// An entry of a forward or a backward message in a unit of its own, in which the product of two of them is a number.
+    fn to_meet(self) -> Self;
+    /// [`Edges::meetings`] of such entries.
+    fn edge_meetings(edges: &Edges, windows: Range<usize>, values: (&[Self], &[Self]), labels: &mut [Self]);
     /// self / other; `other` is not zero.
     fn over(self, other: Self) -> f64;
     /// Natural logarithm.
     fn ln(self) -> f64;
 }
 
+/// What can be summed over the edges of many states at once.
+pub(super) trait Summed: Semiring {
+    /// [`Edges::sums`].
+    fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]);
+}
+
+macro_rules! summed {
+    ($number:ty, $sums:ident) => {
+        impl Summed for $number {
+            fn edge_sums(
+                edges: &Edges,
+                windows: Range<usize>,
+                mass: &Numbers<Self>,
+                values: &Numbers<Self>,
+                out: &mut [Self],
+            ) {
+                Simd::best().$sums(edges, windows, mass, values, out);
+            }
+        }
+    };
+}
+summed!(f32, edge_sums32);
+summed!(f64, edge_sums64);
+summed!(MaxPlus, edge_maxima);
+
+impl Summed for Wide {
+    fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]) {
+        edges.sums(windows, (mass, values), out, false);
+    }
+}
+
 /// A number as messages keep it.
-pub(super) trait Message: Semiring + Send + Sync {
+pub(super) trait Message: Summed + Send + Sync {
     type Number: Number;
     /// What the largest entry of a message is scaled to.
     const FULL: Self;
@@ -27,8 +60,6 @@ pub(super) trait Message: Semiring + Send + Sync {
     /// `None` where it would underflow.
     fn of(number: Self::Number) -> Option<Self>;
     fn number(self) -> Self::Number;
-    /// [`Edges::sums`].
-    fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]);
     /// Scales the largest to [`FULL`](Self::FULL); the logarithm of what all have been divided by. `None` where the result
     /// could be inexact.
     fn rescale(values: &mut [Self]) -> Option<f64>;
@@ -40,8 +71,11 @@ impl Number for f64 {
         if log == 0.0 { sum } else { log.exp() * sum }
     }
     #[inline]
-    fn meet(self, other: Self) -> Self {
-        (self * HALF) * (other * HALF)
+    fn to_meet(self) -> Self {
+        self * HALF
+    }
+    fn edge_meetings(edges: &Edges, windows: Range<usize>, values: (&[Self], &[Self]), labels: &mut [Self]) {
+        Simd::best().edge_meetings(edges, windows, values, labels);
     }
     #[inline]
     fn over(self, other: Self) -> f64 {
@@ -76,9 +110,6 @@ impl Message for f64 {
     fn number(self) -> f64 {
         self
     }
-    fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]) {
-        Simd::best().edge_sums64(edges, windows, mass, values, out);
-    }
     fn rescale(values: &mut [Self]) -> Option<f64> {
         Simd::best().rescale64(values, FULL, ENOUGH, LEAST).map(|factor| -factor.ln())
     }
@@ -100,9 +131,6 @@ impl Message for f32 {
     #[inline]
     fn number(self) -> f64 {
         self as f64
-    }
-    fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]) {
-        Simd::best().edge_sums32(edges, windows, mass, values, out);
     }
     fn rescale(values: &mut [Self]) -> Option<f64> {
         Simd::best().rescale32(values, Self::FULL, 1e4, 1e-37).map(|factor| -(factor as f64).ln())
@@ -181,8 +209,11 @@ impl Number for Wide {
         Self::power(log).times(Self::from(sum))
     }
     #[inline]
-    fn meet(self, other: Self) -> Self {
-        self.times(other)
+    fn to_meet(self) -> Self {
+        self
+    }
+    fn edge_meetings(edges: &Edges, windows: Range<usize>, values: (&[Self], &[Self]), labels: &mut [Self]) {
+        edges.meetings(windows, values, labels, false);
     }
     #[inline]
     fn over(self, other: Self) -> f64 {
@@ -210,9 +241,6 @@ impl Message for Wide {
     #[inline]
     fn number(self) -> Self {
         self
-    }
-    fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]) {
-        edges.sums(windows, (mass, values), out, false);
     }
     #[inline]
     fn rescale(_: &mut [Self]) -> Option<f64> {

@@ -176,27 +176,55 @@ impl<G: Graph> Posterior<'_, G> {
 
     /// One look at all probabilities of an open position.
     fn shape(&self, place: Place) -> Shape {
-        let row = &self.rows[place.open];
+        let (row, masses) = (&self.rows[place.open], &self.masses[place.open]);
+        let source = (self.problem.automaton, &*self.tables, place.support);
         let mut shape = Shape { best: [(f64::NEG_INFINITY, Token::MAX); 2], entropy: 0.0 };
-        let mut buffer = Vec::new();
-        for legal in self.all_legal(place) {
-            let found = row.scores(legal.members, &mut buffer);
-            let (sum, moment) = row.moments(&found, &buffer);
-            shape.entropy -= legal.prob * (legal.prob.ln() - sum.ln() + moment / sum);
-            let mut see = |at: usize| {
-                let log = row.log_weight(legal.members[at]) + legal.shift;
-                shape.see(log, legal.members[at]);
-                log >= shape.best[1].0
-            };
-            let first = buffer.iter().position(|&score| found.level || score == found.largest).unwrap_or_default();
-            if see(first) && buffer.len() > 1 {
-                buffer[first] = f32::NEG_INFINITY;
-                let largest = buffer.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let second = |&at: &usize| at != first && (found.level || buffer[at] == largest);
-                (0..buffer.len()).find(second).map(see);
+        // Logarithms of the likeliest tokens of classes whose tokens are not known yet.
+        let (mut rough, mut least) = (Vec::new(), shape);
+        let found = row.shapes(source, Some(masses));
+        for (class, legal) in self.legal_places(place) {
+            match found[class].filter(|found| !row.is_level(found.best[1]) || legal.members.len() == 1) {
+                Some(found) => {
+                    shape.entropy -= legal.negative_entropy(masses[class].sum(), found.moment);
+                    let scores = &found.best[..legal.members.len().min(2)];
+                    scores.iter().for_each(|&score| least.see(row.log(score) + legal.shift, Token::MAX));
+                    rough.push((class, legal, found.best));
+                }
+                None => self.look(place, &legal, &mut shape),
+            }
+        }
+        shape.best.iter().for_each(|&(log, _)| least.see(log, Token::MAX));
+        for (class, legal, best) in rough {
+            let [first, second] = best.map(|score| row.log(score) + legal.shift);
+            if first >= least.best[1].0 {
+                let n = 1 + (first == second) as usize;
+                row.with_score(source, class, best[0], n).into_iter().for_each(|token| shape.see(first, token));
+            }
+            if first > second && second >= least.best[1].0 && legal.members.len() > 1 {
+                row.with_score(source, class, best[1], 1).into_iter().for_each(|token| shape.see(second, token));
             }
         }
         shape
+    }
+
+    /// One look at all probabilities of a class.
+    fn look(&self, place: Place, legal: &Legal, shape: &mut Shape) {
+        let (row, mut buffer) = (&self.rows[place.open], Vec::new());
+        let found = row.scores(legal.members, &mut buffer);
+        let (sum, moment) = row.moments(&found, &buffer);
+        shape.entropy -= legal.negative_entropy(sum, moment);
+        let mut see = |at: usize| {
+            let log = row.log_weight(legal.members[at]) + legal.shift;
+            shape.see(log, legal.members[at]);
+            log >= shape.best[1].0
+        };
+        let first = buffer.iter().position(|&score| found.level || score == found.largest).unwrap_or_default();
+        if see(first) && buffer.len() > 1 {
+            buffer[first] = f32::NEG_INFINITY;
+            let largest = buffer.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let second = |&at: &usize| at != first && (found.level || buffer[at] == largest);
+            (0..buffer.len()).find(second).map(see);
+        }
     }
 
     /// Calls `visit` with class, token and probability of everything that can stand at an open position.
@@ -220,7 +248,12 @@ impl<G: Graph> Posterior<'_, G> {
     }
 
     fn all_legal<'p>(&'p self, place: Place<'p>) -> impl Iterator<Item = Legal<'p>> {
-        (0..place.support.classes.len()).filter_map(move |class| self.legal(place, class))
+        self.legal_places(place).map(|(_, legal)| legal)
+    }
+
+    /// With the places of the classes in the support.
+    fn legal_places<'p>(&'p self, place: Place<'p>) -> impl Iterator<Item = (usize, Legal<'p>)> {
+        (0..place.support.classes.len()).filter_map(move |class| Some((class, self.legal(place, class)?)))
     }
 
     /// By the place of the class in the support.
@@ -238,7 +271,7 @@ impl<G: Graph> Posterior<'_, G> {
         fn found<M: Message, G: Graph>(posterior: &Posterior<G>, messages: &Messages<M>, place: Place) -> Vec<f64> {
             let graph = posterior.problem.automaton;
             let masses = &posterior.masses[place.open];
-            messages.classes(graph, &posterior.layers, (place.pos, place.support), masses)
+            messages.classes((graph, &*posterior.tables), &posterior.layers, (place.pos, place.support), masses)
         }
         self.classes[place.open].get_or_init(|| match &self.messages {
             Solved::Single(messages) => found(self, messages, place),
@@ -259,7 +292,15 @@ fn probability(log: f64) -> f32 {
     log.min(0.0).exp() as f32
 }
 
+impl Legal<'_> {
+    /// Σ p ln p of the members, from Σ w and Σ w ln w of their weights in any unit.
+    fn negative_entropy(&self, sum: f64, moment: f64) -> f64 {
+        self.prob * (self.prob.ln() - sum.ln() + moment / sum)
+    }
+}
+
 /// Summary of one position's probabilities.
+#[derive(Clone, Copy)]
 struct Shape {
     /// Logarithm and token of the two likeliest.
     best: [(f64, Token); 2],

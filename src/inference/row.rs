@@ -5,8 +5,7 @@ use super::logits::Logits;
 use super::number::Number;
 use super::support::Support;
 use super::tables::Tables;
-use crate::automata::Class;
-use crate::simd::{Lists, Parts, Scale, Simd};
+use crate::simd::{Lists, Parts, Scale, Shape, Shapes, Simd};
 use crate::{Error, Pos, Result, Token};
 use std::sync::OnceLock;
 
@@ -36,6 +35,9 @@ pub(super) struct Mass {
 impl Mass {
     pub(super) fn ln(self) -> f64 {
         self.log + self.sum.ln()
+    }
+    pub(super) fn sum(self) -> f64 {
+        self.sum
     }
     pub(super) fn number<N: Number>(self) -> N {
         N::exp(self.log, self.sum)
@@ -83,8 +85,11 @@ impl<'a> Row<'a> {
             scale: Scale::new(inverse_temperature),
             log_total: OnceLock::new(),
         };
-        let whole = support.tokens * WHOLE >= graph.vocab_len();
-        let masses = if whole { row.read_whole(graph, tables, support) } else { row.read_legal(graph, support) };
+        let masses = if is_whole(graph, support) {
+            row.read_whole(graph, tables, support)
+        } else {
+            row.read_legal(graph, support)
+        };
         match masses {
             Some(masses) => Ok((row, masses)),
             None => Err(row.damaged(pos)),
@@ -97,11 +102,7 @@ impl<'a> Row<'a> {
         let (mut space, simd) = (Vec::new(), Simd::best());
         let values = Logits::F32(self.logits.single(&mut space));
         let Logits::F32(all) = values else { return None };
-        let mask = |&class: &Class| tables.mask(class).filter(|_| support.is_full());
-        let masks: Vec<&[u16]> = support.classes.iter().filter_map(mask).collect();
-        let small = support.classes.iter().filter(|class| mask(class).is_none());
-        let small: usize = small.map(|&class| graph.members(class).len()).sum();
-        let lists = support.is_full().then(|| tables.lists(graph)).filter(|lists| small * LISTED > lists.len());
+        let (masks, lists) = parts(graph, tables, support);
         let alone = lists.is_some_and(Lists::alone);
         let mut masked = vec![0.0; masks.len()];
         let mut listed = vec![0.0; lists.map_or(0, |_| graph.classes())];
@@ -121,15 +122,13 @@ impl<'a> Row<'a> {
             largest
         };
         self.set_origin(largest)?;
-        let (mut masked, mut buffer) = (masked.into_iter(), Vec::new());
-        let mass = |(place, class): (usize, &Class)| {
-            let sum = if mask(class).is_some() { masked.next() } else { listed.get(*class as usize).copied() };
-            match sum.filter(|&sum| sum > FAINT) {
-                Some(sum) => Some(Mass { log: 0.0, sum }),
-                None => self.mass(&values, support.members(graph, place), &mut buffer),
-            }
+        let mut buffer = Vec::new();
+        let mass = |(place, sum): (usize, Option<f64>)| match sum.filter(|&sum| sum > FAINT) {
+            Some(sum) => Some(Mass { log: 0.0, sum }),
+            None => self.mass(&values, support.members(graph, place), &mut buffer),
         };
-        let masses: Vec<Mass> = support.classes.iter().enumerate().map(mass).collect::<Option<_>>()?;
+        let masses: Vec<Mass> =
+            by_class(tables, support, masked, &listed).enumerate().map(mass).collect::<Option<_>>()?;
         // What is that unlikely is measured from the largest of all.
         let deep = |mass: &Mass| mass.log <= LOWEST / 10.0 * self.inverse_temperature;
         if alone && masses.iter().any(deep) { self.read_legal(graph, support) } else { Some(masses) }
@@ -201,12 +200,12 @@ impl<'a> Row<'a> {
         self.mass(&self.logits, tokens, buffer).unwrap_or(Mass { log: f64::NAN, sum: f64::NAN })
     }
 
-    fn is_level(&self, largest: f32) -> bool {
+    pub(super) fn is_level(&self, largest: f32) -> bool {
         largest as f64 - self.origin <= self.lowest
     }
 
     /// Logarithm of the weight of a score.
-    fn log(&self, score: f32) -> f64 {
+    pub(super) fn log(&self, score: f32) -> f64 {
         let below = score as f64 - self.origin;
         (if below > self.lowest { below } else { self.lowest }) * self.inverse_temperature
     }
@@ -252,6 +251,53 @@ impl<'a> Row<'a> {
         })
     }
 
+    /// What is known of each class of the support from one pass over the row, where that pays: `None` of a class that must
+    /// be looked at on its own. Moments relative to the row's origin if `masses` are given.
+    pub(super) fn shapes<G: Graph>(
+        &self,
+        (graph, tables, support): (&G, &Tables, &Support),
+        masses: Option<&[Mass]>,
+    ) -> Vec<Option<Shape>> {
+        let (masks, lists) = parts(graph, tables, support);
+        if !is_whole(graph, support) || masks.is_empty() && lists.is_none() {
+            return vec![None; support.classes.len()];
+        }
+        let mut masked = vec![Shape::NONE; masks.len()];
+        let mut listed = vec![Shape::NONE; lists.map_or(0, |_| graph.classes())];
+        let mut shapes = Shapes { masks: &masks, masked: &mut masked, lists, listed: &mut listed };
+        let moments_of = masses.map(|_| (self.origin as f32, self.scale));
+        Simd::best().shapes(self.logits.single(&mut Vec::new()), moments_of, &mut shapes);
+        // A mass that is not in units of the origin has been found on its own.
+        let usual = |place: usize| masses.is_none_or(|masses| masses[place].log == 0.0);
+        by_class(tables, support, masked, &listed).enumerate().map(|(i, shape)| shape.filter(|_| usual(i))).collect()
+    }
+
+    /// The first `n` tokens of a class of the support whose score this is; of a score too low to tell them apart, the first
+    /// of all.
+    pub(super) fn with_score<G: Graph>(
+        &self,
+        (graph, tables, support): (&G, &Tables, &Support),
+        place: usize,
+        score: f32,
+        n: usize,
+    ) -> Vec<Token> {
+        let (class, members) = (support.classes[place], support.members(graph, place));
+        if self.is_level(score) {
+            return members.iter().copied().take(n).collect();
+        }
+        if !support.is_full() || tables.mask(class).is_none() {
+            return members.iter().copied().filter(|&token| self.logits.get(token) == score).take(n).collect();
+        }
+        let mut space = Vec::new();
+        let (scores, mut from, mut found) = (self.logits.single(&mut space), 0, Vec::new());
+        while let Some(at) = Simd::best().position(&scores[from..], score).filter(|_| found.len() < n) {
+            let token = (from + at) as Token;
+            found.extend((graph.class_of(token) == Some(class)).then_some(token));
+            from += at + 1;
+        }
+        found
+    }
+
     /// Adds `shift[class]` to the logarithm of each token's weight; −∞ without a class.
     pub(super) fn shifted<G: Graph>(&self, graph: &G, shift: &[f64], out: &mut [f32]) {
         let mut space = Vec::new();
@@ -268,4 +314,34 @@ impl<'a> Row<'a> {
         Error::model(format!("scores: {value} at position {pos}, token {bad}: the weights are damaged"))
             .help("scores are finite or −∞")
     }
+}
+
+/// Whether so much is legal that the whole row is read.
+fn is_whole<G: Graph>(graph: &G, support: &Support) -> bool {
+    support.tokens * WHOLE >= graph.vocab_len()
+}
+
+/// What can be found of classes of the support in one pass over the row: the masks of large ones, and lists of the others.
+fn parts<'t, G: Graph>(graph: &G, tables: &'t Tables, support: &Support) -> (Vec<&'t [u16]>, Option<&'t Lists>) {
+    if !support.is_full() {
+        return (Vec::new(), None);
+    }
+    let masks = support.classes.iter().filter_map(|&class| tables.mask(class)).collect();
+    let small = support.classes.iter().filter(|&&class| tables.mask(class).is_none());
+    let small: usize = small.map(|&class| graph.members(class).len()).sum();
+    (masks, Some(tables.lists(graph)).filter(|lists| small * LISTED > lists.len()))
+}
+
+/// What has been found of [`parts`], for each class of the support; `None` of what is in none.
+fn by_class<T: Copy>(
+    tables: &Tables,
+    support: &Support,
+    masked: Vec<T>,
+    listed: &[T],
+) -> impl Iterator<Item = Option<T>> {
+    let mut masked = masked.into_iter();
+    support.classes.iter().map(move |&class| match tables.mask(class).filter(|_| support.is_full()) {
+        Some(_) => masked.next(),
+        None => listed.get(class as usize).copied(),
+    })
 }

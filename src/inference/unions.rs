@@ -1,8 +1,8 @@
 //! Masses of labels: unions of classes that have much in common.
 
 use super::graph::Graph;
-use super::number::Number;
 use crate::automata::{Class, Label};
+use crate::simd::Semiring;
 
 /// Most words of the table of all labels' classes: beyond that it would cost more than it saves.
 const WORDS: usize = 1 << 20;
@@ -47,12 +47,12 @@ impl Unions {
     }
 
     /// The mass of each label, from those of the classes.
-    pub(super) fn sums<N: Number>(&self, classes: &[N]) -> Vec<N> {
-        let mut sums = vec![N::ZERO; self.steps.len()];
+    pub(super) fn sums<S: Semiring>(&self, classes: &[S]) -> Vec<S> {
+        let mut sums = vec![S::ZERO; self.steps.len()];
         let mut first = 0;
         for &(label, base, end) in &self.steps {
             let further = self.classes[first..end as usize].iter();
-            let start = base.map_or(N::ZERO, |base| sums[base as usize]);
+            let start = base.map_or(S::ZERO, |base| sums[base as usize]);
             sums[label as usize] = further.fold(start, |sum, &class| sum.plus(classes[class as usize]));
             first = end as usize;
         }

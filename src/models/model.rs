@@ -1,5 +1,5 @@
 use super::Pretrained;
-use super::checkpoint::{ChatTemplate, Checkpoint, Message, Precision, Stored, check_memory, read_json};
+use super::checkpoint::{self, ChatTemplate, Checkpoint, Message, Precision, Stored, check_memory, read_json};
 use super::masked::{self, MaskedModel};
 use crate::{Denoiser, Error, Result, Token, guides::Topics};
 use serde_json::Value;
@@ -8,8 +8,9 @@ use std::{path::Path, sync::Arc};
 /// File name of the label statistics in a checkpoint directory.
 pub const TOPICS: &str = "topics.safetensors";
 
-/// Largest configuration that is read.
+/// Largest configuration, and largest label statistics, that are read.
 const MOST_CONFIG: u64 = 16 << 20;
+const MOST_TOPICS: u64 = 1 << 30;
 
 /// How a pretrained model is loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,7 +52,8 @@ impl Model {
 
     /// Reads a checkpoint directory: `config.json`, `tokenizer.json`, `model.safetensors`, and `topics.safetensors`
     /// where there is one; or a pretrained model of one of the [families](super::families::FAMILIES), as it is
-    /// downloaded, shards and chat template included, or as a GGUF file.
+    /// downloaded, shards and chat template included (and `topics.safetensors`, if somebody has put it there), or as a
+    /// GGUF file.
     ///
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
@@ -64,6 +66,7 @@ impl Model {
     /// # Errors
     /// As [`load`](Self::load), and where the model's weights are kept in one way only.
     pub fn load_with(path: &Path, loading: &Loading) -> Result<Self> {
+        let path = checkpoint::place(path);
         let place = path.display().to_string();
         let parts = format!("{}, {} and {}", masked::CONFIG, masked::TOKENIZER, masked::WEIGHTS);
         let help = format!("a model is a directory with {parts}, or a GGUF file");
@@ -114,20 +117,26 @@ impl Model {
         let (name, description) = (checkpoint.name.clone(), checkpoint.description.clone());
         let mut reader = checkpoint.reader(precision);
         let denoiser = Pretrained::new(name, description, tokens.vocab, tokens.mask, tokens.ends, &mut *reader)?;
-        Ok(Self { chat: chat.map(Arc::new), ..Self::new(denoiser) })
+        let file = directory.join(TOPICS);
+        let topics = if path.is_dir() && file.exists() { Some(checkpoint::read(&file, MOST_TOPICS)?) } else { None };
+        Ok(Self { chat: chat.map(Arc::new), ..Self::new(denoiser).with_statistics(topics.as_deref())? })
     }
 
     fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8], topics: Option<&[u8]>) -> Result<Self> {
-        let denoiser = MaskedModel::from_bytes(config, tokenizer, weights)?;
-        let topics = topics.map(Topics::from_bytes).transpose().map_err(|e| e.context(TOPICS))?;
-        let size = denoiser.vocab().len();
+        Self::new(MaskedModel::from_bytes(config, tokenizer, weights)?).with_statistics(topics)
+    }
+
+    /// With the label statistics of a file, if there is one.
+    fn with_statistics(self, file: Option<&[u8]>) -> Result<Self> {
+        let topics = file.map(Topics::from_bytes).transpose().map_err(|e| e.context(TOPICS))?;
+        let size = self.denoiser.vocab().len();
         match topics {
             Some(topics) if topics.vocab() != size => Err(Error::model(format!(
                 "{TOPICS}: has statistics of {} tokens, the model predicts {size}",
                 topics.vocab()
             ))),
-            Some(topics) => Ok(Self::new(denoiser).with_topics(topics)),
-            None => Ok(Self::new(denoiser)),
+            Some(topics) => Ok(self.with_topics(topics)),
+            None => Ok(self),
         }
     }
     /// Label statistics for the `topic` guide.
@@ -152,12 +161,12 @@ impl Model {
             return match system {
                 Some(_) => Err(Error::input("a system text needs a model with a chat template")
                     .help("put it into the prompt, or use an instruction-tuned model")),
-                None => vocab.encode(prompt),
+                None => vocab.encode_prompt(prompt),
             };
         };
         // A control token in what a user wrote would forge a turn.
         for text in system.into_iter().chain([prompt]) {
-            vocab.encode(text)?;
+            vocab.encode_prompt(text)?;
         }
         let turns = system.map(|s| Message::new("system", s)).into_iter().chain([Message::new("user", prompt)]);
         vocab.encode_marked(&chat.render(&turns.collect::<Vec<_>>())?)

@@ -13,8 +13,8 @@ pub struct Edit {
     pub editing: f32,
     /// Most steps after the block is full.
     pub post_steps: usize,
-    /// Whether this step has written open positions.
-    wrote: bool,
+    /// The latest step that wrote open positions.
+    wrote: Option<usize>,
     /// Steps since the block has been full, and whether the latest of them changed nothing.
     full: usize,
     settled: bool,
@@ -22,23 +22,23 @@ pub struct Edit {
 
 impl Edit {
     pub fn new(threshold: f32, editing: f32, post_steps: usize) -> Self {
-        Self { threshold, editing, post_steps, wrote: false, full: 0, settled: false }
+        Self { threshold, editing, post_steps, wrote: None, full: 0, settled: false }
     }
 }
 
 impl Policy for Edit {
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
-        (self.wrote, self.full, self.settled) = (true, 0, false);
+        (self.wrote, self.full, self.settled) = (Some(step.taken), 0, false);
         Threshold { threshold: self.threshold, pace: Pace::Even }.choose(step, proposal)
     }
     fn edits(&self, step: &Step) -> bool {
         let full = step.canvas.cells()[step.block.clone()].iter().all(|c| c.decided().is_some());
         !full || !self.settled && self.full < self.post_steps
     }
-    fn edit(&mut self, _: &Step, proposal: &Proposal) -> Result<Vec<Pos>> {
+    fn edit(&mut self, step: &Step, proposal: &Proposal) -> Result<Vec<Pos>> {
         let sure = proposal.candidates.iter().filter(|c| c.prob > self.editing);
         let chosen: Vec<Pos> = sure.map(|c| c.pos).collect();
-        if !std::mem::take(&mut self.wrote) {
+        if self.wrote != Some(step.taken) {
             self.full += 1;
             self.settled = chosen.is_empty();
         }

@@ -3,6 +3,7 @@
 mod edit;
 mod entropy_bound;
 mod factor;
+mod hierarchy;
 mod named;
 mod pace;
 mod ranked;
@@ -13,6 +14,7 @@ mod threshold;
 pub use edit::Edit;
 pub use entropy_bound::{EntropyBound, Stop};
 pub use factor::Factor;
+pub use hierarchy::Hierarchy;
 pub use named::{NAMES, by_name};
 pub use pace::Pace;
 pub use ranked::{Order, Ranked};

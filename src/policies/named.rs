@@ -1,4 +1,4 @@
-use super::{Edit, EntropyBound, Factor, Order, Pace, Policy, Ranked, Remdm, Spread, Stop, Threshold};
+use super::{Edit, EntropyBound, Factor, Hierarchy, Order, Pace, Policy, Ranked, Remdm, Spread, Stop, Threshold};
 use crate::{Error, Result, Settings};
 use std::ops::RangeInclusive;
 
@@ -13,6 +13,11 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
         "threshold",
         "all that are probable enough (threshold = 0.9)",
         &["low_confidence_dynamic", "confidence_threshold"],
+    ),
+    (
+        "hierarchy",
+        "the best of each run of open ones, and all that are probable enough (threshold = 0.9, low_threshold = 0.6)",
+        &["hierarchical"],
     ),
     ("factor", "the n surest while (n + 1)(1 - probability) < factor (1)", &["dynamic"]),
     ("entropy_bound", "as many as stay jointly certain (entropy_bound = 0.1 nats)", &["entropy_bounded", "eb"]),
@@ -61,6 +66,10 @@ pub fn by_name(settings: &Settings, default: &str) -> Result<Box<dyn Policy>> {
             let default = if wanted == "low_confidence_dynamic" { 0.85 } else { 0.9 };
             Box::new(Threshold { threshold: settings.threshold.unwrap_or(default), pace })
         }
+        "hierarchy" => Box::new(Hierarchy {
+            threshold: settings.threshold.unwrap_or(0.9),
+            low: settings.low_threshold.unwrap_or(0.6),
+        }),
         "factor" => Box::new(Factor(settings.factor.unwrap_or(1.0))),
         "entropy_bound" => {
             let default = if wanted == "entropy_bounded" { 0.35 } else { 0.1 };
@@ -82,8 +91,9 @@ pub fn by_name(settings: &Settings, default: &str) -> Result<Box<dyn Policy>> {
 fn check(settings: &Settings, name: &str) -> Result<()> {
     const SHARE: RangeInclusive<f32> = 0.0..=1.0;
     const ANY: RangeInclusive<f32> = 0.0..=f32::MAX;
-    let options: [(_, _, &[&str], _); 9] = [
-        ("threshold", settings.threshold, &["threshold", "edit"], SHARE),
+    let options: [(_, _, &[&str], _); 10] = [
+        ("threshold", settings.threshold, &["threshold", "hierarchy", "edit"], SHARE),
+        ("low_threshold", settings.low_threshold, &["hierarchy"], SHARE),
         ("factor", settings.factor, &["factor"], ANY),
         ("editing_threshold", settings.editing_threshold, &["edit"], SHARE),
         ("post_steps", settings.post_steps.map(|n| n as f32), &["edit"], 0.0..=64.0),

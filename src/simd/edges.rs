@@ -59,6 +59,22 @@ macro_rules! float {
 float!(f32);
 float!(f64);
 
+/// A logarithm, in the semiring of maxima and sums: the largest product instead of the sum of products.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(crate) struct MaxPlus(pub(crate) f64);
+
+impl Semiring for MaxPlus {
+    const ZERO: Self = Self(f64::NEG_INFINITY);
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        if other.0 > self.0 { other } else { self }
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
 /// The edges at the states of a graph, laid out to be summed over.
 ///
 /// A counter in the constraint, say that of a repetition, makes many states whose edges lie side by side: the edges of
@@ -87,7 +103,11 @@ impl Places {
     }
     #[inline(always)]
     fn mass<S: Copy>(self, mass: &Numbers<S>) -> S {
-        mass[self.0 as usize % (1 << 16)]
+        mass[self.label()]
+    }
+    #[inline(always)]
+    fn label(self) -> usize {
+        self.0 as usize % (1 << 16)
     }
     #[inline(always)]
     fn end(self) -> usize {
@@ -103,10 +123,10 @@ impl Places {
     }
 }
 
-/// A state with edges in no band, and the number of their groups.
+/// A state with edges in no band, by its place in the window, and the number of their groups.
 #[derive(Debug, Clone, Copy)]
 struct Row {
-    state: u32,
+    place: u32,
     groups: u32,
 }
 
@@ -140,11 +160,11 @@ impl Edges {
             let mut rows: Vec<(u32, Vec<Places>)> = (0..).zip(single).collect();
             rows.retain(|(_, edges)| !edges.is_empty());
             rows.sort_by_key(|(_, edges)| edges.len().div_ceil(GROUP));
-            for (state, mut edges) in rows {
+            for (place, mut edges) in rows {
                 edges.sort_unstable_by_key(|edge| edge.end());
                 edges.resize(edges.len().next_multiple_of(GROUP), Places::new(labels as u32, 0));
                 let groups = edges.as_chunks().0;
-                new.rows.push(Row { state, groups: groups.len() as u32 });
+                new.rows.push(Row { place, groups: groups.len() as u32 });
                 new.groups.extend(groups);
             }
             new.windows.push((new.rows.len() as u32, new.groups.len() as u32));
@@ -207,8 +227,46 @@ impl Edges {
                 for (sum, place) in sums.iter_mut().zip(last.as_flattened()) {
                     *sum = sum.plus_product(place.mass(mass), values[place.end()], fused);
                 }
-                let out = &mut out[row.state as usize % WINDOW];
+                let out = &mut out[row.place as usize % WINDOW];
                 *out = out.plus(sums[0].plus(sums[1]).plus(sums[2].plus(sums[3])));
+            }
+        }
+    }
+
+    /// Adds to each label's number the products over its edges at the states of some windows, here · there. Both are by
+    /// state, with [`LANES`] zeros beyond those of whole windows.
+    #[inline(always)]
+    pub(crate) fn meetings<S: Semiring>(
+        &self,
+        windows: Range<usize>,
+        (here, there): (&[S], &[S]),
+        labels: &mut [S],
+        fused: bool,
+    ) {
+        for window in windows {
+            for tile in window * TILES..(window + 1) * TILES {
+                let Some(here) = here[tile * LANES..].first_chunk::<LANES>() else { continue };
+                for places in &self.bands[self.first_band[tile] as usize..self.first_band[tile + 1] as usize] {
+                    let there = &there[places.end()..][..LANES];
+                    let mut products: [S; LANES] = std::array::from_fn(|i| here[i].times(there[i]));
+                    let mut width = LANES / 2;
+                    while width > 0 {
+                        (0..width).for_each(|i| products[i] = products[i].plus(products[i + width]));
+                        width /= 2;
+                    }
+                    let label = &mut labels[places.label()];
+                    *label = label.plus(products[0]);
+                }
+            }
+            let (rows, mut groups) = self.rows(window);
+            for row in rows {
+                let (own, rest) = groups.split_at(row.groups as usize);
+                groups = rest;
+                let here = here[window * WINDOW + row.place as usize % WINDOW];
+                for places in own.as_flattened() {
+                    let label = &mut labels[places.label()];
+                    *label = label.plus_product(here, there[places.end()], fused);
+                }
             }
         }
     }

@@ -1,8 +1,9 @@
 //! The algorithms, for any kind of lanes.
 
-use super::edges::{Edges, Numbers, rescale};
+use super::edges::{Edges, MaxPlus, Numbers, rescale};
 use super::lanes::Lanes;
 use super::lists::{Lists, Parts, RUN, Segment, Single};
+pub(super) use super::shapes::{position, shapes};
 use std::ops::Range;
 
 /// Numbers handled at a time.
@@ -30,6 +31,9 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
+    pub(super) fn factor(self) -> f32 {
+        self.factor
+    }
     pub(crate) fn new(factor: f64) -> Self {
         let exact = (factor * std::f64::consts::LOG2_E).clamp(1e-30, 1e30);
         let high = exact as f32;
@@ -132,7 +136,7 @@ fn exp_block<V: Lanes>(x: &[f32], origin: f32, scale: Scale, out: &mut [[f32; LA
 
 /// Calls `visit` with the exponentials of sixteen numbers at a time, and with which of them.
 #[inline(always)]
-fn each_exp<V: Lanes>(x: &[f32], origin: f32, scale: Scale, mut visit: impl FnMut(usize, V, V)) {
+pub(super) fn each_exp<V: Lanes>(x: &[f32], origin: f32, scale: Scale, mut visit: impl FnMut(usize, V, V)) {
     let origin = V::splat(origin);
     let (chunks, rest) = x.as_chunks::<LANES>();
     for (i, chunk) in chunks.iter().enumerate() {
@@ -185,7 +189,7 @@ pub(super) fn exp<V: Lanes>(x: &[f32], origin: f32, scale: Scale, out: &mut [f32
 
 /// Σ of the numbers whose bit is set.
 #[inline(always)]
-fn masked_sum<V: Lanes>(x: &[[f32; LANES]], mask: &[u16]) -> f64 {
+pub(super) fn masked_sum<V: Lanes>(x: &[[f32; LANES]], mask: &[u16]) -> f64 {
     let mut parts = [V::splat(0.0); PARTS];
     let (groups, single) = x.as_chunks::<PARTS>();
     let (group_bits, single_bits) = mask.as_chunks::<PARTS>();
@@ -202,7 +206,7 @@ fn masked_sum<V: Lanes>(x: &[[f32; LANES]], mask: &[u16]) -> f64 {
 
 /// Where lanes do not cross the lines of the cache.
 #[repr(align(64))]
-struct Aligned<T>(T);
+pub(super) struct Aligned<T>(pub(super) T);
 
 /// Moves the origin of sums to a larger number, if it is larger.
 #[inline(always)]
@@ -285,18 +289,36 @@ pub(super) fn softmax<V: Lanes>(x: &[f32], scale: Scale) -> Peak {
 }
 
 /// Kernels that leave the lanes to the compiler.
-macro_rules! of_floats {
-    ($float:ty, $sums:ident, $rescale:ident) => {
+macro_rules! edge_sums {
+    ($semiring:ty, $sums:ident) => {
         #[inline(always)]
         pub(super) fn $sums<V: Lanes>(
             edges: &Edges,
             windows: Range<usize>,
-            mass: &Numbers<$float>,
-            values: &Numbers<$float>,
-            out: &mut [$float],
+            mass: &Numbers<$semiring>,
+            values: &Numbers<$semiring>,
+            out: &mut [$semiring],
         ) {
             edges.sums(windows, (mass, values), out, V::FUSED);
         }
+    };
+}
+edge_sums!(f32, edge_sums32);
+edge_sums!(f64, edge_sums64);
+edge_sums!(MaxPlus, edge_maxima);
+
+#[inline(always)]
+pub(super) fn edge_meetings<V: Lanes>(
+    edges: &Edges,
+    windows: Range<usize>,
+    values: (&[f64], &[f64]),
+    labels: &mut [f64],
+) {
+    edges.meetings(windows, values, labels, V::FUSED);
+}
+
+macro_rules! rescale {
+    ($float:ty, $rescale:ident) => {
         #[allow(clippy::extra_unused_type_parameters)]
         #[inline(always)]
         pub(super) fn $rescale<V>(
@@ -309,5 +331,5 @@ macro_rules! of_floats {
         }
     };
 }
-of_floats!(f32, edge_sums32, rescale32);
-of_floats!(f64, edge_sums64, rescale64);
+rescale!(f32, rescale32);
+rescale!(f64, rescale64);

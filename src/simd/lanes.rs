@@ -19,12 +19,23 @@ pub(super) trait Lanes: Copy {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// The larger; `other` where either is NaN.
     fn max(self, other: Self) -> Self;
+    /// The smaller, of two that are no NaN.
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        let zero = Self::splat(0.0);
+        zero.minus(zero.minus(self).max(zero.minus(other)))
+    }
     /// The nearest integer, ties to even.
     fn round(self) -> Self;
     /// 2^self for integers from −126 to 127; 0 for −127.
     fn power_of_two(self) -> Self;
     /// The lanes whose bit is set, 0 elsewhere.
     fn keep(self, bits: u16) -> Self;
+    /// The lanes whose bit is set, −∞ elsewhere.
+    #[inline(always)]
+    fn or_least(self, bits: u16) -> Self {
+        self.keep(bits).plus(Self::splat(f32::NEG_INFINITY).keep(!bits))
+    }
     /// self + other where the bit is set, self elsewhere.
     #[inline(always)]
     fn plus_some(self, other: Self, bits: u16) -> Self {

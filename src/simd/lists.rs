@@ -1,6 +1,6 @@
 //! Subsets of a row that are summed while it is read.
 
-use super::kernels::SPAN;
+pub(super) use super::kernels::SPAN;
 
 /// What is summed on the way, and the sums, in units of the largest number read.
 #[derive(Debug, Default)]

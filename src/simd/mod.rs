@@ -18,14 +18,16 @@ mod lists;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod shapes;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use edges::{Edges, NUMBERS, Numbers, Semiring, WINDOW};
+pub(crate) use edges::{Edges, MaxPlus, NUMBERS, Numbers, Semiring, WINDOW};
 pub(crate) use kernels::{LANES, Peak, Scale};
 pub(crate) use lists::{Lists, Parts};
+pub(crate) use shapes::{Shape, Shapes};
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -102,6 +104,15 @@ impl Simd {
     pub(crate) fn softmax(self, x: &[f32], scale: Scale) -> Peak {
         dispatch!(self, softmax(x, scale))
     }
+    /// Adds a row to the shapes of its subsets; moments only relative to an origin and in a scale, which are those of the
+    /// row's sums.
+    pub(crate) fn shapes(self, x: &[f32], moments_of: Option<(f32, Scale)>, parts: &mut Shapes) {
+        dispatch!(self, shapes(x, moments_of, parts))
+    }
+    /// Where a number is found first; `None` if nowhere.
+    pub(crate) fn position(self, x: &[f32], value: f32) -> Option<usize> {
+        dispatch!(self, position(x, value))
+    }
     /// [`Edges::sums`] in single precision.
     pub(crate) fn edge_sums32(
         self,
@@ -128,6 +139,27 @@ impl Simd {
     /// is a number.
     pub(crate) fn rescale32(self, values: &mut [f32], full: f32, enough: f32, least: f32) -> Option<f32> {
         dispatch!(self, rescale32(values, full, enough, least))
+    }
+    /// [`Edges::sums`] of logarithms: the largest instead of the sum.
+    pub(crate) fn edge_maxima(
+        self,
+        edges: &Edges,
+        windows: Range<usize>,
+        mass: &Numbers<MaxPlus>,
+        values: &Numbers<MaxPlus>,
+        out: &mut [MaxPlus],
+    ) {
+        dispatch!(self, edge_maxima(edges, windows, mass, values, out))
+    }
+    /// [`Edges::meetings`].
+    pub(crate) fn edge_meetings(
+        self,
+        edges: &Edges,
+        windows: Range<usize>,
+        values: (&[f64], &[f64]),
+        labels: &mut [f64],
+    ) {
+        dispatch!(self, edge_meetings(edges, windows, values, labels))
     }
     /// [`rescale32`](Self::rescale32) in double precision.
     pub(crate) fn rescale64(self, values: &mut [f64], full: f64, enough: f64, least: f64) -> Option<f64> {

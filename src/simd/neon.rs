@@ -1,10 +1,11 @@
 //! NEON.
 #![allow(unsafe_code)]
 
-use super::edges::{Edges, Numbers};
+use super::edges::{Edges, MaxPlus, Numbers};
 use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
 use super::lists::Parts;
+use super::shapes::Shapes;
 use std::arch::aarch64::*;
 use std::ops::Range;
 
@@ -41,9 +42,19 @@ compile! {
     exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ();
     softmax_parts(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64);
     softmax(x: &[f32], scale: Scale) -> Peak;
+    shapes(x: &[f32], moments_of: Option<(f32, Scale)>, parts: &mut Shapes) -> ();
+    position(x: &[f32], value: f32) -> Option<usize>;
     edge_sums32(edges: &Edges, windows: Range<usize>, mass: &Numbers<f32>, values: &Numbers<f32>, out: &mut [f32]) -> ();
     rescale32(values: &mut [f32], full: f32, enough: f32, least: f32) -> Option<f32>;
     edge_sums64(edges: &Edges, windows: Range<usize>, mass: &Numbers<f64>, values: &Numbers<f64>, out: &mut [f64]) -> ();
+    edge_maxima(
+        edges: &Edges,
+        windows: Range<usize>,
+        mass: &Numbers<MaxPlus>,
+        values: &Numbers<MaxPlus>,
+        out: &mut [MaxPlus]
+    ) -> ();
+    edge_meetings(edges: &Edges, windows: Range<usize>, values: (&[f64], &[f64]), labels: &mut [f64]) -> ();
     rescale64(values: &mut [f64], full: f64, enough: f64, least: f64) -> Option<f64>;
 }
 

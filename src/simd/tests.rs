@@ -82,6 +82,50 @@ fn every_path_agrees_with_double_precision() {
     }
 }
 
+/// Numbers with many ties, at random in masks and lists, or only in lists.
+#[test]
+fn shapes_are_the_largest_and_the_moments() {
+    for (seed, len) in LENGTHS.into_iter().enumerate() {
+        let x: Vec<f32> = row(len, 20.0, seed as u64).into_iter().map(|x| (x * 8.0).round() / 8.0).collect();
+        let (origin, scale) = (largest(&x).max(0.0), Scale::new(0.3));
+        let masks: Vec<Vec<u16>> = (0..2).map(|m| bits(row(len.div_ceil(16), 3e4, m))).collect();
+        let views: Vec<&[u16]> = masks.iter().map(|m| &m[..]).collect();
+        let masked: Vec<Vec<u32>> = (masks.iter())
+            .map(|mask| (0..len as u32).filter(|&i| mask[i as usize / 16] >> (i % 16) & 1 == 1).collect())
+            .collect();
+        let lists: Vec<Vec<u32>> = (0..3).map(|k| (0..len as u32).filter(|i| i * i % 7 == k).collect()).collect();
+        let expected = |list: &Vec<u32>, moments: bool| {
+            let mut of: Vec<f32> = list.iter().map(|&i| x[i as usize]).collect();
+            of.sort_by(|a, b| b.total_cmp(a));
+            let t = |&x: &f32| (x as f64 - origin as f64) * 0.3;
+            let moment = if moments { of.iter().map(|x| t(x) * t(x).exp()).sum() } else { 0.0 };
+            let best = [0, 1].map(|i| of.get(i).copied().unwrap_or(f32::NEG_INFINITY));
+            Shape { best, moment }
+        };
+        for simd in Simd::available() {
+            for (moments, alone) in [(true, false), (true, true), (false, false), (false, true)] {
+                let view = Lists::new(len, (0..).zip(lists.iter().map(|list| &list[..])), alone);
+                let mut found = [vec![Shape::NONE; 2], vec![Shape::NONE; 3]];
+                let [in_masks, in_lists] = &mut found;
+                let masks = if alone { &[][..] } else { &views };
+                let mut shapes = Shapes { masks, masked: in_masks, lists: Some(&view), listed: in_lists };
+                simd.shapes(&x, moments.then_some((origin, scale)), &mut shapes);
+                let sets = masked.iter().zip(&found[0]).filter(|_| !alone).chain(lists.iter().zip(&found[1]));
+                for (list, found) in sets {
+                    let expected = expected(list, moments);
+                    assert_eq!(found.best, expected.best, "{simd:?}, {len}");
+                    close(found.moment, expected.moment, "moment");
+                }
+            }
+            for at in [0, len / 2, len.saturating_sub(1)] {
+                let Some(&value) = x.get(at) else { continue };
+                assert_eq!(simd.position(&x, value), x.iter().position(|&x| x == value), "{simd:?}, {len}");
+                assert_eq!(simd.position(&x, 77.0), None);
+            }
+        }
+    }
+}
+
 fn bits(random: Vec<f32>) -> Vec<u16> {
     random.into_iter().map(|x| x as i32 as u16).collect()
 }
@@ -112,6 +156,10 @@ fn extremes() {
         assert_eq!(simd.max(&[infinite; 20]), infinite);
         assert_eq!(simd.sum_exp(&[infinite; 20], 0.0, scale), 0.0);
         assert_eq!(simd.moments(&[infinite, 0.0], 0.0, scale), (1.0, 0.0));
+        let mut shape = [Shape::NONE];
+        let mut shapes = Shapes { masks: &[&[0xffff; 2]], masked: &mut shape, lists: None, listed: &mut [] };
+        simd.shapes(&[infinite; 20], Some((0.0, Scale::new(2.0))), &mut shapes);
+        assert_eq!((shape[0].best, shape[0].moment), ([infinite; 2], 0.0));
         assert_eq!(simd.softmax_parts(&[infinite; 20], scale, &mut Parts::default()), (infinite, 0.0));
         assert_eq!(simd.sum_exp(&[0.0; 5003], 0.0, scale), 5003.0);
         assert_eq!(simd.sum_exp(&[-1e4, -3e38, f32::MIN], 0.0, scale), 0.0);
@@ -147,6 +195,7 @@ fn edges_are_summed() {
     (0..2).for_each(|i| numbers[i][..lengths[i]].fill_with(|| rng.random_range(0.0..1.0)));
     let [mass, values] = &numbers;
     let single = numbers.each_ref().map(|numbers| Box::new(numbers.map(|x| x as f32)));
+    let logs = numbers.each_ref().map(|numbers| Box::new(numbers.map(|x: f64| MaxPlus(x.ln()))));
     let term = |edge: &Edge| mass[edge.label as usize] * values[edge.target as usize];
     let expected: Vec<f64> = all.iter().map(|edges| edges.iter().map(term).sum()).collect();
     for simd in Simd::available() {
@@ -155,6 +204,23 @@ fn edges_are_summed() {
             let mut out32 = vec![f32::NAN; windows.len() * WINDOW];
             simd.edge_sums64(&edges, windows.clone(), mass, values, &mut out);
             simd.edge_sums32(&edges, windows.clone(), &single[0], &single[1], &mut out32);
+            let mut met = vec![0.0; labels as usize + 1];
+            simd.edge_meetings(&edges, windows.clone(), (&values[..], &values[..]), &mut met);
+            for label in 0..labels {
+                let states = windows.start * WINDOW..(windows.end * WINDOW).min(all.len());
+                let terms = states.flat_map(|q| all[q].iter().map(move |edge| (q, edge)));
+                let terms = terms.filter(|(_, edge)| edge.label == label);
+                let expected: f64 = terms.map(|(q, edge)| values[q] * values[edge.target as usize]).sum();
+                assert!((met[label as usize] - expected).abs() <= 1e-10, "{simd:?}");
+            }
+            let mut maxima = vec![MaxPlus(f64::NAN); windows.len() * WINDOW];
+            simd.edge_maxima(&edges, windows.clone(), &logs[0], &logs[1], &mut maxima);
+            let of = |(q, found): (usize, &MaxPlus)| {
+                let edges = all.get(windows.start * WINDOW + q).map_or(&[][..], |edges| edges);
+                let best = edges.iter().map(|edge| mass[edge.label as usize].ln() + values[edge.target as usize].ln());
+                *found == MaxPlus(best.fold(f64::NEG_INFINITY, f64::max))
+            };
+            assert!(maxima.iter().enumerate().all(of), "{simd:?}");
             let known = expected.get(windows.start * WINDOW..).unwrap_or_default();
             for ((sum, sum32), expected) in out.iter().zip(&out32).zip(known.iter().chain(std::iter::repeat(&0.0))) {
                 assert!((sum - expected).abs() <= 1e-12 && (*sum32 as f64 - expected).abs() <= 1e-5, "{simd:?}");

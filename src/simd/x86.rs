@@ -1,10 +1,11 @@
 //! AVX-512 and AVX2.
 #![allow(unsafe_code)]
 
-use super::edges::{Edges, Numbers};
+use super::edges::{Edges, MaxPlus, Numbers};
 use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
 use super::lists::Parts;
+use super::shapes::Shapes;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -40,11 +41,24 @@ macro_rules! compile {
                 softmax_parts(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64));
             compile!(@ $lanes, $features, softmax(x: &[f32], scale: Scale) -> Peak);
             compile!(@ $lanes, $features,
+                shapes(x: &[f32], moments_of: Option<(f32, Scale)>, parts: &mut Shapes) -> ());
+            compile!(@ $lanes, $features, position(x: &[f32], value: f32) -> Option<usize>);
+            compile!(@ $lanes, $features,
                 edge_sums32(edges: &Edges, windows: Range<usize>, mass: &Numbers<f32>, values: &Numbers<f32>, out: &mut [f32]) -> ());
             compile!(@ $lanes, $features,
                 rescale32(values: &mut [f32], full: f32, enough: f32, least: f32) -> Option<f32>);
             compile!(@ $lanes, $features,
                 edge_sums64(edges: &Edges, windows: Range<usize>, mass: &Numbers<f64>, values: &Numbers<f64>, out: &mut [f64]) -> ());
+            compile!(@ $lanes, $features,
+                edge_maxima(
+                    edges: &Edges,
+                    windows: Range<usize>,
+                    mass: &Numbers<MaxPlus>,
+                    values: &Numbers<MaxPlus>,
+                    out: &mut [MaxPlus]
+                ) -> ());
+            compile!(@ $lanes, $features,
+                edge_meetings(edges: &Edges, windows: Range<usize>, values: (&[f64], &[f64]), labels: &mut [f64]) -> ());
             compile!(@ $lanes, $features,
                 rescale64(values: &mut [f64], full: f64, enough: f64, least: f64) -> Option<f64>);
         }
@@ -110,6 +124,14 @@ impl Lanes for Zmm {
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self(unsafe { _mm512_min_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn or_least(self, bits: u16) -> Self {
+        Self(unsafe { _mm512_mask_mov_ps(_mm512_set1_ps(f32::NEG_INFINITY), bits, self.0) })
     }
     #[inline(always)]
     fn round(self) -> Self {

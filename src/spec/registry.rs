@@ -106,6 +106,7 @@ impl Registry {
             .with::<guides::TopicKind>()
             .with::<guides::BiasKind>()
             .with::<guides::ClassifierFreeKind>()
+            .with::<guides::CreditKind>()
     }
 
     /// Adds a kind; one of the same name is replaced. A kind named like a key of the file itself does not compile.

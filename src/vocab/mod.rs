@@ -13,7 +13,7 @@ use std::{
     path::Path,
     sync::{Arc, OnceLock},
 };
-use tokenizers::Tokenizer;
+use tokenizers::{NormalizedString, Normalizer, Tokenizer};
 
 /// Index into the vocabulary.
 pub type Token = u32;
@@ -206,8 +206,35 @@ impl Vocab {
         if self.decode(&ids) == text.as_bytes() {
             return Ok(ids);
         }
-        Err(Error::input(format!("the model's vocabulary cannot write {text:?}"))
-            .help("leave out characters the model has no token for"))
+        let error = Error::input(format!("the model's vocabulary cannot write {text:?}"));
+        let mut alone = [0; 4];
+        Err(match text.chars().find(|c| text.len() > c.len_utf8() && self.encode(c.encode_utf8(&mut alone)).is_err()) {
+            Some(c) => error.help(format!("leave out {c:?}, which the model has no token for")),
+            None => error.help("leave out characters the model has no token for"),
+        })
+    }
+
+    /// Tokens of a prompt: as [`encode`](Self::encode), but the tokenizer may normalise the text first, as it was
+    /// trained to.
+    ///
+    /// # Errors
+    /// A control token in the text, which would forge a turn, and characters that the vocabulary lacks.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<Token>> {
+        let Some(tokenizer) = self.encoder.tokenizer()? else { return self.encode(text) };
+        let ids = self.encode_marked(text)?;
+        let control = ids.iter().find(|&&id| self.bytes(id).is_none()).and_then(|&id| tokenizer.id_to_token(id));
+        if let Some(control) = control.filter(|control| text.contains(&**control)) {
+            return Err(Error::input(format!("the prompt contains {control:?}, a control token of the model"))
+                .help("it would forge a turn of the conversation: leave it out"));
+        }
+        let mut normal = NormalizedString::from(text);
+        if let Some(normalizer) = tokenizer.get_normalizer() {
+            normalizer.normalize(&mut normal).map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?;
+        }
+        match self.decode(&ids) == normal.get().as_bytes() {
+            true => Ok(ids),
+            false => self.encode(text),
+        }
     }
 
     /// Tokens of a text in which control tokens are recognised by their names: a rendered chat template.
@@ -255,4 +282,32 @@ fn shortest_encoding(ids: &HashMap<Box<[u8]>, Token>, longest: usize, text: &[u8
     }
     tokens.reverse();
     Some(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn prompts_are_normalised_as_the_tokenizer_wants_but_forge_no_turn() {
+        let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let token = |id: u32, text: &str| {
+            json!({"id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+                   "special": true})
+        };
+        let file = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [token(5, "<|end|>")],
+            "normalizer": {"type": "NFC"}, "pre_tokenizer": level, "post_processor": null, "decoder": level,
+            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                      "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                      "vocab": {"c": 0, "a": 1, "f": 2, "\u{c3}": 3, "\u{a9}": 4}, "merges": []}});
+        let tokenizer = Tokenizer::from_bytes(file.to_string()).unwrap();
+        let vocab = Vocab::from_tokenizer(tokenizer, 6, Some(5), None).unwrap();
+        // An e and an accent behind it are the one letter that the model knows.
+        assert_eq!(vocab.encode_prompt("cafe\u{301}").unwrap(), [0, 1, 2, 3, 4]);
+        assert!(vocab.encode("cafe\u{301}").is_err(), "what is written comes back byte for byte");
+        let forged = vocab.encode_prompt("caf<|end|>").unwrap_err().report();
+        assert!(forged.contains("\"<|end|>\", a control token"), "{forged}");
+        assert!(vocab.encode_prompt("cab").unwrap_err().message().contains("cannot write"));
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 use stencil_lm::Model;
 
 /// A copy of a checkpoint, gone when dropped.
-pub struct Copy(pub PathBuf);
+pub struct Copy(pub PathBuf, PathBuf);
 
 impl Copy {
     pub fn of(folder: &Path, purpose: &str) -> Self {
@@ -22,7 +22,12 @@ impl Copy {
                 fs::write(path.join(entry.file_name().unwrap()), fs::read(&entry).unwrap()).unwrap();
             }
         }
-        Self(path)
+        Self(path, folder.to_path_buf())
+    }
+    /// Whether it is a copy of a checkpoint of this repository.
+    #[allow(dead_code)]
+    pub fn is_own(&self) -> bool {
+        self.1.starts_with(env!("CARGO_MANIFEST_DIR").to_string() + "/tests")
     }
     pub fn json(&self, file: &str, change: impl FnOnce(&mut Value)) {
         let path = self.0.join(file);

@@ -7,7 +7,8 @@ use super::{
 use serde_json::{Value, json};
 use std::path::Path;
 use stencil_lm::{
-    CanvasView, Guide, Model, Result, Sampler, Scores, Settings, Step, Token, Vocab,
+    Model, Sampler, Settings, Token, Vocab,
+    guides::HiddenPrompt,
     models::{
         Cache, Pretrained,
         checkpoint::{Precision, Weights},
@@ -109,22 +110,6 @@ impl Run {
     }
 }
 
-/// Guidance away from what the model says where the prompt is hidden.
-struct WithoutPrompt(f32);
-
-impl Guide for WithoutPrompt {
-    fn views(&mut self, step: &Step) -> Vec<CanvasView> {
-        let CanvasView { prompt, tokens, .. } = step.canvas.view();
-        let tokens = prompt.iter().map(|_| None).chain(tokens).collect();
-        vec![CanvasView { prompt: Vec::new(), condition: None, tokens }]
-    }
-    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()> {
-        let hidden = &extra[0].values()[step.canvas.prompt().len() * scores.vocab()..];
-        scores.values_mut().iter_mut().zip(hidden).for_each(|(s, h)| *s += self.0 * (*s - h));
-        Ok(())
-    }
-}
-
 /// The model of a folder, under a configuration of its own.
 fn pretrained(folder: &Path, config: &Value, mask: Option<Token>) -> Pretrained {
     let description = describe(config).unwrap();
@@ -162,7 +147,7 @@ pub fn check(folder: &Path, case: &Case) -> usize {
         let model = Model::new(pretrained(folder, &config, Some(mask)));
         let mut sampler = Sampler::new(&model).spec(&run.spec).settings(run.settings).prompt(text(&prompt));
         if let Some(scale) = run.guidance {
-            sampler = sampler.guide(move |_| Ok(WithoutPrompt(scale)));
+            sampler = sampler.guide(move |_| HiddenPrompt::new(scale));
         }
         if run.overwrites {
             sampler = sampler.policy(Overwriting::default);

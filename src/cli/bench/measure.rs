@@ -32,6 +32,7 @@ pub struct Measured {
     project_ms: f64,
     sample_ms: f64,
     map_ms: f64,
+    candidates_ms: f64,
     softmax_ms: f64,
     peak_mib: f64,
 }
@@ -68,7 +69,8 @@ impl Setting {
         let (states, classes) = (automaton.states(), automaton.classes());
 
         let decided = vec![None; self.positions];
-        let [mut project, mut sample, mut map, mut plain] = [const { Vec::new() }; 4];
+        let [mut project, mut sample, mut map, mut candidates, mut plain] = [const { Vec::new() }; 5];
+        let everywhere: Vec<usize> = (0..self.positions).collect();
         for seed in 0..self.rounds as u64 {
             plain.push(
                 self.clock
@@ -78,7 +80,9 @@ impl Setting {
             let started = self.clock.now();
             compiled.project(Logits::F32(&self.logits), &decided, &Options::default(), |projection| {
                 project.push(self.clock.now() - started);
-                sample.push(self.clock.time(|| projection.sample(seed)).0);
+                let (sample_ms, text) = self.clock.time(|| projection.sample(seed));
+                sample.push(sample_ms);
+                candidates.push(self.clock.time(|| projection.candidates(&everywhere, &text)).0);
                 map.push(self.clock.time(|| projection.map()).0);
             })?;
         }
@@ -94,6 +98,7 @@ impl Setting {
             project_ms: median(project),
             sample_ms: median(sample),
             map_ms: median(map),
+            candidates_ms: median(candidates),
             softmax_ms: median(plain),
             peak_mib: before.grown_mib(),
         })
@@ -177,8 +182,8 @@ fn status(field: &str) -> Option<f64> {
 
 impl Measured {
     pub const HEAD: &str = "\
-| item | vocab | states | classes | edges | compile ms | cold ms | project ms | sample ms | map ms | softmax ms | ratio | peak MiB |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+| item | vocab | states | classes | edges | compile ms | cold ms | project ms | sample ms | map ms | candidates ms | softmax ms | ratio | peak MiB |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
     fn ratio(&self) -> f64 {
         self.project_ms / self.softmax_ms
@@ -187,12 +192,13 @@ impl Measured {
     pub fn row(&self) -> String {
         let Self { item, vocab, states, classes, edges, .. } = self;
         format!(
-            "| {item} | {vocab} | {states} | {classes} | {edges} | {:.2} | {:.1} | {:.2} | {:.2} | {:.1} | {:.1} | {:.2} | {:.0} |",
+            "| {item} | {vocab} | {states} | {classes} | {edges} | {:.2} | {:.1} | {:.2} | {:.2} | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} |",
             self.compile_ms,
             self.compile_cold_ms,
             self.project_ms,
             self.sample_ms,
             self.map_ms,
+            self.candidates_ms,
             self.softmax_ms,
             self.ratio(),
             self.peak_mib
@@ -213,6 +219,7 @@ impl Measured {
             "project_ms": rounded(self.project_ms),
             "sample_ms": rounded(self.sample_ms),
             "map_ms": rounded(self.map_ms),
+            "candidates_ms": rounded(self.candidates_ms),
             "softmax_ms": rounded(self.softmax_ms),
             "ratio": rounded(self.ratio()),
             "peak_mib": rounded(self.peak_mib),

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use std::{borrow::Cow, collections::BTreeMap, io::Cursor, ops::Range, path::Path, sync::Arc};
 
 const AGAIN: &str = "download or copy the file again";
+const HELP: &str = "a model is a directory with config.json, tokenizer.json and weights, or a GGUF file";
 
 /// Architectures that are read, by llama.cpp's names.
 const ARCHITECTURES: &[(&str, Names)] = &[
@@ -90,8 +91,11 @@ impl Gguf {
     /// A file that is missing, damaged, or of an architecture that is not read, with those that are.
     pub fn open(path: &Path) -> Result<Self> {
         let map = map(path).map_err(|e| Error::model("it cannot be read").because(e).help(AGAIN))?;
+        if !map.starts_with(b"GGUF") {
+            return Err(Error::model("it is no GGUF file").help(HELP));
+        }
         let content = Content::read(&mut Cursor::new(&map[..]))
-            .map_err(|e| Error::model("it is no GGUF file, or damaged").because(e).help(AGAIN))?;
+            .map_err(|e| Error::model("it is a damaged GGUF file").because(e).help(AGAIN))?;
         let name = match content.metadata.get("general.architecture") {
             Some(Meta::String(name)) => name.clone(),
             _ => return Err(Error::model("it does not say which architecture it has").help(AGAIN)),

@@ -24,6 +24,17 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::OnceLock}
 /// File name of the configuration.
 pub const CONFIG: &str = "config.json";
 
+/// Where a model lies that somebody names: a directory, or a GGUF file, which has everything in it. Any other of a
+/// checkpoint's files (a shard, the index, the configuration) stands for the directory it lies in.
+pub fn place(path: &Path) -> &Path {
+    let part = path.extension().is_some_and(|e| e == "safetensors" || e == "json");
+    match path.parent().filter(|_| part && path.is_file()) {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
 /// A checkpoint whose configuration has been read; the weights are mapped, not loaded.
 pub struct Checkpoint {
     /// The last part of its path.

@@ -1,0 +1,90 @@
+use super::Guide;
+use crate::{
+    Error, Pos, Result, Scores, Step, Token,
+    spec::{BuildCx, Kind, Part},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::{collections::BTreeMap, ops::Range};
+
+/// Trust in tokens that were likeliest before: what a model has said of a position in several steps becomes surer, so that
+/// `threshold` can write it sooner.
+///
+/// Each step a position's credits shrink by β, its likeliest token gains p^γ, and every token's score rises by
+/// α·ln(1 + credit). Credits end with their block. Source: dInfer's credit decoding (arXiv 2510.06133).
+#[derive(Debug, Clone)]
+pub struct Credit {
+    alpha: f32,
+    gamma: f32,
+    beta: f32,
+    block: Range<Pos>,
+    earned: BTreeMap<(Pos, Token), f32>,
+}
+
+impl Credit {
+    /// # Errors
+    /// Numbers that are negative or not finite, and a β above 1.
+    pub fn new(alpha: f32, gamma: f32, beta: f32) -> Result<Self> {
+        for (name, value, most) in [("alpha", alpha, f32::MAX), ("gamma", gamma, f32::MAX), ("beta", beta, 1.0)] {
+            if !(0.0..=most).contains(&value) {
+                return Err(Error::input(format!("`credit`: {name} must be 0 or more, beta at most 1, not {value}"))
+                    .under(name));
+            }
+        }
+        Ok(Self { alpha, gamma, beta, block: 0..0, earned: BTreeMap::new() })
+    }
+}
+
+impl Guide for Credit {
+    fn guide(&mut self, step: &Step, scores: &mut Scores, _: &[Scores]) -> Result<()> {
+        if self.block != step.block {
+            self.block = step.block.clone();
+            self.earned.clear();
+        }
+        self.earned.values_mut().for_each(|credit| *credit *= self.beta);
+        let open = |pos: &Pos| step.block.contains(pos) && *pos < scores.len();
+        let open: Vec<Pos> = step.canvas.undecided().filter(open).collect();
+        for pos in open {
+            let (best, p) = likeliest(scores.row(pos));
+            *self.earned.entry((pos, best)).or_default() += p.powf(self.gamma);
+            let row = scores.row_mut(pos);
+            for (&(_, token), credit) in self.earned.range((pos, 0)..=(pos, Token::MAX)) {
+                row[token as usize] += self.alpha * credit.ln_1p();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The token with the largest score, and its probability.
+fn likeliest(row: &[f32]) -> (Token, f32) {
+    let best = (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+    let sum: f32 = row.iter().map(|score| (score - row[best]).exp()).sum();
+    (best as Token, 1.0 / sum)
+}
+
+/// `credit = {}` or `credit = { alpha = 0.7, gamma = 0.2, beta = 0.8 }`: trust in what was likeliest before. Soft.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CreditKind {
+    /// How much credits count.
+    pub alpha: f32,
+    /// Less than 1 lets unsure tokens earn nearly as much as sure ones.
+    pub gamma: f32,
+    /// What is left of a credit a step later.
+    pub beta: f32,
+}
+
+impl Default for CreditKind {
+    fn default() -> Self {
+        Self { alpha: 0.7, gamma: 0.2, beta: 0.8 }
+    }
+}
+
+impl Kind for CreditKind {
+    const NAME: &'static str = "credit";
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        let credit = Credit::new(self.alpha, self.gamma, self.beta)?;
+        Ok(Part::guide(move |_| Ok(Box::new(credit.clone()))))
+    }
+}

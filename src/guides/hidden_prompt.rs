@@ -1,0 +1,54 @@
+use super::Guide;
+use crate::{CanvasView, Error, Result, Scores, Step};
+
+/// Classifier-free guidance by a hidden prompt: away from what the model says when it does not see what it was asked.
+///
+/// scores = s + w·(s − s_hidden), where every token of the prompt is shown as open for s_hidden: w = 0 changes nothing.
+/// Costs one further forward per step. Source: LLaDA's `cfg_scale` (arXiv 2502.09992).
+pub struct HiddenPrompt {
+    scale: f32,
+}
+
+impl HiddenPrompt {
+    /// # Errors
+    /// When `scale` is not finite.
+    pub fn new(scale: f32) -> Result<Self> {
+        match scale.is_finite() {
+            true => Ok(Self { scale }),
+            false => Err(Error::input(format!("the scale of `cfg` must be a finite number, not {scale}"))),
+        }
+    }
+}
+
+impl Guide for HiddenPrompt {
+    fn views(&mut self, step: &Step) -> Vec<CanvasView> {
+        let CanvasView { prompt, tokens, .. } = step.canvas.view();
+        let tokens = prompt.iter().map(|_| None).chain(tokens).collect();
+        vec![CanvasView { prompt: Vec::new(), condition: None, tokens }]
+    }
+
+    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()> {
+        let prompt = step.canvas.prompt().len();
+        if prompt == 0 {
+            return Err(Error::input("`cfg` without a label hides the prompt, but there is none")
+                .help("give a prompt, or a label that the model knows"));
+        }
+        if step.revises {
+            return Err(Error::input(
+                "`cfg` without a label needs a model that can be shown nothing, which a \
+                                     uniform-state model cannot",
+            ));
+        }
+        let [hidden] = extra else { return Err(Error::model("guidance by a hidden prompt got no prediction")) };
+        let len = scores.len();
+        for pos in step.canvas.undecided().filter(|&pos| pos < len) {
+            for (score, without) in scores.row_mut(pos).iter_mut().zip(hidden.row(prompt + pos)) {
+                let energy = self.scale * (*score - without);
+                if energy.is_finite() {
+                    *score += energy;
+                }
+            }
+        }
+        Ok(())
+    }
+}
