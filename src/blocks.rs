@@ -25,9 +25,8 @@ impl Blocks {
         let len = canvas.len();
         let (size, first) = match (manner.blocks, settings.block_length) {
             (Some(own), Some(asked)) if own.size != asked => {
-                return Err(Error::input(format!("the model writes in blocks of {}, not of {asked}", own.size)).help(
-                    "leave out `block_length`; the size is a part of the model (`block_size` in its config.json)",
-                ));
+                return Err(Error::input(format!("the model writes in blocks of {}, not of {asked}", own.size))
+                    .help("leave out `block_length`; the size comes from the model's config.json"));
             }
             (Some(own), _) if own.from_prompt => (own.size, own.size - canvas.prompt().len() % own.size),
             (Some(own), _) => (own.size, own.size),

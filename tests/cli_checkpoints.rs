@@ -151,7 +151,7 @@ fn blocks_caches_and_guidance_fit_the_model_or_are_refused() {
         of("dream-tied", more).expect(0);
     }
     of("sdar-biased-b6", &["--block-length", "4"])
-        .fails(2, &["blocks of 6, not of 4", "`block_size` in its config.json"]);
+        .fails(2, &["blocks of 6, not of 4", "comes from the model's config.json"]);
     of("sdar-biased-b6", &["--block-length", "6"]).expect(0);
     of("sdar-biased-b6", &["--cache", "dual"]).fails(2, &["no approximate cache", "leave out `cache`"]);
     of("diffusion_gemma-c12", &["--cache", "prefix"]).fails(2, &["no approximate cache"]);

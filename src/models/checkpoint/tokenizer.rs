@@ -41,7 +41,7 @@ impl Tokens {
     /// # Errors
     /// Files that are missing or damaged; a tokenizer that does not fit the model.
     pub fn open(directory: &Path, description: &Description) -> Result<Self> {
-        let bytes = read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER))?;
+        let bytes = read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER).help(FITTING))?;
         let optional = |name: &str| -> Result<Value> {
             let path = directory.join(name);
             if path.exists() { read_json(&path, MOST_BYTES).map_err(|e| e.context(name)) } else { Ok(Value::Null) }
