@@ -34,8 +34,14 @@ enum Engine {
     Pushdown(Box<stencil_lm::grammar::Pushdown>),
 }
 
-/// One text: a few positions of each draw are kept, in random order.
-fn draw(engine: &Engine, vocab: &Vocab, mut decided: Vec<Option<Token>>, rng: &mut impl Rng) -> Vec<Token> {
+/// One text: a few positions of each draw are kept, in random order. `exact` stays true where all draws were exact.
+fn draw(
+    engine: &Engine,
+    vocab: &Vocab,
+    mut decided: Vec<Option<Token>>,
+    rng: &mut impl Rng,
+    exact: &mut bool,
+) -> Vec<Token> {
     let mut witness: Option<Vec<Token>> = None;
     loop {
         let values = (0..decided.len() * vocab.len()).map(|_| rng.random_range(-6.0f32..6.0)).collect();
@@ -48,6 +54,7 @@ fn draw(engine: &Engine, vocab: &Vocab, mut decided: Vec<Option<Token>>, rng: &m
             Engine::Pushdown(pushdown) => {
                 let question = Question { decided: &decided, tokens: (0, usize::MAX), witness: witness.as_deref() };
                 let view = pushdown.view(question).unwrap().expect("a text fits");
+                *exact &= view.exact;
                 let problem = Problem::new(&view.automaton, &decided);
                 let fitting = Reach::from_layers(&problem, view.layers.clone()).unwrap().expect("a text fits");
                 infer(&fitting, &scores, &Options::default()).unwrap().sample(rng)
@@ -76,6 +83,47 @@ fn real_texts(name: &str, spec: &Spec) -> Vec<String> {
     if texts.is_empty() { spec.accepts.clone() } else { texts }
 }
 
+fn ready_made(name: &str) -> Spec {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("constraints").join(name).with_extension("toml");
+    Spec::load(&path, &Registry::builtin(), &Inputs::default()).unwrap()
+}
+
+/// However few states are kept, a text that is begun is finished in just the positions there are.
+#[test]
+fn a_tiny_budget_never_runs_into_a_dead_end() {
+    let model = Model::bundled().unwrap();
+    let vocab = model.denoiser().vocab().clone();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let (mut inexact, mut texts) = (0, 0);
+    for name in NAMES {
+        let spec = ready_made(name);
+        let Compiled::Pushdown(pushdown) = spec.acceptor(&vocab).unwrap() else { continue };
+        let fewest = pushdown.fewest_tokens().unwrap().unwrap();
+        let engine = Engine::Pushdown(Box::new(pushdown.with_budget(4)));
+        let Engine::Pushdown(pushdown) = &engine else { continue };
+        for len in 0..fewest {
+            let question = Question { decided: &vec![None; len], tokens: (0, usize::MAX), witness: None };
+            assert!(pushdown.view(question).unwrap().is_none(), "{name}: {len} tokens");
+        }
+        let real: Vec<Vec<Token>> = spec.accepts.iter().filter_map(|text| vocab.encode(text).ok()).collect();
+        for more in [0, 0, 1, 7] {
+            let text = real.choose(&mut rng).unwrap();
+            let fixed = |&token: &Token| rng.random_bool(0.1).then_some(token);
+            let mut decided: Vec<Option<Token>> = text.iter().map(fixed).collect();
+            decided.resize(text.len() + more, None);
+            let (fixed, mut exact) = (decided.clone(), true);
+            let drawn = draw(&engine, &vocab, decided, &mut rng, &mut exact);
+            assert!(drawn.len() == fixed.len() && fixed.iter().zip(&drawn).all(|(f, t)| f.is_none_or(|f| f == *t)));
+            let text = String::from_utf8(vocab.decode(&drawn)).unwrap();
+            assert!(spec.check(&text).accepted(), "{name}: {text:?}: {:?}", spec.check(&text));
+            inexact += usize::from(!exact);
+            texts += 1;
+        }
+    }
+    println!("{texts} texts, {inexact} of them not drawn exactly");
+    assert!(inexact > texts / 2, "{inexact} of {texts}");
+}
+
 #[test]
 fn texts_of_the_ready_made_grammars_are_parsed() {
     let samples: usize = std::env::var("STENCIL_SAMPLES").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
@@ -84,8 +132,7 @@ fn texts_of_the_ready_made_grammars_are_parsed() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let mut lines = String::new();
     for name in NAMES {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("constraints").join(name).with_extension("toml");
-        let spec = Spec::load(&path, &Registry::builtin(), &Inputs::default()).unwrap();
+        let spec = ready_made(name);
         let engine = match spec.acceptor(&vocab).unwrap() {
             Compiled::Regular(dfa) => Engine::Finite(Box::new(TokenAutomaton::lift(&dfa, &vocab).unwrap())),
             Compiled::Pushdown(pushdown) => Engine::Pushdown(pushdown),
@@ -100,7 +147,7 @@ fn texts_of_the_ready_made_grammars_are_parsed() {
             let fixed: Vec<usize> = (0..text.len()).filter(|_| rng.random_bool(0.1)).collect();
             fixed.iter().for_each(|&pos| decided[pos] = Some(text[pos]));
             total += fixed.len();
-            let drawn = draw(&engine, &vocab, decided, &mut rng);
+            let drawn = draw(&engine, &vocab, decided, &mut rng, &mut true);
             let text = String::from_utf8(vocab.decode(&drawn)).unwrap();
             assert!(spec.check(&text).accepted(), "{name}: {text:?}: {:?}", spec.check(&text));
             if name == "json_document" {

@@ -17,9 +17,15 @@ impl Dfa {
     /// `Input` and `Unsupported` for patterns, with a byte range of the pattern as span; `TooLarge` beyond the
     /// limits. Messages start with the names of the [`Named`](Language::Named) parts around the culprit.
     pub fn compile(language: &Language, limits: &Limits) -> Result<Self> {
-        part(language, limits, 0)?.finished(limits)
+        match language.one_text() {
+            Some(text) if text.len() < ONE_TEXT => Ok(Self::of_text(&text)),
+            _ => part(language, limits, 0)?.finished(limits),
+        }
     }
 }
+
+/// Bytes of a text up to which a table for it is written down at once.
+const ONE_TEXT: usize = 256;
 
 /// Automata that together hold the language: each text of it is a text of all. A conjunction stays apart where its
 /// automaton might have more than so many states, over characters if it can be.

@@ -74,6 +74,24 @@ impl Dfa {
     pub(crate) fn intersect(&self, other: &Self, limits: &Limits) -> Result<Self> {
         self.0.intersect(&other.0, limits).map(Self)
     }
+    /// A text and no other.
+    pub(super) fn of_text(text: &str) -> Self {
+        let mut class = [0; 256];
+        let mut classes = 1;
+        for byte in text.bytes() {
+            let class = &mut class[byte as usize];
+            if *class == 0 {
+                *class = classes;
+                classes += 1;
+            }
+        }
+        let mut rows = vec![vec![DEAD; classes]; text.len() + 2];
+        for ((state, row), byte) in (1..).zip(&mut rows[1..]).zip(text.bytes()) {
+            row[class[byte as usize]] = state + 1;
+        }
+        let accept = (0..rows.len()).map(|state| state == text.len() + 1).collect();
+        Self::from_table(|byte| class[byte as usize], &rows, accept, 1)
+    }
     /// From a table of states × classes, row 0 dead; `class` gives the class of each byte. No mark is read.
     pub(crate) fn from_table(
         class: impl Fn(u8) -> usize,

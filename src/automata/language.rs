@@ -93,6 +93,15 @@ impl Language {
             _ => None,
         }
     }
+    /// The text, where it is plain that there is one and no other.
+    pub(super) fn one_text(&self) -> Option<String> {
+        match self {
+            Self::Literal(text) => Some(text.clone()),
+            Self::Concat(parts) => parts.iter().map(Self::one_text).collect(),
+            Self::Union(parts) if parts.len() == 1 => parts[0].one_text(),
+            _ => None,
+        }
+    }
     #[allow(clippy::should_implement_trait)]
     pub fn not(self) -> Self {
         Self::Not(Box::new(self))

@@ -366,3 +366,19 @@ fn classes_and_labels_are_the_coarsest() {
         assert_eq!(labels.len(), automaton.labels(), "{pattern}");
     }
 }
+
+#[test]
+fn a_text_is_the_automaton_of_its_pattern() {
+    for text in ["", "a", "aa", "abcabd", "\"clé\":", "\0\u{10ffff}"] {
+        let (written, read) = (compile(&Language::literal(text)), regex(&regex_syntax::escape(text)));
+        assert_eq!(written.states(), read.states(), "{text:?}");
+        let parts = text.chars().map(|c| Language::Union(vec![Language::literal(c)])).collect();
+        let spelt = compile(&Language::Concat(parts));
+        let near = ["", "a", "aaa", "abcabda", "abcab", "\"cle\":"].map(String::from);
+        for other in near.into_iter().chain([text.to_string(), format!("{text}a")]) {
+            for dfa in [&written, &spelt, &read] {
+                assert_eq!(dfa.accepts(other.as_bytes()), other == text, "{text:?} {other:?}");
+            }
+        }
+    }
+}

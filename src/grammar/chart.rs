@@ -28,6 +28,9 @@ struct Frame {
 /// What is on top: a state of the grammar's automata and one of the automaton beside it.
 type Top = (State, Beside);
 
+/// A frame by the top that it was pushed under, its place among those pushed together, and all of those.
+type Pushed = (Top, usize, Vec<State>);
+
 /// What one token does: the states it returns to, one frame after the other, the frames it pushes, topmost first, and
 /// what is on top then.
 struct Act<'a> {
@@ -45,8 +48,8 @@ pub(super) struct Chart<'a> {
     vocab: &'a Vocab,
     question: Question<'a>,
     frames: Vec<Frame>,
-    /// Frames by gap, top, place among those pushed together, and all of those.
-    pushed: FastMap<(usize, Top, usize, Vec<State>), u32>,
+    /// For each gap the frames pushed before it.
+    pushed: Vec<FastMap<Pushed, u32>>,
     /// For each gap what may be on top, and of which frames.
     tops: Vec<BTreeMap<Top, Bits>>,
     /// What frames return to, found while at one position.
@@ -126,16 +129,46 @@ impl<'a> Chart<'a> {
             }
         }
         let ground = Frame { back: BOTTOM, below: Bits::default() };
-        let (frames, pushed, tops) = (vec![ground], FastMap::default(), vec![first]);
+        let (frames, pushed, tops) = (vec![ground], vec![FastMap::default()], vec![first]);
         Self { moves, vocab, question, frames, pushed, tops, returns: FastMap::default(), work: 0 }
     }
 
     fn advance(&mut self, pos: usize) -> Result<()> {
         self.tops.push(BTreeMap::new());
+        self.pushed.push(FastMap::default());
+        let before = self.frames.len();
         self.step(pos, &mut |chart, act| {
             chart.push(pos + 1, act);
             false
-        })
+        })?;
+        self.merge(pos + 1, before);
+        Ok(())
+    }
+
+    /// Makes one of the frames from `before` on that return to the same state above the same frames.
+    fn merge(&mut self, gap: usize, before: usize) {
+        let mut known: FastMap<(State, Bits), u32> = FastMap::default();
+        let mut names: Vec<u32> = Vec::new();
+        let renamed = |bits: &Bits, names: &[u32]| {
+            let mut new = Bits::default();
+            for frame in bits.iter() {
+                new.insert((frame as usize).checked_sub(before).map_or(frame, |at| names[at]));
+            }
+            new
+        };
+        // What is beneath a frame was pushed before it.
+        for Frame { back, below } in self.frames.split_off(before) {
+            self.work += below.words() + 1;
+            let below = renamed(&below, &names);
+            let new = self.frames.len() as u32;
+            let name = *known.entry((back, below.clone())).or_insert(new);
+            if name == new {
+                self.frames.push(Frame { back, below });
+            }
+            names.push(name);
+        }
+        self.pushed[gap].values_mut().for_each(|frame| *frame = names[*frame as usize - before]);
+        self.tops[gap].values_mut().for_each(|frames| *frames = renamed(frames, &names));
     }
 
     fn push(&mut self, gap: usize, act: &Act) {
@@ -143,9 +176,9 @@ impl<'a> Chart<'a> {
         let mut below = None;
         for at in (0..act.pushes.len()).rev() {
             // Frames pushed together are a chain; only the outermost has what was there before beneath it.
-            let key = (gap, act.to, at, act.pushes.to_vec());
+            let key = (act.to, at, act.pushes.to_vec());
             let new = self.frames.len() as u32;
-            let frame = *self.pushed.entry(key).or_insert(new);
+            let frame = *self.pushed[gap].entry(key).or_insert(new);
             if frame == new {
                 self.frames.push(Frame { back: act.pushes[at], below: Bits::default() });
             }
@@ -255,7 +288,7 @@ impl<'a> Chart<'a> {
     fn undo(&self, pos: usize, act: &Act, stack: &[u32]) -> Option<Vec<u32>> {
         let rest = stack.get(act.pushes.len()..)?;
         for (at, frame) in stack[..act.pushes.len()].iter().enumerate() {
-            if self.pushed.get(&(pos + 1, act.to, at, act.pushes.to_vec())) != Some(frame) {
+            if self.pushed[pos + 1].get(&(act.to, at, act.pushes.to_vec())) != Some(frame) {
                 return None;
             }
         }

@@ -33,7 +33,12 @@ impl Nets {
                 Label::Call(net) if inline[net] => Expr::Terminal(self.inlined(net)),
                 Label::Call(net) => Expr::Rule(called.insert_full(net).0),
             });
-            rules.push(Rule::new(format!("value {id}"), Expr::Network(Box::new(body))));
+            let name = match self.places.get(&id).map(String::as_str) {
+                Some("") => "the schema".into(),
+                Some(pointer) => format!("the schema at {pointer}"),
+                None => format!("value {id}"),
+            };
+            rules.push(Rule::new(name, Expr::Network(Box::new(body))));
         }
         Ok(Language::grammar(Grammar::new(rules, 0)?))
     }

@@ -48,6 +48,8 @@ pub(super) struct Nets {
     text_ids: HashMap<Language, u32>,
     /// By formula and level.
     ids: HashMap<(Node, Level), NetId>,
+    /// JSON Pointer of the schema that each network is of, where it is of one.
+    pub places: HashMap<NetId, String>,
     /// Networks that were called but not drawn yet.
     open: Vec<(Node, Level, NetId)>,
     arrows: usize,
@@ -168,6 +170,7 @@ impl Compiler<'_> {
             let net = self.draw_values(node, level, inline, &mut nets).map_err(|e| self.blame(node, e))?;
             nets.count(net.arrows.len(), "the schema")?;
             nets.nets[id] = net;
+            nets.places.extend(self.schema_of(node).map(|schema| (id, self.place(schema).pointer.to_string())));
         }
         Ok(nets)
     }

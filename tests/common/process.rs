@@ -17,6 +17,8 @@ pub struct Ran {
     pub out: String,
     pub err: String,
     pub elapsed: Duration,
+    /// Time that processors spent on it, however busy the machine is; 0 where the system does not tell.
+    pub work: Duration,
     /// Most memory seen while it ran, in MiB; 0 where the system does not tell.
     pub peak_mib: u64,
 }
@@ -77,9 +79,10 @@ pub fn finish(mut command: Command, input: &[u8]) -> Ran {
         let mut text = String::new();
         stderr.read_to_string(&mut text).map(|_| text)
     });
-    let mut peak_mib = 0;
+    let (mut peak_mib, mut spent) = (0, Duration::ZERO);
     let status = loop {
         peak_mib = peak_mib.max(peak(child.id()));
+        spent = spent.max(work(child.id()));
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
@@ -88,7 +91,15 @@ pub fn finish(mut command: Command, input: &[u8]) -> Ran {
     let elapsed = start.elapsed();
     writer.join().unwrap();
     let (out, err) = (out.join().unwrap().unwrap(), err.join().unwrap().unwrap());
-    Ran { code: status.code().unwrap_or(-1), out, err, elapsed, peak_mib }
+    Ran { code: status.code().unwrap_or(-1), out, err, elapsed, work: spent, peak_mib }
+}
+
+/// The system counts in hundredths of a second.
+fn work(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+    let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+    Duration::from_millis(10 * ticks)
 }
 
 fn peak(pid: u32) -> u64 {
