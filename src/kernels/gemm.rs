@@ -1,7 +1,6 @@
 //! Matrix products: views of slices with strides, cut into tiles for the threads; the `gemm` crate computes each tile.
 #![allow(unsafe_code)]
 
-use super::scratch::with_scratch;
 use gemm::Parallelism;
 use rayon::prelude::*;
 use std::{marker::PhantomData, ops::Range};
@@ -9,20 +8,20 @@ use std::{marker::PhantomData, ops::Range};
 /// A matrix in a slice: element (i, j) stands at `i·row_stride + j·column_stride`.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub(super) data: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
 /// A matrix to write to, its rows contiguous and `row_stride` apart.
 pub struct MatrixMut<'a> {
     /// Of the first element. What lies between the rows is not touched: it may belong to another part.
-    first: *mut f32,
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
+    pub(super) first: *mut f32,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
     borrowed: PhantomData<&'a mut [f32]>,
 }
 
@@ -88,7 +87,7 @@ impl<'a> MatrixMut<'a> {
         Self { first: data.as_mut_ptr(), rows, columns, row_stride, borrowed: PhantomData }
     }
     /// Cuts it into parts of at most `height` rows and `width` columns, column by column.
-    fn tiles(self, height: usize, width: usize) -> impl Iterator<Item = (usize, usize, MatrixMut<'a>)> {
+    pub(super) fn tiles(self, height: usize, width: usize) -> impl Iterator<Item = (usize, usize, MatrixMut<'a>)> {
         let (rows, columns, row_stride) = (self.rows, self.columns, self.row_stride);
         (0..columns).step_by(width).flat_map(move |left| (0..rows).step_by(height).map(move |top| (top, left))).map(
             move |(top, left)| {
@@ -132,28 +131,8 @@ pub fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
     });
 }
 
-/// `out = a·bᵀ` for a `b` that is stored in other numbers: `widen` writes its rows from some row on as f32.
-///
-/// # Panics
-/// When the shapes do not fit each other.
-pub fn gemm_widening(out: MatrixMut, a: Matrix, widen: impl Fn(usize, &mut [f32]) + Sync) {
-    // What fits into a cache of half a megabyte.
-    const PANEL: usize = 1 << 17;
-    let depth = a.columns;
-    assert!(out.rows == a.rows, "shapes that do not multiply");
-    let (height, width) = (out.rows.max(1), (PANEL / depth.max(1)).clamp(16, 256));
-    let panels: Vec<_> = out.tiles(height, width).collect();
-    panels.into_par_iter().with_max_len(1).for_each(|(_, left, out)| {
-        with_scratch(out.columns * depth, |rows| {
-            widen(left, rows);
-            let b = Matrix::new(rows, out.columns, depth).t();
-            multiply(out, a, b, 1.0, false);
-        });
-    });
-}
-
 /// On this thread.
-fn multiply(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
+pub(super) fn multiply(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
     assert!(out.rows == a.rows && out.columns == b.columns && a.columns == b.rows, "shapes that do not multiply");
     if out.rows == 0 || out.columns == 0 {
         return;

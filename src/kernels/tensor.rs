@@ -5,10 +5,11 @@
 
 use super::activation::{Gate, gated};
 use super::attention::{self, Heads, Mask, Sequence};
-use super::gemm::{Matrix, MatrixMut, gemm, gemm_widening};
+use super::gemm::{Matrix, MatrixMut};
 use super::math::{by_rows, widen_bf16, widen_f16};
 use super::norm::{RmsNorm, layer_norm_rows};
 use super::rope::turn_rows;
+use super::widening::gemm_widening;
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 use half::{bf16, f16};
 
@@ -26,24 +27,27 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     let weight = weight.contiguous()?;
     let (storage, layout) = weight.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else { bail!("linear: the weights are not on the CPU") };
+    let shape = (outs, ins);
     match storage {
         CpuStorage::F32(_) => {
-            let weight = Matrix::new(numbers::<f32>(storage, layout)?, outs, ins).t();
-            product(x, (outs, ins), bias, |out, x| gemm(out, x, weight, 1.0, false))
+            let weight = numbers::<f32>(storage, layout)?;
+            let copy = |row, from, to: &mut [f32]| to.copy_from_slice(&weight[row * ins + from..][..to.len()]);
+            linear_widening(x, shape, bias, copy)
         }
         CpuStorage::BF16(_) => {
             let weight = numbers::<bf16>(storage, layout)?;
-            linear_widening(x, (outs, ins), bias, |first, to| widen_bf16(&weight[first * ins..][..to.len()], to))
+            linear_widening(x, shape, bias, |row, from, to| widen_bf16(&weight[row * ins + from..][..to.len()], to))
         }
         CpuStorage::F16(_) => {
             let weight = numbers::<f16>(storage, layout)?;
-            linear_widening(x, (outs, ins), bias, |first, to| widen_f16(&weight[first * ins..][..to.len()], to))
+            linear_widening(x, shape, bias, |row, from, to| widen_f16(&weight[row * ins + from..][..to.len()], to))
         }
         _ => bail!("linear: weights of {:?}", weight.dtype()),
     }
 }
 
-/// x·wᵀ + bias for a weight (out, in) in other numbers: `widen` writes its rows from some row on as f32.
+/// x·wᵀ + bias for a weight (out, in) in other numbers: `widen(row, from, to)` writes those of a row as f32, from one at a
+/// multiple of 1024 on.
 ///
 /// # Errors
 /// As [`linear`].
@@ -51,17 +55,7 @@ pub fn linear_widening(
     x: &Tensor,
     (outs, ins): (usize, usize),
     bias: Option<&Tensor>,
-    widen: impl Fn(usize, &mut [f32]) + Sync,
-) -> Result<Tensor> {
-    product(x, (outs, ins), bias, |out, x| gemm_widening(out, x, widen))
-}
-
-/// What `multiply` makes of x (…, in), and bias added to each row.
-fn product(
-    x: &Tensor,
-    (outs, ins): (usize, usize),
-    bias: Option<&Tensor>,
-    multiply: impl FnOnce(MatrixMut, Matrix),
+    widen: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) -> Result<Tensor> {
     if x.dims().last() != Some(&ins) || bias.is_some_and(|b| b.elem_count() != outs) {
         bail!("linear: {:?} and {:?} do not fit {bias:?}", x.shape(), (outs, ins))
@@ -69,7 +63,7 @@ fn product(
     let rows = x.elem_count() / ins.max(1);
     let mut out = vec![0.0; rows * outs];
     with_floats([Some(x), bias], |[x, bias]| {
-        multiply(MatrixMut::new(&mut out, rows, outs), Matrix::new(x, rows, ins));
+        gemm_widening(MatrixMut::new(&mut out, rows, outs), Matrix::new(x, rows, ins), widen);
         if !bias.is_empty() {
             by_rows(&mut out, outs, |_, rows| {
                 rows.chunks_exact_mut(outs).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));

@@ -196,19 +196,28 @@ fn products_of_any_shape_and_stride_are_right() {
 
 #[test]
 fn products_with_half_precision_are_right() {
+    use super::widening;
     use half::bf16;
     let mut rng = ChaCha8Rng::seed_from_u64(8);
-    for (m, n, k) in [(1, 40, 30), (5, 600, 700), (70, 33, 16)] {
+    let shapes =
+        [(1, 40, 30), (5, 600, 700), (70, 33, 16), (40, 49, 1100), (300, 50, 2070), (17, 1, 1), (1030, 97, 33)];
+    for (m, n, k) in shapes {
         let a = random(m * k, 1.0, &mut rng);
         let b: Vec<bf16> = random(n * k, 1.0, &mut rng).into_iter().map(bf16::from_f32).collect();
-        let mut out = vec![0.0; m * n];
-        let widen = |first: usize, to: &mut [f32]| widen_bf16(&b[first * k..first * k + to.len()], to);
-        gemm_widening(MatrixMut::new(&mut out, m, n), Matrix::new(&a, m, k), widen);
-        for (at, got) in out.iter().enumerate() {
-            let (i, j) = (at / n, at % n);
-            let want = (0..k).map(|c| a[i * k + c] * b[j * k + c].to_f32()).sum::<f32>();
-            assert!((got - want).abs() < 1e-3, "{m}×{n}×{k} at ({i}, {j}): {got}, not {want}");
-        }
+        let widen = |row: usize, from: usize, to: &mut [f32]| widen_bf16(&b[row * k + from..][..to.len()], to);
+        let stride = n + 3;
+        let check = |how: &str, product: &dyn Fn(MatrixMut, Matrix)| {
+            let mut out = vec![7.0; m * stride];
+            product(MatrixMut::strided(&mut out, m, n, stride), Matrix::new(&a, m, k));
+            for (at, got) in out.iter().enumerate() {
+                let (i, j) = (at / stride, at % stride);
+                let dot = || (0..k).map(|c| a[i * k + c] * b[j * k + c].to_f32()).sum::<f32>();
+                let want = if j >= n { 7.0 } else { dot() };
+                assert!((got - want).abs() < 2e-3, "{how} {m}×{n}×{k} at ({i}, {j}): {got}, not {want}");
+            }
+        };
+        check("best", &|out, a| gemm_widening(out, a, widen));
+        check("portable", &|out, a| widening::portable(out, a, widen));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Weights as they are kept: plain numbers, or blocks of few bits.
 
-use crate::kernels::tensor;
+use crate::kernels::{tensor, widen_blocks};
 use candle_core::quantized::{GgmlDType, QuantizedType};
-use candle_core::{CpuStorage, Device, Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
@@ -75,21 +75,16 @@ impl Packed {
         Ok(Self { parts: parts.collect::<Result<_>>()?, height, rows, columns })
     }
 
-    /// Rows from `first` on, as many as `out` holds.
-    fn widen(&self, first: usize, out: &mut [f32]) {
-        for (row, out) in (first..).zip(out.chunks_exact_mut(self.columns)) {
-            let (part, row) = (row / self.height, (row % self.height) as u32);
-            let rows = self.height.min(self.rows - part * self.height);
-            if let Ok(CpuStorage::F32(values)) = self.parts[part].embedding(&[row], rows, self.columns) {
-                out.copy_from_slice(&values);
-            }
-        }
+    /// Numbers of a row from `from` on, whole blocks.
+    fn widen(&self, row: usize, from: usize, to: &mut [f32]) {
+        let (part, row) = (row / self.height, row % self.height);
+        widen_blocks(&*self.parts[part], row * self.columns + from, to);
     }
 
     /// Rows of the table by their numbers: (n, columns), f32.
     pub fn lookup(&self, rows: &[u32]) -> Vec<f32> {
         let mut out = vec![0.0; rows.len() * self.columns];
-        rows.iter().zip(out.chunks_exact_mut(self.columns)).for_each(|(&row, out)| self.widen(row as usize, out));
+        rows.iter().zip(out.chunks_exact_mut(self.columns)).for_each(|(&row, out)| self.widen(row as usize, 0, out));
         out
     }
 }
@@ -124,7 +119,7 @@ impl Matrix {
             }
             Self::Packed(packed) => {
                 let shape = (packed.rows, packed.columns);
-                tensor::linear_widening(x, shape, bias, |first, rows| packed.widen(first, rows))
+                tensor::linear_widening(x, shape, bias, |row, from, to| packed.widen(row, from, to))
             }
         }
     }
