@@ -7,7 +7,7 @@ use super::simd::vectorised;
 use rayon::prelude::*;
 
 /// Queries that are computed together.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 
 /// How a row splits into heads.
 #[derive(Debug, Clone, Copy)]
@@ -73,28 +73,25 @@ pub fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, mask: Ma
     let mut rest = out;
     let mut blocks = Vec::new();
     for sequence in sequences {
-        let own = rest.split_off_mut(..sequence.q.rows() * width).unwrap_or_default();
-        blocks.extend(own.chunks_mut(BLOCK * width).enumerate().map(|(i, out)| (sequence, i * BLOCK, out)));
+        let rows = sequence.q.rows();
+        let own = MatrixMut::new(rest.split_off_mut(..rows * width).unwrap_or_default(), rows, width);
+        blocks.extend(own.tiles(BLOCK, heads.size).map(|(first, left, out)| (sequence, first, left / heads.size, out)));
     }
-    blocks.into_par_iter().for_each(|(sequence, first, out)| block(out, sequence, first, heads, mask));
+    blocks.into_par_iter().for_each(|(sequence, first, head, out)| block(out, sequence, first, head, heads, mask));
 }
 
-fn block(out: &mut [f32], sequence: &Sequence, first: usize, heads: Heads, mask: Mask) {
+/// Some queries of a head.
+fn block(out: MatrixMut, sequence: &Sequence, first: usize, head: usize, heads: Heads, mask: Mask) {
     let Sequence { q, k, v, offset } = *sequence;
-    let (size, width) = (heads.size, heads.queries * heads.size);
-    let rows = first..first + out.len() / width;
+    let rows = first..first + out.rows;
+    let columns = |head: usize| head * heads.size..(head + 1) * heads.size;
+    let (own, shared) = (columns(head), columns(head * heads.keys / heads.queries));
     let seen = mask.visible(offset + rows.end - 1, k.rows());
     with_scratch(rows.len() * seen, |scores| {
-        for h in 0..heads.queries {
-            let own = h * size..(h + 1) * size;
-            let shared = h * heads.keys / heads.queries * size;
-            let shared = shared..shared + size;
-            let weights = MatrixMut::new(scores, rows.len(), seen);
-            gemm(weights, q.part(rows.clone(), own.clone()), k.part(0..seen, shared.clone()).t(), heads.scale, false);
-            normalise(scores, seen, mask, first, offset);
-            let out = MatrixMut::strided(&mut out[own.start..], rows.len(), size, width);
-            gemm(out, Matrix::new(scores, rows.len(), seen), v.part(0..seen, shared), 1.0, false);
-        }
+        let weights = MatrixMut::new(scores, rows.len(), seen);
+        gemm(weights, q.part(rows.clone(), own), k.part(0..seen, shared.clone()).t(), heads.scale, false);
+        normalise(scores, seen, mask, first, offset);
+        gemm(out, Matrix::new(scores, rows.len(), seen), v.part(0..seen, shared), 1.0, false);
     });
 }
 

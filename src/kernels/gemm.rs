@@ -3,7 +3,7 @@
 
 use gemm::Parallelism;
 use rayon::prelude::*;
-use std::{marker::PhantomData, ops::Range};
+use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 
 /// A matrix in a slice: element (i, j) stands at `i·row_stride + j·column_stride`.
 #[derive(Clone, Copy)]
@@ -77,6 +77,14 @@ impl<'a> MatrixMut<'a> {
     /// Row after row.
     pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
+    }
+    /// Row after row, in memory that holds nothing yet: to be written, not added to.
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub(super) fn uninit(data: &'a mut [MaybeUninit<f32>], rows: usize, columns: usize) -> Self {
+        assert!(rows * columns <= data.len(), "a matrix beyond its slice");
+        Self { first: data.as_mut_ptr().cast(), rows, columns, row_stride: columns, borrowed: PhantomData }
     }
     /// Contiguous rows that start `row_stride` apart.
     ///

@@ -7,6 +7,7 @@ mod activation;
 mod attention;
 mod cross_entropy;
 mod gemm;
+mod lanes;
 mod math;
 mod norm;
 mod quantised;
@@ -24,7 +25,7 @@ pub use math::{by_rows, widen_bf16, widen_f16};
 pub use norm::RmsNorm;
 pub use quantised::widen_blocks;
 pub use rope::{Pairs, Rope};
-pub use widening::gemm_widening;
+pub use widening::Rows;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,13 +5,13 @@
 
 use super::activation::{Gate, gated};
 use super::attention::{self, Heads, Mask, Sequence};
-use super::gemm::{Matrix, MatrixMut};
+use super::gemm::Matrix;
 use super::math::{by_rows, widen_bf16, widen_f16};
 use super::norm::{RmsNorm, layer_norm_rows};
 use super::rope::turn_rows;
-use super::widening::gemm_widening;
+use super::widening::{Rows, gemm_widening};
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
-use half::{bf16, f16};
+use std::ops::Range;
 
 /// Whether the kernels can work on this: f32 numbers on the CPU.
 pub fn fits(x: &Tensor) -> bool {
@@ -30,46 +30,58 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     let shape = (outs, ins);
     match storage {
         CpuStorage::F32(_) => {
-            let weight = numbers::<f32>(storage, layout)?;
-            let copy = |row, from, to: &mut [f32]| to.copy_from_slice(&weight[row * ins + from..][..to.len()]);
-            linear_widening(x, shape, bias, copy)
+            let copy = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
+            linear_rows(x, shape, bias, &Dense { numbers: numbers(storage, layout)?, width: ins, widen: copy })
         }
         CpuStorage::BF16(_) => {
-            let weight = numbers::<bf16>(storage, layout)?;
-            linear_widening(x, shape, bias, |row, from, to| widen_bf16(&weight[row * ins + from..][..to.len()], to))
+            linear_rows(x, shape, bias, &Dense { numbers: numbers(storage, layout)?, width: ins, widen: widen_bf16 })
         }
         CpuStorage::F16(_) => {
-            let weight = numbers::<f16>(storage, layout)?;
-            linear_widening(x, shape, bias, |row, from, to| widen_f16(&weight[row * ins + from..][..to.len()], to))
+            linear_rows(x, shape, bias, &Dense { numbers: numbers(storage, layout)?, width: ins, widen: widen_f16 })
         }
         _ => bail!("linear: weights of {:?}", weight.dtype()),
     }
 }
 
-/// x·wᵀ + bias for a weight (out, in) in other numbers: `widen(row, from, to)` writes those of a row as f32, from one at a
-/// multiple of 1024 on.
+/// Rows of plain numbers, one after the other.
+struct Dense<'a, T> {
+    numbers: &'a [T],
+    width: usize,
+    widen: fn(&[T], &mut [f32]),
+}
+
+impl<T: Sync> Rows for Dense<'_, T> {
+    fn widen(&self, row: usize, from: usize, to: &mut [f32]) {
+        (self.widen)(&self.numbers[row * self.width + from..][..to.len()], to);
+    }
+    fn stored(&self, rows: Range<usize>) -> Range<*const u8> {
+        let numbers = self.numbers[rows.start * self.width..rows.end * self.width].as_ptr_range();
+        numbers.start.cast()..numbers.end.cast()
+    }
+}
+
+/// x·wᵀ + bias for a weight (out, in) of these rows.
 ///
 /// # Errors
 /// As [`linear`].
-pub fn linear_widening(
+pub fn linear_rows(
     x: &Tensor,
     (outs, ins): (usize, usize),
     bias: Option<&Tensor>,
-    widen: impl Fn(usize, usize, &mut [f32]) + Sync,
+    weight: &impl Rows,
 ) -> Result<Tensor> {
     if x.dims().last() != Some(&ins) || bias.is_some_and(|b| b.elem_count() != outs) {
         bail!("linear: {:?} and {:?} do not fit {bias:?}", x.shape(), (outs, ins))
     }
     let rows = x.elem_count() / ins.max(1);
-    let mut out = vec![0.0; rows * outs];
-    with_floats([Some(x), bias], |[x, bias]| {
-        gemm_widening(MatrixMut::new(&mut out, rows, outs), Matrix::new(x, rows, ins), widen);
+    let out = with_floats([Some(x), bias], |[x, bias]| {
+        let mut out = gemm_widening(Matrix::new(x, rows, ins), weight, outs);
         if !bias.is_empty() {
             by_rows(&mut out, outs, |_, rows| {
                 rows.chunks_exact_mut(outs).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
             });
         }
-        Ok(())
+        Ok(out)
     })?;
     let mut shape = x.dims().to_vec();
     shape.pop();

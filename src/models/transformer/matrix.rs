@@ -1,10 +1,10 @@
 //! Weights as they are kept: plain numbers, or blocks of few bits.
 
-use crate::kernels::{tensor, widen_blocks};
+use crate::kernels::{Rows, tensor, widen_blocks};
 use candle_core::quantized::{GgmlDType, QuantizedType};
 use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, ptr, sync::Arc};
 
 /// A matrix (out, in).
 #[derive(Clone)]
@@ -75,17 +75,25 @@ impl Packed {
         Ok(Self { parts: parts.collect::<Result<_>>()?, height, rows, columns })
     }
 
-    /// Numbers of a row from `from` on, whole blocks.
-    fn widen(&self, row: usize, from: usize, to: &mut [f32]) {
-        let (part, row) = (row / self.height, row % self.height);
-        widen_blocks(&*self.parts[part], row * self.columns + from, to);
-    }
-
     /// Rows of the table by their numbers: (n, columns), f32.
     pub fn lookup(&self, rows: &[u32]) -> Vec<f32> {
         let mut out = vec![0.0; rows.len() * self.columns];
         rows.iter().zip(out.chunks_exact_mut(self.columns)).for_each(|(&row, out)| self.widen(row as usize, 0, out));
         out
+    }
+}
+
+impl Rows for Packed {
+    fn widen(&self, row: usize, from: usize, to: &mut [f32]) {
+        let (part, row) = (row / self.height, row % self.height);
+        widen_blocks(&*self.parts[part], row * self.columns + from, to);
+    }
+    fn stored(&self, rows: Range<usize>) -> Range<*const u8> {
+        let Some(blocks) = self.parts.get(rows.start / self.height) else { return ptr::null()..ptr::null() };
+        let width = self.columns / blocks.block_size() * blocks.dtype().type_size();
+        let first = rows.start % self.height;
+        let at = |row: usize| blocks.as_ptr().wrapping_add(row * width);
+        at(first)..at(self.height.min(first + rows.len()))
     }
 }
 
@@ -117,10 +125,7 @@ impl Matrix {
                 let bias = bias.map(|bias| bias.to_device(&Device::Cpu)).transpose()?;
                 self.linear(&x.to_device(&Device::Cpu)?, bias.as_ref())?.to_device(x.device())
             }
-            Self::Packed(packed) => {
-                let shape = (packed.rows, packed.columns);
-                tensor::linear_widening(x, shape, bias, |row, from, to| packed.widen(row, from, to))
-            }
+            Self::Packed(packed) => tensor::linear_rows(x, (packed.rows, packed.columns), bias, &**packed),
         }
     }
 }

@@ -1,0 +1,199 @@
+//! Vectors of f32 by the instructions that a machine may have.
+#![allow(unsafe_code)]
+
+use std::array;
+
+/// Most lanes of any vector.
+pub const MOST: usize = 16;
+
+/// A vector. Its functions are inlined into code that is compiled for the instructions they need.
+pub trait Lanes: Copy {
+    const COUNT: usize;
+    fn splat(x: f32) -> Self;
+    /// # Safety
+    /// There are so many numbers to read.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// There is room for so many numbers.
+    unsafe fn store(self, to: *mut f32);
+    /// The first numbers, zeros behind them.
+    ///
+    /// # Safety
+    /// There are `count` numbers to read.
+    unsafe fn load_first(from: *const f32, count: usize) -> Self;
+    /// Writes the first lanes.
+    ///
+    /// # Safety
+    /// There is room for `count` numbers.
+    unsafe fn store_first(self, to: *mut f32, count: usize);
+    /// self·factor + sum
+    fn multiply_add(self, factor: Self, sum: Self) -> Self;
+    /// Exchanges rows and lanes of as many vectors as there are lanes.
+    fn transpose(rows: &mut [Self; MOST]);
+}
+
+/// For every machine.
+impl Lanes for [f32; 4] {
+    const COUNT: usize = 4;
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        [x; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as the caller says.
+        unsafe { from.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as the caller says.
+        unsafe { to.cast::<Self>().write_unaligned(self) }
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: as the caller says.
+        array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        for (i, x) in self.into_iter().enumerate().take(count) {
+            // SAFETY: as the caller says.
+            unsafe { *to.add(i) = x }
+        }
+    }
+    #[inline(always)]
+    fn multiply_add(self, factor: Self, sum: Self) -> Self {
+        // Without the instruction a fused multiplication would be a call.
+        const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+        array::from_fn(|i| if FUSED { self[i].mul_add(factor[i], sum[i]) } else { self[i] * factor[i] + sum[i] })
+    }
+    #[inline(always)]
+    fn transpose(rows: &mut [Self; MOST]) {
+        let [a, b, c, d, ..] = *rows;
+        for (i, row) in rows.iter_mut().enumerate().take(4) {
+            *row = [a[i], b[i], c[i], d[i]];
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Lanes, MOST};
+    use std::{arch::x86_64::*, array};
+
+    // SAFETY, everywhere: the caller is compiled for AVX2 and FMA and runs where they are; pointers are as it says.
+    impl Lanes for __m256 {
+        const COUNT: usize = 8;
+        #[inline(always)]
+        fn splat(x: f32) -> Self {
+            unsafe { _mm256_set1_ps(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { _mm256_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm256_storeu_ps(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, count: usize) -> Self {
+            unsafe { _mm256_maskload_ps(from, first(count)) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut f32, count: usize) {
+            unsafe { _mm256_maskstore_ps(to, first(count), self) }
+        }
+        #[inline(always)]
+        fn multiply_add(self, factor: Self, sum: Self) -> Self {
+            unsafe { _mm256_fmadd_ps(self, factor, sum) }
+        }
+        #[inline(always)]
+        fn transpose(rows: &mut [Self; MOST]) {
+            // Within each half of the lanes, 4 × 4; then the halves among each other.
+            let four = |rows: &[Self]| unsafe {
+                let (ab, ab_high) = (_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[0], rows[1]));
+                let (cd, cd_high) = (_mm256_unpacklo_ps(rows[2], rows[3]), _mm256_unpackhi_ps(rows[2], rows[3]));
+                [
+                    _mm256_shuffle_ps::<0x44>(ab, cd),
+                    _mm256_shuffle_ps::<0xee>(ab, cd),
+                    _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                    _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
+                ]
+            };
+            let (upper, lower) = (four(&rows[..4]), four(&rows[4..8]));
+            for i in 0..4 {
+                rows[i] = unsafe { _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]) };
+                rows[4 + i] = unsafe { _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]) };
+            }
+        }
+    }
+
+    /// Ones in the first `count` lanes.
+    #[inline(always)]
+    fn first(count: usize) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    }
+
+    // SAFETY, everywhere: the caller is compiled for AVX-512 and runs where it is; pointers are as it says.
+    impl Lanes for __m512 {
+        const COUNT: usize = 16;
+        #[inline(always)]
+        fn splat(x: f32) -> Self {
+            unsafe { _mm512_set1_ps(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, count: usize) -> Self {
+            unsafe { _mm512_maskz_loadu_ps(mask(count), from) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut f32, count: usize) {
+            unsafe { _mm512_mask_storeu_ps(to, mask(count), self) }
+        }
+        #[inline(always)]
+        fn multiply_add(self, factor: Self, sum: Self) -> Self {
+            unsafe { _mm512_fmadd_ps(self, factor, sum) }
+        }
+        #[inline(always)]
+        fn transpose(rows: &mut [Self; MOST]) {
+            let pairs = |a, b| unsafe { (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)) };
+            let doubles = |a, b| unsafe {
+                let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+                (_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)))
+            };
+            let even = |a, b| unsafe { _mm512_shuffle_f32x4::<0x88>(a, b) };
+            let odd = |a, b| unsafe { _mm512_shuffle_f32x4::<0xdd>(a, b) };
+            // Within each quarter of the lanes, 4 × 4.
+            for four in rows.as_chunks_mut::<4>().0 {
+                let [a, b, c, d] = *four;
+                let ((a, b), (c, d)) = (pairs(a, b), pairs(c, d));
+                let ((w, x), (y, z)) = (doubles(a, c), doubles(b, d));
+                *four = [w, x, y, z];
+            }
+            // The quarters among each other.
+            let old = *rows;
+            for i in 0..4 {
+                let [a, b, c, d] = array::from_fn(|q| old[4 * q + i]);
+                rows[i] = even(even(a, b), even(c, d));
+                rows[4 + i] = even(odd(a, b), odd(c, d));
+                rows[8 + i] = odd(even(a, b), even(c, d));
+                rows[12 + i] = odd(odd(a, b), odd(c, d));
+            }
+        }
+    }
+
+    /// The first `count` lanes.
+    #[inline(always)]
+    fn mask(count: usize) -> __mmask16 {
+        if count >= MOST { !0 } else { (1 << count) - 1 }
+    }
+}
