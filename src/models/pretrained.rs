@@ -113,28 +113,26 @@ impl Pretrained {
         view.prompt.len().max(input.start)..view.prompt.len() + view.tokens.len()
     }
 
-    /// Asks the network for the logits of some positions, which `input` covers.
-    fn forward(
-        &self,
-        input: &Input,
-        positions: &Range<usize>,
-        belief: Option<Tensor>,
-        remember: bool,
-    ) -> Result<Answer> {
+    /// The question for the logits of some positions, which `input` covers.
+    fn question<'a>(&self, input: &'a Input, positions: &Range<usize>) -> Sequence<'a> {
         // With a shift the first token of all is predicted by its own position.
         let row = |pos: usize| pos.saturating_sub(usize::from(self.description.shift)).max(input.start) - input.start;
         let wanted = if positions.is_empty() { 0..0 } else { row(positions.start)..row(positions.end - 1) + 1 };
-        let sequence = Sequence {
+        Sequence {
             tokens: input.tokens.clone(),
             start: input.start,
             pattern: input.pattern,
             past: input.past.as_deref(),
             wanted,
-            remember,
+            remember: false,
             noise: input.noise,
-            belief,
-        };
-        let answer = self.network.forward(&[sequence])?.pop();
+            belief: None,
+        }
+    }
+
+    /// Asks the network one question.
+    fn ask(&self, question: Sequence) -> Result<Answer> {
+        let answer = self.network.forward(&[question])?.pop();
         answer.ok_or_else(|| Error::model("the network gave no answer"))
     }
 
@@ -189,14 +187,29 @@ impl Denoiser for Pretrained {
     }
 
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
-        // One at a time: a matrix product may round differently with more rows, and a view gets what it would get alone.
-        let predict = |view: &CanvasView| {
-            let input = self.input(view)?;
-            let positions = self.positions(view, &input);
-            let answer = self.forward(&input, &positions, None, false)?;
-            self.scores(view, self.rows(&answer.logits, positions.len())?)
-        };
-        views.iter().map(predict).collect()
+        // More at once win nothing: so many positions already share what it costs to read a weight.
+        const TOGETHER: usize = 256;
+        let mut scores = Vec::with_capacity(views.len());
+        let mut left = views;
+        while !left.is_empty() {
+            let mut inputs = Vec::new();
+            let mut sum = 0;
+            for view in left {
+                sum += view.prompt.len() + view.tokens.len();
+                if !inputs.is_empty() && (sum > TOGETHER || !self.network.batches()) {
+                    break;
+                }
+                inputs.push(self.input(view)?);
+            }
+            let (views, rest) = left.split_at(inputs.len());
+            let wanted: Vec<_> = views.iter().zip(&inputs).map(|(view, input)| self.positions(view, input)).collect();
+            let questions: Vec<_> = inputs.iter().zip(&wanted).map(|(input, at)| self.question(input, at)).collect();
+            for ((view, wanted), answer) in views.iter().zip(wanted).zip(self.network.forward(&questions)?) {
+                scores.push(self.scores(view, self.rows(&answer.logits, wanted.len())?)?);
+            }
+            left = rest;
+        }
+        Ok(scores)
     }
 
     fn manner(&self) -> Manner {
@@ -204,6 +217,9 @@ impl Denoiser for Pretrained {
     }
 
     fn resume(&self, views: &[CanvasView], sessions: &mut [&mut Session]) -> Result<Vec<Scores>> {
+        if !self.manner().revises && sessions.iter().all(|session| session.cache.is_none()) {
+            return self.predict(views);
+        }
         let resume = |(view, session): (&CanvasView, &mut &mut Session)| match session.cache {
             _ if self.manner().revises => self.believing(view, session),
             Some(cache) => self.reusing(view, session, cache),

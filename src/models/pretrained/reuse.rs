@@ -95,7 +95,7 @@ impl Pretrained {
         let before = session.kept.take().and_then(|kept| kept.downcast::<Belief>().ok()).filter(|b| b.start == start);
         let belief = before.map(|b| b.logits / f64::from(session.temperature)).transpose()?;
         let positions = self.positions(view, &input);
-        let answer = self.forward(&input, &positions, belief, false)?;
+        let answer = self.ask(Sequence { belief, ..self.question(&input, &positions) })?;
         let rows = self.rows(&answer.logits, positions.len())?;
         session.kept = Some(Box::new(Belief { start, logits: answer.logits }));
         self.scores(view, rows)
@@ -116,7 +116,7 @@ impl Pretrained {
         let kept = session.kept.take().and_then(|kept| kept.downcast::<Block>().ok());
         let Some(mut block) = kept.filter(|kept| kept.range == session.block) else {
             let input = Input { tokens, start: 0, pattern, past: None, noise };
-            let answer = self.forward(&input, &(prompt..len), None, true)?;
+            let answer = self.ask(Sequence { remember: true, ..self.question(&input, &(prompt..len)) })?;
             let scores = self.scores(view, self.rows(&answer.logits, len - prompt)?)?;
             let memory = answer.memory.ok_or_else(|| Error::model("the network remembered nothing"))?;
             let memory = Arc::new(memory.select(|p| !(start..last).contains(&(p as usize)))?);
@@ -125,7 +125,8 @@ impl Pretrained {
         };
         let tokens = tokens.get(start..last).ok_or_else(|| Error::model("a block outside its canvas"))?.to_vec();
         let past = (!block.memory.positions.is_empty()).then(|| block.memory.clone());
-        let answer = self.forward(&Input { tokens, start, pattern, past, noise }, &positions, None, false)?;
+        let input = Input { tokens, start, pattern, past, noise };
+        let answer = self.ask(self.question(&input, &positions))?;
         let rows = self.rows(&answer.logits, positions.len())?;
         for (pos, row) in (session.block.start..).zip(rows.chunks_exact(self.vocab().len())) {
             block.scores.row_mut(pos).copy_from_slice(row);

@@ -132,6 +132,12 @@ impl Modulation {
 }
 
 impl Transformer {
+    /// Whether a sequence gets the very bits in a batch that it gets alone: products on the CPU do not depend on what else
+    /// is multiplied.
+    pub fn batches(&self) -> bool {
+        self.embedding.device().is_cpu()
+    }
+
     /// One forward for all sequences. A batch either encodes ([`Pattern::Causal`]) or does not.
     pub fn forward(&self, sequences: &[Sequence]) -> Result<Vec<Answer>> {
         let device = self.embedding.device();
