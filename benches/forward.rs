@@ -34,10 +34,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut reader = checkpoint.reader(Precision::F32);
             let network = Builder { tensors: &mut *reader }.transformer(&checkpoint.description.plan)?;
             let tokens = beside::integers(&file, "tokens.0").ok_or("no tokens")?;
-            let wanted = tokens.len() - rows.len()..tokens.len();
-            let sequence = Sequence { wanted, ..Sequence::whole(tokens, Pattern::Full) };
+            let len = checkpoint.description.max_len;
+            // Of each text as many of the last positions.
+            let wanted = len - rows.len() * len / tokens.len()..len;
+            let text =
+                |text: &[u32]| Sequence { wanted: wanted.clone(), ..Sequence::whole(text.to_vec(), Pattern::Full) };
+            let sequences: Vec<Sequence> = tokens.chunks_exact(len).map(text).collect();
             Box::new(move || {
-                Ok(network.forward(std::slice::from_ref(&sequence))?[0].logits.flatten_all()?.to_vec1::<f32>()?)
+                let mut logits = Vec::new();
+                for answer in network.forward(&sequences)? {
+                    logits.extend(answer.logits.flatten_all()?.to_vec1::<f32>()?);
+                }
+                Ok(logits)
             })
         }
     };

@@ -92,12 +92,30 @@ class Network:
 
         self.config = config
         self.length = config["max_len"]
+        self.laid_out = None
         # As PyTorch likes them: (out, in).
         stored = lambda name, w: w.t().contiguous() if w.dim() == 2 and name != "embedding.weight" else w
         self.weights = {name: torch.nn.Parameter(stored(name, w)) for name, w in weights.items()}
         size = config["hidden_size"] // config["heads"]
         angles = torch.outer(torch.arange(self.length), config["rope_theta"] ** (-torch.arange(0, size, 2) / size))
         self.cos, self.sin = angles.cos().repeat(1, 2), angles.sin().repeat(1, 2)
+
+    def use_onednn(self, rows, last):
+        """Lays the weights out for products by oneDNN with so many rows, and with so many for the logits."""
+        import torch
+
+        self.laid_out = {}
+        for name, weight in self.weights.items():
+            if weight.dim() == 2:
+                count = last if name == "embedding.weight" else rows
+                self.laid_out[id(weight)] = torch.ops.mkldnn._reorder_linear_weight(weight.data, count)
+
+    def linear(self, x, weight):
+        import torch
+
+        if self.laid_out is None:
+            return torch.nn.functional.linear(x, weight)
+        return torch.ops.mkldnn._linear_pointwise(x, self.laid_out[id(weight)], None, "none", [], "")
 
     def rope(self, x):
         import torch
@@ -114,14 +132,14 @@ class Network:
         batch = x.shape[0]
         for i in range(self.config["layers"]):
             w = lambda name: self.weights[f"blocks.{i}.{name}.weight"]
-            qkv = F.linear(F.rms_norm(x, (d,), w("attention_norm"), eps), w("attention.qkv"))
+            qkv = self.linear(F.rms_norm(x, (d,), w("attention_norm"), eps), w("attention.qkv"))
             q, k, v = qkv.view(batch, self.length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
             mixed = F.scaled_dot_product_attention(self.rope(q), self.rope(k), v)
-            x = x + F.linear(mixed.transpose(1, 2).reshape(batch, self.length, d), w("attention.out"))
-            gate, up = F.linear(F.rms_norm(x, (d,), w("ff_norm"), eps), w("ff.gate_up")).chunk(2, -1)
-            x = x + F.linear(F.silu(gate) * up, w("ff.down"))
+            x = x + self.linear(mixed.transpose(1, 2).reshape(batch, self.length, d), w("attention.out"))
+            gate, up = self.linear(F.rms_norm(x, (d,), w("ff_norm"), eps), w("ff.gate_up")).chunk(2, -1)
+            x = x + self.linear(F.silu(gate) * up, w("ff.down"))
         x = F.rms_norm(x.view(-1, d)[rows], (d,), self.weights["norm.weight"], eps)
-        return F.linear(x, embedding)
+        return self.linear(x, embedding)
 
 
 class Side:
