@@ -137,6 +137,20 @@ pub fn softmax(xs: &mut [f32]) {
 }
 
 vectorised! {
+    /// a + b
+    pub fn add(out: &mut [f32], a: &[f32], b: &[f32]) {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            *out = a + b;
+        }
+    }
+
+    /// a·b
+    pub fn times(out: &mut [f32], a: &[f32], b: &[f32]) {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            *out = a * b;
+        }
+    }
+
     /// The same numbers in f32.
     pub fn widen_bf16(from: &[bf16], to: &mut [f32]) {
         for (from, to) in from.iter().zip(to) {

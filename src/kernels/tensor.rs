@@ -6,7 +6,7 @@
 use super::activation::{Gate, gated};
 use super::attention::{self, Heads, Mask, Sequence};
 use super::gemm::Matrix;
-use super::math::{by_rows, widen_bf16, widen_f16};
+use super::math::{self, by_rows, widen_bf16, widen_f16};
 use super::norm::{RmsNorm, layer_norm_rows};
 use super::rope::turn_rows;
 use super::widening::{Rows, gemm_widening};
@@ -124,15 +124,35 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, eps: f32) 
 /// # Errors
 /// Of tensors that do not [fit](fits), or are not of one shape.
 pub fn gate(kind: Gate, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    if gate.shape() != up.shape() {
-        bail!("gate: {:?} and {:?}", gate.shape(), up.shape())
+    pairwise(gate, up, |out, gate, up| gated(out, kind, gate, up))
+}
+
+/// a + b. Unlike candle's sum no thread of it spins while another one has no processor.
+///
+/// # Errors
+/// Of tensors that do not [fit](fits), or are not of one shape.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    pairwise(a, b, math::add)
+}
+
+/// a·b, element by element.
+///
+/// # Errors
+/// Of tensors that do not [fit](fits), or are not of one shape.
+pub fn times(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    pairwise(a, b, math::times)
+}
+
+fn pairwise(a: &Tensor, b: &Tensor, f: impl Fn(&mut [f32], &[f32], &[f32]) + Sync) -> Result<Tensor> {
+    if a.shape() != b.shape() {
+        bail!("{:?} and {:?} are not of one shape", a.shape(), b.shape())
     }
-    let mut out = vec![0.0; gate.elem_count()];
-    with_floats([Some(gate), Some(up)], |[gate, up]| {
-        by_rows(&mut out, 1, |first, out| gated(out, kind, &gate[first..], &up[first..]));
+    let mut out = vec![0.0; a.elem_count()];
+    with_floats([Some(a), Some(b)], |[a, b]| {
+        by_rows(&mut out, 1, |first, out| f(out, &a[first..], &b[first..]));
         Ok(())
     })?;
-    Tensor::from_vec(out, gate.shape(), gate.device())
+    Tensor::from_vec(out, a.shape(), a.device())
 }
 
 /// Turns the first numbers of each head: (n, heads, size) by the angles (n, half), pairs i and i + half.

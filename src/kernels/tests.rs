@@ -280,6 +280,9 @@ fn tensors_get_what_candle_computes() {
     close("silu", tensor::gate(Gate::Silu, &gate, &up).unwrap(), (gate.silu().unwrap() * &up).unwrap());
     close("gelu", tensor::gate(Gate::GeluTanh, &gate, &up).unwrap(), (gate.gelu().unwrap() * &up).unwrap());
 
+    close("sum", tensor::add(&gate, &up).unwrap(), (&gate + &up).unwrap());
+    close("product", tensor::times(&view, &contiguous).unwrap(), (&view * &contiguous).unwrap());
+
     let (q, k, v) = (make(&[5, 4, 6]), make(&[9, 2, 6]), make(&[9, 2, 6]));
     let mask = make(&[5, 9]);
     let pick = |t: &Tensor, h: usize| t.narrow(1, h, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();

@@ -1,6 +1,6 @@
 //! Gated layers and mixtures of experts.
 
-use super::ops::{Linear, Norm, activate, gated};
+use super::ops::{Linear, Norm, activate, add, gated};
 use super::plan::Activation;
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops;
@@ -104,8 +104,8 @@ impl Experts {
             Self::Stacked { activation, gate_up, down } => {
                 let both = gate_up[expert].forward(x)?;
                 let width = both.dim(1)? / 2;
-                let gate = activate(*activation, &both.narrow(1, 0, width)?)?;
-                down[expert].forward(&(gate * both.narrow(1, width, width)?)?)
+                let (gate, up) = (both.narrow(1, 0, width)?, both.narrow(1, width, width)?);
+                down[expert].forward(&gated(*activation, &gate, &up)?)
             }
         }
     }
@@ -158,7 +158,7 @@ impl FeedForward {
             Self::Both { dense, dense_post, moe, moe_pre, moe_post } => {
                 let one = dense_post.forward(&dense.forward(x)?)?;
                 let two = moe_post.forward(&moe.forward(&moe_pre.forward(residual)?, residual)?)?;
-                one + two
+                add(&one, &two)
             }
         }
     }

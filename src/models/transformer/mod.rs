@@ -19,7 +19,7 @@ pub use rope::RopeScaling;
 use attention::{Attention, Span};
 use candle_core::{DType, Device, Result, Tensor};
 use feed_forward::{FeedForward, Mlp};
-use ops::{Angles, Linear, Norm, softcap};
+use ops::{Angles, Linear, Norm, add, softcap, times};
 use plan::RopePlan;
 use std::ops::Range;
 
@@ -124,10 +124,10 @@ impl Modulation {
         Ok(Self { parts: all.chunk(parts, 1)? })
     }
     fn apply(&self, x: &Tensor, shift: usize) -> Result<Tensor> {
-        x * (&self.parts[shift + 1] + 1.0)? + &self.parts[shift]
+        add(&times(x, &(&self.parts[shift + 1] + 1.0)?)?, &self.parts[shift])
     }
     fn gate(&self, x: &Tensor, gate: usize) -> Result<Tensor> {
-        x * &self.parts[gate]
+        times(x, &self.parts[gate])
     }
 }
 
@@ -204,7 +204,7 @@ impl Transformer {
             });
         }
         let signal = own.mlp.forward(&own.pre.forward(&Tensor::cat(&signals, 0)?)?)?;
-        own.post.forward(&(x + signal)?)
+        own.post.forward(&add(x, &signal)?)
     }
 
     /// The mean of the embeddings under these logits: (n, V) → (n, hidden).
@@ -271,9 +271,9 @@ impl Layer {
             modulation.map_or(Ok(y.clone()), |m| m.gate(&y, gate))
         };
         let (mixed, memory) = self.attention.forward(&pre(&self.attention_norm, x, 0)?, spans, index, angles)?;
-        let x = (x + post(&self.attention_post, mixed, 2)?)?;
+        let x = add(x, &post(&self.attention_post, mixed, 2)?)?;
         let y = self.feed_forward.forward(&pre(&self.ff_norm, &x, 3)?, &x)?;
-        let mut x = (&x + post(&self.ff_post, y, 5)?)?;
+        let mut x = add(&x, &post(&self.ff_post, y, 5)?)?;
         if let Some([encoder, decoder]) = &self.factors {
             x = x.broadcast_mul(if encodes { encoder } else { decoder })?;
         }

@@ -61,8 +61,18 @@ pub fn gated(kind: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     match kind {
         Activation::Silu if tensor::fits(gate) => tensor::gate(Gate::Silu, gate, up),
         Activation::GeluTanh if tensor::fits(gate) => tensor::gate(Gate::GeluTanh, gate, up),
-        _ => activate(kind, gate)? * up,
+        _ => times(&activate(kind, gate)?, up),
     }
+}
+
+/// a + b, of one shape.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if tensor::fits(a) { tensor::add(a, b) } else { a + b }
+}
+
+/// a·b, of one shape, element by element.
+pub fn times(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if tensor::fits(a) { tensor::times(a, b) } else { a * b }
 }
 
 /// The nonlinearity, element by element.
