@@ -40,13 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let text =
                 |text: &[u32]| Sequence { wanted: wanted.clone(), ..Sequence::whole(text.to_vec(), Pattern::Full) };
             let sequences: Vec<Sequence> = tokens.chunks_exact(len).map(text).collect();
-            Box::new(move || {
-                let mut logits = Vec::new();
-                for answer in network.forward(&sequences)? {
-                    logits.extend(answer.logits.flatten_all()?.to_vec1::<f32>()?);
-                }
-                Ok(logits)
-            })
+            // As tensors, which PyTorch's are, too; the first row shows what they are.
+            Box::new(move || Ok(network.forward(&sequences)?[0].logits.get(0)?.to_vec1::<f32>()?))
         }
     };
     for line in std::io::stdin().lock().lines() {
