@@ -85,7 +85,7 @@ pub(super) fn language(name: &str) -> Result<Language> {
 }
 
 fn date() -> String {
-    // Years divisible by 4, but by 100 only if by 400.
+    // Years divisible by four, but by 100 only if by 400.
     let leap = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)";
     format!(
         "(?:[0-9]{{4}}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)\

@@ -25,6 +25,7 @@ mod network;
 mod number;
 mod object;
 mod pattern;
+mod pattern_backwards;
 mod pattern_syntax;
 mod place;
 mod read;

@@ -1,17 +1,23 @@
 //! ECMA-262 patterns, as `pattern` and `patternProperties` use them: a text matches if the pattern occurs in it.
 //!
-//! Anchors and look-ahead are understood wherever they are not repeated: what follows them is known there, so they are
-//! intersections with it. Without `u`-mode subtleties: patterns speak of Unicode characters, `\d` and `\w` of ASCII.
+//! Of anchors and look-ahead it is known what follows them, where they are not repeated, so they are intersections with
+//! it; other assertions are left to `pattern_backwards`. Without `u`-mode subtleties: patterns speak of Unicode characters, `\d` and `\w` of ASCII.
 
-use super::pattern_syntax::{Ast, parse};
-use crate::{Error, Language, Result};
+use super::{
+    pattern_backwards,
+    pattern_syntax::{Ast, parse},
+};
+use crate::{Language, Result};
 
 /// The texts in which the pattern occurs.
 ///
 /// # Errors
-/// `Input` for bad syntax, `Unsupported` for back-references, look-behind and word boundaries.
+/// `Input` for bad syntax, `Unsupported` for back-references and look-behind of more than one character.
 pub(super) fn search(pattern: &str) -> Result<Language> {
     let ast = parse(pattern)?;
+    if ast.asserts_backwards() {
+        return pattern_backwards::search(&ast);
+    }
     // Either from the very start of the text, or from a later place, where `^` no longer holds.
     let first = follow(&[&ast], true, Some(Language::Any))?;
     let later = follow(&[&ast], false, Some(Language::Any))?;
@@ -31,7 +37,18 @@ impl Ast {
             Self::Set(_) => false,
             Self::Concat(parts) | Self::Alternation(parts) => parts.iter().any(Self::asserts),
             Self::Repeat(inner, _) => inner.asserts(),
-            Self::Start | Self::End | Self::Look { .. } => true,
+            Self::Start | Self::End | Self::Look { .. } | Self::Behind { .. } | Self::Boundary { .. } => true,
+        }
+    }
+
+    /// Whether there are assertions of which it is not plain what follows or precedes them.
+    fn asserts_backwards(&self) -> bool {
+        match self {
+            Self::Set(_) | Self::Start | Self::End => false,
+            Self::Behind { .. } | Self::Boundary { .. } => true,
+            Self::Concat(parts) | Self::Alternation(parts) => parts.iter().any(Self::asserts_backwards),
+            Self::Look { ahead, .. } => ahead.asserts_backwards(),
+            Self::Repeat(inner, times) => inner.asserts_backwards() || times != "?" && inner.asserts(),
         }
     }
 
@@ -54,7 +71,7 @@ impl Ast {
                 out.push(')');
                 out.push_str(times);
             }
-            Self::Start | Self::End | Self::Look { .. } => {}
+            Self::Start | Self::End | Self::Look { .. } | Self::Behind { .. } | Self::Boundary { .. } => {}
         }
     }
 }
@@ -94,18 +111,14 @@ fn follow(parts: &[&Ast], start: bool, rest: Option<Language>) -> Result<Option<
             }
             Ok((!ways.is_empty()).then_some(Language::Union(ways)))
         }
-        Ast::Repeat(inner, times) if first.asserts() => match times.as_str() {
-            // What is optional is there or not.
-            "?" | "??" => {
-                let flat: Vec<&Ast> = [&**inner].into_iter().chain(after.iter().copied()).collect();
-                let with = follow(&flat, start, Some(rest.clone()))?;
-                let without = follow(after, start, Some(rest))?;
-                let ways: Vec<Language> = with.into_iter().chain(without).collect();
-                Ok((!ways.is_empty()).then_some(Language::Union(ways)))
-            }
-            _ => Err(Error::unsupported("an anchor or a look-ahead inside a repetition cannot be kept")
-                .help("move it out of the repetition")),
-        },
+        // What is optional is there or not.
+        Ast::Repeat(inner, _) if first.asserts() => {
+            let flat: Vec<&Ast> = [&**inner].into_iter().chain(after.iter().copied()).collect();
+            let with = follow(&flat, start, Some(rest.clone()))?;
+            let without = follow(after, start, Some(rest))?;
+            let ways: Vec<Language> = with.into_iter().chain(without).collect();
+            Ok((!ways.is_empty()).then_some(Language::Union(ways)))
+        }
         plain => {
             let mut pattern = String::new();
             plain.write(&mut pattern);
@@ -133,9 +146,11 @@ fn follow(parts: &[&Ast], start: bool, rest: Option<Language>) -> Result<Option<
 fn needs_start(ast: &Ast) -> bool {
     match ast {
         Ast::Start => true,
-        Ast::Set(_) | Ast::End => false,
+        Ast::Set(_) | Ast::End | Ast::Boundary { .. } => false,
         Ast::Concat(parts) | Ast::Alternation(parts) => parts.iter().any(needs_start),
-        Ast::Repeat(inner, _) | Ast::Look { ahead: inner, .. } => needs_start(inner),
+        Ast::Repeat(inner, _) | Ast::Look { ahead: inner, .. } | Ast::Behind { before: inner, .. } => {
+            needs_start(inner)
+        }
     }
 }
 
@@ -166,6 +181,15 @@ mod tests {
         ("a$b", &[], &["ab", "a", "b"]),
         ("x*^a", &["a", "ab"], &["xa", "ba"]),
         (r"^\$\{[^}]+\}$", &["${a}"], &["${}", "$a"]),
+        (r"^(?=^[^./~])(^((?!\.{2}).)*$).*$", &["file.csv", "a/b.c"], &["a..b", "./a", "~", ""]),
+        (r"^([a-z\d]|[a-z\d]([a-z\d-](?!--))*[a-z\d])$", &["a", "ab-c", "a1"], &["a---b", "-a", "a-", ""]),
+        (r"\bword", &["word", "a word", "wordy", "é-word"], &["sword", "a_word", "wor"]),
+        (r"^\w+\b.\B$", &["ab,", "a "], &["ab", "a", "ab,c"]),
+        (r"(?<!\\)\$", &["$", "a$"], &["\\$", "a", ""]),
+        (r"(?<=^|,)a(?!$)", &["ab", "x,ab"], &["a", "x,a", "xab"]),
+        (r"^(?:(?!foo|bar$)[a-z])+$", &["fo", "barn", "fobarz"], &["foo", "xfoox", "bar", "xbar", ""]),
+        (r"^(?:a(?=b)|b(?=a|$)){2,3}$", &["ab", "bab"], &["a", "ba", "abab", "aab"]),
+        (r"(?:^a)*b", &["b", "ab", "xb"], &["a", ""]),
     ];
 
     #[test]
@@ -183,10 +207,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_refused() {
-        for pattern in [r"(a)\1", "(?<=a)b", r"\bword"] {
+        for pattern in [r"(a)\1", "(?<=ab)c"] {
             assert_eq!(search(pattern).unwrap_err().kind(), crate::ErrorKind::Unsupported, "{pattern}");
         }
-        for pattern in ["(a", "a)", "[a", "*a", r"\p{Nope}", r"\q", "a**"] {
+        for pattern in ["(a", "a)", "[a", "*a", r"\p{Nope}", r"\q", "a**", r"\b+"] {
             assert_eq!(search(pattern).unwrap_err().kind(), crate::ErrorKind::Input, "{pattern}");
         }
     }

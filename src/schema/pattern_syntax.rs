@@ -15,6 +15,14 @@ pub(super) enum Ast {
         ahead: Box<Ast>,
         negative: bool,
     },
+    Behind {
+        before: Box<Ast>,
+        negative: bool,
+    },
+    /// A word begins or ends.
+    Boundary {
+        negative: bool,
+    },
 }
 
 fn bad(pattern: &str, why: &str) -> Error {
@@ -29,7 +37,7 @@ const NESTING: usize = 100;
 const SPACE: &str = r"\t\n\x0B\x0C\r \u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}\u{feff}";
 
 /// # Errors
-/// `Input` for bad syntax, `Unsupported` for back-references, look-behind and word boundaries.
+/// `Input` for bad syntax, `Unsupported` for back-references.
 pub(super) fn parse(pattern: &str) -> Result<Ast> {
     let mut parser = Parser { chars: pattern.chars().collect(), at: 0, depth: 0 };
     let ast = parser.alternation()?;
@@ -65,7 +73,7 @@ impl Parser {
     fn unsupported(&self, what: &str) -> Error {
         let pattern: String = self.chars.iter().collect();
         Error::unsupported(format!("the pattern /{pattern}/ has {what}, which cannot be kept exactly"))
-            .help("write it with groups, alternatives, repetitions, anchors and look-ahead")
+            .help("write it with groups, alternatives, repetitions, anchors and look-around")
     }
 
     fn alternation(&mut self) -> Result<Ast> {
@@ -92,7 +100,9 @@ impl Parser {
             let repeated = self.repetition()?;
             parts.push(match repeated {
                 None => atom,
-                Some(_) if matches!(atom, Ast::Start | Ast::End) => return Err(self.bad("nothing to repeat")),
+                Some(_) if matches!(atom, Ast::Start | Ast::End | Ast::Boundary { .. } | Ast::Behind { .. }) => {
+                    return Err(self.bad("nothing to repeat"));
+                }
                 Some(times) => Ast::Repeat(Box::new(atom), times),
             });
         }
@@ -142,17 +152,9 @@ impl Parser {
     }
 
     fn group(&mut self) -> Result<Ast> {
-        let look = if self.eat("?=") {
-            Some(false)
-        } else if self.eat("?!") {
-            Some(true)
-        } else {
-            None
-        };
+        let looks = [("?=", true, false), ("?!", true, true), ("?<=", false, false), ("?<!", false, true)];
+        let look = looks.into_iter().find(|(sign, ..)| self.eat(sign));
         if look.is_none() && !self.eat("?:") {
-            if self.eat("?<=") || self.eat("?<!") {
-                return Err(self.unsupported("look-behind"));
-            }
             if self.eat("?<") {
                 // A name says nothing without references to it.
                 while self.peek().is_some_and(|c| c != '>') {
@@ -168,14 +170,18 @@ impl Parser {
             return Err(self.bad("a parenthesis is not closed"));
         }
         Ok(match look {
-            Some(negative) => Ast::Look { ahead: Box::new(inner), negative },
+            Some((_, true, negative)) => Ast::Look { ahead: Box::new(inner), negative },
+            Some((_, false, negative)) => Ast::Behind { before: Box::new(inner), negative },
             None => Ast::Alternation(vec![inner]),
         })
     }
 
     fn escape(&mut self) -> Result<Ast> {
         Ok(match self.peek() {
-            Some('b' | 'B') => return Err(self.unsupported("a word boundary")),
+            Some(c @ ('b' | 'B')) => {
+                self.at += 1;
+                Ast::Boundary { negative: c == 'B' }
+            }
             Some('1'..='9' | 'k') => return Err(self.unsupported("a back-reference")),
             _ => {
                 let set = self.set_escape(false)?;
