@@ -88,6 +88,17 @@ fn unique_items_over_strings() {
         &["[]", r#"["b"]"#, r#"["b","a"]"#],
         &[r#"["a","a"]"#, r#"["a","b","a"]"#],
     );
+    kept(
+        json!({"type": "array", "items": {"type": "integer", "minimum": 8, "maximum": 12}, "uniqueItems": true}),
+        &["[]", "[9,12,8,10,11]"],
+        &["[8,8]", "[13]", "[7]"],
+    );
+    let letters: Vec<String> = ('a'..='y').map(String::from).collect();
+    kept(
+        json!({"type": "array", "items": {"enum": letters}, "uniqueItems": true, "maxItems": 2}),
+        &["[]", r#"["y","b"]"#],
+        &[r#"["y","y"]"#, r#"["a","b","c"]"#],
+    );
 }
 
 #[test]

@@ -116,6 +116,10 @@ fn files_that_cannot_be_used() {
     refused("format.json", r#"{"format": "datetime"}"#, &["/format", "did you mean \"date-time\"?"]);
     refused("draft.json", r#"{"$schema": "http://example.com/my"}"#, &["/$schema", "draft-07"]);
     refused("many.json", r#"{"minItems": -1}"#, &["/minItems", "whole number"]);
+    let function = r#"{"name": "find", "description": "Finds", "parameters": {"type": "object"}, "strict": true}"#;
+    refused("function.json", function, &["/parameters", "give the schema that stands under `parameters`"]);
+    let tool = format!(r#"{{"type": "function", "function": {function}}}"#);
+    refused("tool.json", &tool, &["/function", "help: "]);
     stencil(&["run", "--schema", "name, age nit"]).fails(2, &["^", "int"]);
 }
 
@@ -126,7 +130,7 @@ fn lenient_readings_say_what_they_leave() {
     let file = folder.file(
         "tags.toml",
         "[json_schema]\nlenient = true\n[json_schema.schema]\ntype = 'array'\n\
-        minItems = 1\nmaxItems = 2\nuniqueItems = true\nitems = { type = 'string', pattern = '^[ab]$' }\n\
+        minItems = 1\nmaxItems = 2\nuniqueItems = true\nitems = { type = 'string', pattern = '^[ab]+$' }\n\
         [json_schema.schema.contains]\nconst = 'a'\n",
     );
     let ran = stencil(&["run", "-c", &file, "-n", "20", "--json"]);

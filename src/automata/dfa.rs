@@ -127,6 +127,25 @@ impl Dfa {
         found
     }
 
+    /// The texts, if they are at most so many. Only for languages that do not speak of token boundaries.
+    pub(crate) fn texts(&self, most: usize) -> Option<Vec<String>> {
+        let (mut found, mut level) = (Vec::new(), vec![(self.0.start, Vec::new())]);
+        level.retain(|(state, _)| *state != DEAD);
+        // Every beginning leads to a text, and no text is longer than there are states.
+        for _ in 0..=self.0.accept.len() {
+            found.extend(level.iter().filter(|(q, _)| self.0.accept[*q as usize]).map(|(_, text)| text.clone()));
+            if level.len() > most || found.len() > most {
+                return None;
+            }
+            let step = |(state, text): (State, Vec<u8>)| {
+                let ways = (0..=255).map(move |byte| (self.step(state, byte), byte)).filter(|(q, _)| *q != DEAD);
+                ways.map(move |(q, byte)| (q, text.iter().copied().chain([byte]).collect()))
+            };
+            level = level.into_iter().flat_map(step).collect();
+        }
+        level.is_empty().then(|| found.into_iter().filter_map(|text| String::from_utf8(text).ok()).collect())
+    }
+
     fn begin(&self) -> BTreeSet<State> {
         BTreeSet::from([self.0.start])
     }

@@ -5,7 +5,7 @@ use super::{
     array::ArrayShape,
     formula::{NEVER, Node},
     network::{Level, Net, Nets},
-    text,
+    number, text,
     values::Values,
 };
 use crate::{Error, Language, Result};
@@ -13,8 +13,10 @@ use std::collections::HashMap;
 
 /// Most nodes that counting items may take.
 const NODES: usize = 50_000;
-/// Most distinct values whose uniqueness is kept track of.
+/// Most distinct values whose uniqueness is kept track of, whatever the number of items.
 const DISTINCT: usize = 12;
+/// Most distinct values where items are few.
+const LISTED: usize = 31;
 
 /// What has been read of an array.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,9 +47,12 @@ impl Compiler<'_> {
             Some(values) => values,
             None => {
                 let at = shape.unique.clone().or(shape.repeated.clone()).unwrap_or_default();
-                let error =
-                    Error::unsupported("`uniqueItems` can be kept where the items are a few listed values only")
-                        .help(format!("list at most {DISTINCT} values with `enum` in `items`"));
+                let error = Error::unsupported(
+                    "`uniqueItems` can be kept where the items are a few listed values only",
+                )
+                .help(format!(
+                    "list at most {DISTINCT} values with `enum` in `items`, or {LISTED} with a low `maxItems`"
+                ));
                 self.keep(&at, Err(error), ())?;
                 (shape.unique, shape.repeated) = (None, None);
                 Vec::new()
@@ -194,7 +199,13 @@ impl Compiler<'_> {
                 }
             }
         }
-        Ok((values.len() <= DISTINCT).then_some(values))
+        // Sets of values that may have occurred.
+        let (mut sets, mut ways) = (1, 1usize);
+        for k in 0..shape.max.unwrap_or(values.len()).min(values.len()) {
+            ways = ways.saturating_mul(values.len() - k) / (k + 1);
+            sets += ways;
+        }
+        Ok((values.len() <= LISTED && sets <= 1 << DISTINCT).then_some(values))
     }
 
     /// The values of a formula, one by one, where they are few and no containers.
@@ -203,12 +214,18 @@ impl Compiler<'_> {
             return Ok(Some(Vec::new()));
         }
         let values = self.expand(node)?;
-        let (Some(numbers), Some(strings)) = (text::literals(&values.numbers), text::literals(&values.strings)) else {
-            return Ok(None);
-        };
         if !values.arrays.is_empty() || !values.objects.is_empty() {
             return Ok(None);
         }
+        let numbers = match text::literals(&values.numbers) {
+            Some(_) => values.numbers.clone(),
+            None => self.texts.and(&Language::regex(number::NUMBER), &values.numbers)?,
+        };
+        let (Some(numbers), Some(strings)) =
+            (self.texts.few(&numbers, LISTED)?, self.texts.few(&values.strings, LISTED)?)
+        else {
+            return Ok(None);
+        };
         let none = Values::none;
         let mut sets = Vec::new();
         if values.null {

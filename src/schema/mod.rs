@@ -120,6 +120,11 @@ pub(crate) enum Membership {
 /// `Input` for what is no schema, `Unsupported` for what cannot be kept exactly, `TooLarge` beyond the limits,
 /// `Unsatisfiable` if it allows no value; with JSON Pointers.
 pub(crate) fn compile(schema: &Value, options: SchemaOptions) -> Result<Compiled> {
+    if let Some(key) = wrapped(schema) {
+        return Err(Error::input(format!("this describes a function or a reply, whose schema is its `{key}`"))
+            .pointer(format!("/{key}"))
+            .help(format!("give the schema that stands under `{key}`")));
+    }
     let (mut compiler, root) = Compiler::new(schema, options)?;
     let mut nets = compiler.networks(root)?;
     nets.prune();
@@ -132,6 +137,20 @@ pub(crate) fn compile(schema: &Value, options: SchemaOptions) -> Result<Compiled
     let (left, formats) = (compiler.left, compiler.formats);
     Ok(Compiled { language, left, formats, dialect, acceptor: Acceptor::new(nets) })
 }
+
+/// Where the schema stands in what programs hand to language models, which would be a schema that says nothing.
+fn wrapped(schema: &Value) -> Option<&'static str> {
+    let map = schema.as_object()?;
+    let told = |key: &String| {
+        let remarks = ["name", "title", "description", "type", "strict"];
+        let plain = key != "type" || map[key] == "function" || map[key] == "json_schema";
+        plain && (remarks.contains(&&**key) || WRAPPERS.contains(&&**key))
+    };
+    let holds = |key: &&&str| map.get(**key).is_some_and(Value::is_object);
+    WRAPPERS.iter().find(holds).copied().filter(|_| map.keys().all(told))
+}
+
+const WRAPPERS: [&str; 6] = ["parameters", "input_schema", "inputSchema", "schema", "function", "json_schema"];
 
 /// The schema with references that every reader understands.
 pub(crate) fn with_plain_references(schema: &Value) -> Value {

@@ -22,6 +22,9 @@ const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "arr
 /// Characters, items or keys: more than any text has that is written.
 const ENDLESS: usize = 1 << 24;
 
+/// Characters that are counted one by one.
+const COUNTED: usize = 6000;
+
 /// A schema being read.
 pub(super) struct Reader<'c, 'a> {
     pub compiler: &'c mut Compiler<'a>,
@@ -247,12 +250,11 @@ impl<'a> Reader<'_, 'a> {
             };
             let language = pattern.map_or(Language::none(), Language::Regex);
             let key = if max.is_some() { "maxLength" } else { "minLength" };
-            let built = self.compiler.texts.dfa(&language).map(|_| language);
-            let built = built.map_err(|e| match e.is_too_large() {
-                true => Error::too_large(format!("`{key}` takes an automaton that counts too far"))
-                    .help("a few thousand characters can be counted; leave the bound out if it does not matter"),
-                false => e,
-            });
+            let built = match max.filter(|&max| max >= least).unwrap_or(least) > COUNTED {
+                true => Err(Error::too_large(format!("`{key}` counts farther than {COUNTED} characters"))
+                    .help("leave the bound out if it does not matter")),
+                false => Ok(language),
+            };
             let pointer = self.pointer(key);
             let language = self.compiler.keep(&pointer, built, Language::Any)?;
             self.narrow(&Values { strings: language, ..Values::all() })?;

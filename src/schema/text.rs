@@ -59,6 +59,15 @@ impl Texts {
         })
     }
 
+    /// The texts of a language, if they are at most so many.
+    pub fn few(&mut self, language: &Language, most: usize) -> Result<Option<Vec<String>>> {
+        Ok(match (language, literals(language)) {
+            (_, Some(list)) => (list.len() <= most).then(|| list.into_iter().map(str::to_string).collect()),
+            (Language::Any | Language::Not(_), None) => None,
+            _ => self.dfa(language)?.texts(most),
+        })
+    }
+
     /// Texts of both. Where one of them is a list, so is the answer.
     pub fn and(&mut self, a: &Language, b: &Language) -> Result<Language> {
         match (a, b) {
