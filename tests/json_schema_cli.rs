@@ -123,6 +123,17 @@ fn files_that_cannot_be_used() {
     stencil(&["run", "--schema", "name, age nit"]).fails(2, &["^", "int"]);
 }
 
+/// Names that programs write into references need not be spelt as identifiers are.
+#[test]
+fn references_to_names_with_signs() {
+    let folder = Folder::new("schema-references");
+    let name = "List<(number[]|null)>";
+    let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": {name: {"enum": [[1], null]}}});
+    for value in values(stencil(&["run", "--json-schema", &folder.file("list.json", schema.to_string()), "--json"])) {
+        assert!(value.is_null() || value == json!([1]), "{value}");
+    }
+}
+
 /// What a lenient reading leaves out is listed wherever the schema is spoken of.
 #[test]
 fn lenient_readings_say_what_they_leave() {

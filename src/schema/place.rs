@@ -248,11 +248,13 @@ fn join(base: &str, reference: &str) -> Result<String> {
     Ok(uri::resolve_against(&base.borrow(), &encoded(reference)).map_err(wrong)?.as_str().to_string())
 }
 
-/// A reference with what must not stand in one written as `%3C`: people write `#/definitions/List<string>`.
+/// A reference with what must not stand in one written as `%3C`: people write `#/definitions/List<string[]>`.
 pub(super) fn encoded(reference: &str) -> String {
     let mut out = String::with_capacity(reference.len());
     for c in reference.chars() {
-        match c.is_ascii_graphic() && !"<>\"{}|\\^`".contains(c) {
+        // Brackets may stand around an address only.
+        let refused = if out.contains('#') { "<>\"{}|\\^`[]#" } else { "<>\"{}|\\^`" };
+        match c.is_ascii_graphic() && !refused.contains(c) {
             true => out.push(c),
             false => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out += &format!("%{byte:02X}")),
         }
