@@ -63,7 +63,7 @@ impl Drop for Copy {
 
 /// A loadable copy of every checkpoint; those without a tokenizer get a small one.
 pub fn checkpoints(purpose: &str) -> Vec<Copy> {
-    let with_tokenizer = |copy: &Copy| copy.0.join("tokenizer.json").exists();
+    let with_tokenizer = |copy: &Copy| ["tokenizer.json", "vocab.json"].iter().any(|f| copy.0.join(f).exists());
     let copies: Vec<Copy> = case::folders().iter().map(|folder| Copy::of(folder, purpose)).collect();
     for copy in copies.iter().filter(|c| !with_tokenizer(c)) {
         fs::write(copy.0.join("tokenizer.json"), byte_tokenizer().to_string()).unwrap();

@@ -1,5 +1,6 @@
 //! The tokenizer inside a GGUF file, written as a `tokenizer.json`.
 
+use super::byte_level::{added, cut, tokenizer_json};
 use super::gguf::Gguf;
 use crate::{Error, Result};
 use candle_core::quantized::gguf_file::Value as Meta;
@@ -9,15 +10,9 @@ const HELP: &str = "put the model's tokenizer.json beside the file";
 
 /// How text is cut before bytes are merged, by llama.cpp's names.
 const CUTS: &[(&[&str], &str)] = &[
-    (
-        &["qwen2", "dream"],
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-    (
-        &["llama-bpe", "llama3", "llada-moe", "bailingmoe"],
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-    (&["gpt-2", "default", "llada"], r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"),
+    (&["qwen2", "dream"], cut::QWEN),
+    (&["llama-bpe", "llama3", "llada-moe", "bailingmoe"], cut::LLAMA),
+    (&["gpt-2", "default", "llada"], cut::GPT2),
 ];
 
 impl Gguf {
@@ -55,27 +50,15 @@ impl Gguf {
             _ => Vec::new(),
         };
         // 3: control, 4: written by users; the rest are pieces of text.
-        let added: Vec<Value> = (0..)
+        let added = (0..)
             .zip(&kinds)
             .filter(|(_, kind)| matches!(kind, 3 | 4))
-            .filter_map(|(id, kind): (usize, _)| {
-                let content = tokens.get(id)?;
-                Some(json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
-                            "normalized": false, "special": *kind == 3}))
-            })
+            .filter_map(|(id, kind): (u64, _)| Some(added(id, tokens.get(id as usize)?, *kind == 3)))
             .collect();
         let vocab: Map<String, Value> =
             tokens.iter().enumerate().map(|(id, text)| (text.to_string(), json!(id))).collect();
-        let level =
-            |regex| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": regex});
-        let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
-        let tokenizer = json!({
-            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, level(false)]},
-            "post_processor": null, "decoder": level(true),
-            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-                      "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-                      "vocab": vocab, "merges": merges}});
+        let merges = merges.iter().map(|text| json!(text)).collect();
+        let tokenizer = tokenizer_json(pattern, Value::Null, vocab, merges, added);
         let name = |key: &str| {
             let id = self.value(&format!("tokenizer.ggml.{key}_token_id")).as_u64()?;
             tokens.get(usize::try_from(id).ok()?).map(|text| json!(text))

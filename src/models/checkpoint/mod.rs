@@ -1,5 +1,6 @@
 //! A checkpoint directory as it is downloaded: configuration, weights, tokenizer, chat template.
 
+mod byte_level;
 mod chat;
 mod gguf;
 mod gguf_tokenizer;
@@ -59,7 +60,7 @@ impl Checkpoint {
             true => {
                 let config = read_json(&path.join(CONFIG), 16 << 20).map_err(|e| e.context(CONFIG))?;
                 let description = describe(&config).map_err(|e| e.context(CONFIG))?;
-                let weights = Weights::open(path)?;
+                let weights = Weights::open(path)?.named_as(&description.plan);
                 weights.check(&description.plan, &description.ignored)?;
                 (description, Stored::Safetensors(weights))
             }

@@ -1,5 +1,6 @@
 //! `tokenizer.json` and `tokenizer_config.json`: the vocabulary, and which of its tokens mean what.
 
+use super::byte_level::{self, VOCABULARY};
 use super::{Gguf, read, read_json};
 use crate::models::families::{Description, Process};
 use crate::{Error, Result, Token, Vocab};
@@ -36,18 +37,27 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// Whether a checkpoint directory has a tokenizer.
+    pub fn are_in(directory: &Path) -> bool {
+        [TOKENIZER, VOCABULARY].iter().any(|file| directory.join(file).exists())
+    }
+
     /// Reads the tokenizer of a checkpoint directory.
     ///
     /// # Errors
     /// Files that are missing or damaged; a tokenizer that does not fit the model.
     pub fn open(directory: &Path, description: &Description) -> Result<Self> {
-        let bytes = read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER).help(FITTING))?;
         let optional = |name: &str| -> Result<Value> {
             let path = directory.join(name);
             if path.exists() { read_json(&path, MOST_BYTES).map_err(|e| e.context(name)) } else { Ok(Value::Null) }
         };
         let config = optional(TOKENIZER_CONFIG)?;
         let generation = optional(GENERATION_CONFIG)?;
+        let parts = !directory.join(TOKENIZER).exists() && Self::are_in(directory);
+        let bytes = match parts {
+            true => byte_level::of_parts(directory, &config)?.to_string().into_bytes(),
+            false => read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER).help(FITTING))?,
+        };
         Self::new(tokenizer(&bytes)?, config, &generation, description)
     }
 

@@ -102,6 +102,33 @@ impl Weights {
         Ok(())
     }
 
+    /// The same under the names of `plan`, where the file has all of them without the first part of the plan's
+    /// (`model.`, `backbone.`), or with something before it: `state_dict` of a part of a model, or of a wrapper.
+    #[must_use]
+    pub fn named_as(mut self, plan: &Plan) -> Self {
+        let embedding = &plan.embedding.name;
+        if self.entries.contains_key(embedding) {
+            return self;
+        }
+        let (root, rest) = embedding.split_once('.').unwrap_or(("", embedding));
+        let before = self.entries.keys().find_map(|name| name.strip_suffix(embedding.as_str()));
+        let before = before.filter(|before| before.ends_with('.')).map(str::to_string);
+        let rename: Box<dyn Fn(String) -> String> = match before {
+            Some(before) => Box::new(move |name| name.strip_prefix(&before).map_or(name.clone(), str::to_string)),
+            None if self.entries.contains_key(rest) => {
+                let read: BTreeSet<String> = plan.tensors().iter().map(|t| t.name.clone()).collect();
+                let root = root.to_string();
+                Box::new(move |name| {
+                    let full = format!("{root}.{name}");
+                    if read.contains(&full) { full } else { name }
+                })
+            }
+            None => return self,
+        };
+        self.entries = std::mem::take(&mut self.entries).into_iter().map(|(name, e)| (rename(name), e)).collect();
+        self
+    }
+
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)

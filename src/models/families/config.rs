@@ -55,6 +55,16 @@ impl<'a> Config<'a> {
             n => Err(Error::model(format!("\"{key}\" is {n}, expected 1 to {limit}"))),
         }
     }
+    /// A count from 0 up; 0 where the key is absent.
+    ///
+    /// # Errors
+    /// Anything else than a whole number in range.
+    pub fn natural(&self, key: &str) -> Result<usize> {
+        match self.get(key).and_then(Value::as_u64) {
+            Some(0) => Ok(0),
+            _ => Ok(self.size_if(key)?.unwrap_or(0)),
+        }
+    }
     /// A number above 0, if the key is there.
     ///
     /// # Errors
@@ -139,16 +149,34 @@ impl<'a> Config<'a> {
         }
     }
 
+    fn scaling(&self) -> Result<RopeScaling> {
+        match self.get("rope_scaling").or_else(|| self.get("rope_parameters")) {
+            Some(value) => serde_json::from_value(value.clone())
+                .map_err(|e| Error::model("\"rope_scaling\" cannot be read").because(e)),
+            None => Ok(RopeScaling::default()),
+        }
+    }
+
+    /// Dimensions of a head that rotary positions turn: an even number, all of them where nothing is said.
+    ///
+    /// # Errors
+    /// Shares that are no positive numbers.
+    pub fn rotary(&self, head: usize) -> Result<usize> {
+        let share = self.positive_if("partial_rotary_factor")?.or(self.scaling()?.partial_rotary_factor);
+        let turned = match (share, self.size_if("rotary_dim")?) {
+            (Some(share), _) => (head as f64 * share.clamp(0.0, 1.0)) as usize,
+            (None, Some(dims)) => dims.min(head),
+            (None, None) => head,
+        };
+        Ok(turned / 2 * 2)
+    }
+
     /// Rotary positions from `rope_theta` and `rope_scaling`, or from `rope_parameters`.
     ///
     /// # Errors
     /// Unknown kinds of scaling, or numbers out of range.
     pub fn rope(&self, head: usize, rotary: usize, theta: f64, max_len: usize) -> Result<RopePlan> {
-        let scaling = match self.get("rope_scaling").or_else(|| self.get("rope_parameters")) {
-            Some(value) => serde_json::from_value(value.clone())
-                .map_err(|e| Error::model("\"rope_scaling\" cannot be read").because(e))?,
-            None => RopeScaling::default(),
-        };
+        let scaling = self.scaling()?;
         let theta = self.positive_if("rope_theta")?.or(scaling.rope_theta).unwrap_or(theta);
         if !(theta > 1.0 && theta.is_finite()) {
             return Err(Error::model(format!("\"rope_theta\" is {theta}, expected a number above 1")));

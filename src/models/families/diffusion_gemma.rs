@@ -69,10 +69,9 @@ pub fn describe(config: &Config) -> Result<Description> {
     };
     let canvas = config.size_if("canvas_length")?.unwrap_or(256);
     let mut new = Description::new("DiffusionGemma", plan, max_len, Process::Uniform { canvas }).with_tokens(&text)?;
-    new.ignored.extend(["model.encoder.vision_tower.", "model.encoder.embed_vision."]);
-    if tied {
-        new.ignored.push("lm_head.weight");
-    } else {
+    // The encoder's tensors are the decoder's, but for the factors of its layers, which are read.
+    new.ignored.extend(["encoder.vision_tower.", "encoder.embed_vision.", "encoder.language_model."]);
+    if !tied {
         return Err(Error::unsupported(
             "untied encoder and decoder (\"tie_word_embeddings\": false) are not supported",
         ));
@@ -139,8 +138,7 @@ fn rope(text: &Config, kind: &str, head: usize, max_len: usize) -> Result<RopePl
     };
     let theta = scaling.rope_theta.unwrap_or(1e4);
     let share = scaling.partial_rotary_factor.unwrap_or(1.0).clamp(0.0, 1.0);
-    let rotary =
-        if scaling.rope_type.as_deref() == Some("proportional") { head } else { (head as f64 * share) as usize };
+    let rotary = if scaling.kind() == "proportional" { head } else { (head as f64 * share) as usize };
     RopePlan::scaled(head, rotary / 2 * 2, theta, &scaling, max_len)
 }
 

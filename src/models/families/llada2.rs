@@ -16,14 +16,8 @@ pub fn describe(config: &Config) -> Result<Description> {
     let width = config.size("moe_intermediate_size")?;
     let dense_width = config.size("intermediate_size")?;
     let activation = config.activation("hidden_act")?;
-    let dense_layers = match config.get("first_k_dense_replace").and_then(|v| v.as_u64()) {
-        None => 0,
-        Some(n) => usize::try_from(n).unwrap_or(usize::MAX).min(sizes.layers),
-    };
-    let shared = match config.get("num_shared_experts").and_then(|v| v.as_u64()) {
-        None | Some(0) => 0,
-        Some(_) => config.count("num_shared_experts", MOST_EXPERTS)?,
-    };
+    let dense_layers = config.natural("first_k_dense_replace")?;
+    let shared = config.natural("num_shared_experts")?;
     let groups = match (config.size_if("n_group")?, config.size_if("topk_group")?) {
         (Some(groups), Some(kept)) if groups > 1 => {
             if !experts.is_multiple_of(groups) || kept > groups || top_k > kept * (experts / groups) {
@@ -85,12 +79,8 @@ pub fn describe(config: &Config) -> Result<Description> {
         layer
     };
     let layers = (0..sizes.layers).map(layer).collect();
-    let rotary = match (config.positive_if("partial_rotary_factor")?, config.size_if("rotary_dim")?) {
-        (Some(share), _) => (sizes.head_dim as f64 * share.min(1.0)) as usize,
-        (None, Some(dims)) => dims.min(sizes.head_dim),
-        (None, None) => sizes.head_dim,
-    };
-    let rope = config.rope(sizes.head_dim, rotary / 2 * 2, variant.theta, sizes.max_len)?;
+    let rotary = config.rotary(sizes.head_dim)?;
+    let rope = config.rope(sizes.head_dim, rotary, variant.theta, sizes.max_len)?;
     let mut plan = sizes.network(config, rope, layers)?;
     plan.embedding.name = "model.word_embeddings.weight".into();
     let block = config.size_if("block_size")?.or(config.size_if("block_length")?).unwrap_or(BLOCK);

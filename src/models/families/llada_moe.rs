@@ -58,8 +58,7 @@ pub fn describe(config: &Config) -> Result<Description> {
         sizes.layer(i, &variant, feed_forward)
     };
     let layers = (0..sizes.layers).map(layer).collect();
-    let partial = config.positive("partial_rotary_factor", 1.0)?.min(1.0);
-    let rotary = (sizes.head_dim as f64 * partial) as usize / 2 * 2;
+    let rotary = config.rotary(sizes.head_dim)?;
     let rope = config.rope(sizes.head_dim, rotary, variant.theta, sizes.max_len)?;
     let plan = sizes.network(config, rope, layers)?;
     let process = Process::Masked { pattern: Pattern::Full, timed: false };

@@ -56,6 +56,11 @@ pub struct Description {
 impl Description {
     /// A description without special tokens, remarks or shift.
     fn new(family: &'static str, plan: Plan, max_len: usize, process: Process) -> Self {
+        let mut ignored = vec!["rotary_emb.inv_freq"];
+        if plan.head.is_none() {
+            // A head that is tied to the embedding may be stored all the same.
+            ignored.extend(["lm_head.weight", "transformer.ff_out.weight"]);
+        }
         Self {
             family,
             plan,
@@ -67,7 +72,7 @@ impl Description {
             eos: Vec::new(),
             pad: None,
             bos: None,
-            ignored: vec!["rotary_emb.inv_freq"],
+            ignored,
             notes: Vec::new(),
         }
     }

@@ -9,8 +9,10 @@ use serde::Deserialize;
 #[serde(default)]
 pub struct RopeScaling {
     /// `default`, `linear`, `dynamic`, `llama3`, `yarn`, `proportional`.
-    #[serde(alias = "type")]
     pub rope_type: Option<String>,
+    /// What older files call it; where both are there, `rope_type` counts.
+    #[serde(rename = "type")]
+    pub legacy_type: Option<String>,
     pub rope_theta: Option<f64>,
     pub factor: Option<f64>,
     pub partial_rotary_factor: Option<f64>,
@@ -25,6 +27,13 @@ pub struct RopeScaling {
     pub truncate: Option<bool>,
 }
 
+impl RopeScaling {
+    /// Its kind, `default` where none is given.
+    pub fn kind(&self) -> &str {
+        self.rope_type.as_deref().or(self.legacy_type.as_deref()).unwrap_or("default")
+    }
+}
+
 impl RopePlan {
     /// Angles of `rotary` turned dimensions of a head, base `theta`.
     pub fn plain(rotary: usize, theta: f64) -> Self {
@@ -37,7 +46,7 @@ impl RopePlan {
     /// An unknown kind, or one that lacks its numbers.
     pub fn scaled(head: usize, rotary: usize, theta: f64, scaling: &RopeScaling, max_len: usize) -> Result<Self> {
         let plain = Self::plain(rotary, theta);
-        let kind = scaling.rope_type.as_deref().unwrap_or("default");
+        let kind = scaling.kind();
         let need = |name: &str, value: Option<f64>| {
             value
                 .filter(|v| v.is_finite() && *v > 0.0)
