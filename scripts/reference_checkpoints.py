@@ -84,8 +84,10 @@ def build(kind, config, tensors):
     return network
 
 
-def rope(theta, share=1.0):
-    return {"rope_type": "default", "rope_theta": float(theta), "partial_rotary_factor": share}
+def rope(config):
+    share = config.get("partial_rotary_factor", 1.0)
+    plain = {"rope_type": "default", "rope_theta": float(config["rope_theta"]), "partial_rotary_factor": share}
+    return plain | (config.get("rope_scaling") or {})
 
 
 def stack_experts(tensors, count):
@@ -119,14 +121,14 @@ def llada(config, tensors):
         hidden_size=c["d_model"], num_hidden_layers=c["n_layers"], num_attention_heads=c["n_heads"], num_key_value_heads=kv,
         intermediate_size=c["mlp_hidden_size"], vocab_size=c["embedding_size"], rms_norm_eps=c["rms_norm_eps"],
         tie_word_embeddings=c["weight_tying"], attention_bias=c["include_bias"], mlp_bias=c["include_bias"],
-        max_position_embeddings=c["max_sequence_length"], rope_parameters=rope(c["rope_theta"])), out), bias)
+        max_position_embeddings=c["max_sequence_length"], rope_parameters=rope(c)), out), bias)
 
 
 def qwen(kind, config, tensors, **more):
     plain = ["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size",
              "vocab_size", "rms_norm_eps", "tie_word_embeddings", "max_position_embeddings", "head_dim", "attention_bias"]
     known = {k: config[k] for k in plain if k in config}
-    known["rope_parameters"] = rope(config["rope_theta"], config.get("partial_rotary_factor", 1.0))
+    known["rope_parameters"] = rope(config)
     return Stand(build(kind, known | more, tensors))
 
 
@@ -498,7 +500,7 @@ def ids(size, *shape, seed):
 
 
 def masked(folder, network, shapes, config, runs=None, block=None, pad=False, shards=1, seed=1, sigmas=None,
-           chat=False):
+           chat=False, dtype=torch.float32):
     """A checkpoint of a masked family: texts of several lengths, a batch, and what the family's sampler makes of a prompt."""
     tensors, size = draw(shapes(config), seed), config["vocab_size"]
     mask = config.get("mask_token_id", size - 1)
@@ -506,6 +508,7 @@ def masked(folder, network, shapes, config, runs=None, block=None, pad=False, sh
         if name.endswith(("wte.weight", "embed_tokens.weight", "word_embeddings.weight")):
             # With tied embeddings a network of random weights would predict what it is shown: masks.
             tensors[name][mask] *= 0.1
+    tensors = {name: t.to(dtype).float() for name, t in tensors.items()}
     stand, answers = network(config, tensors), {}
     for i, length in enumerate((5, 18, 31)):
         text = ids(size, 1, length, seed=seed + i)
@@ -605,21 +608,31 @@ def sdar_run(length, block, steps, rule="low_confidence_static", threshold=None)
 
 
 def gemmas(root):
-    text = dict(model_type="diffusion_gemma_text", vocab_size=113, hidden_size=24, intermediate_size=28, num_hidden_layers=3,
-                num_attention_heads=6, num_key_value_heads=3, head_dim=8, moe_intermediate_size=10, num_experts=5,
-                top_k_experts=3, sliding_window=7, layer_types=["full_attention", "sliding_attention", "full_attention"],
-                per_layer_config={"0": {"head_dim": 12, "num_key_value_heads": 2}, "2": {"head_dim": 12,
-                                  "num_key_value_heads": 2}}, max_position_embeddings=256, pad_token_id=0, eos_token_id=1,
-                bos_token_id=2, tie_word_embeddings=True, rms_norm_eps=1e-6, attention_bias=False)
+    wide = {"head_dim": 12, "num_key_value_heads": 2}
+    text = dict(hidden_size=24, intermediate_size=28, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=3,
+                head_dim=8, moe_intermediate_size=10, num_experts=5, top_k_experts=3, sliding_window=7,
+                layer_types=["full_attention", "sliding_attention", "full_attention"], per_layer_config={"0": wide, "2": wide})
+    runs = {
+        "own": dict(max_denoising_steps=16, entropy_bound=0.1, t_min=0.4, t_max=0.8, confidence_threshold=0.005),
+        "wide": dict(max_denoising_steps=9, entropy_bound=1.5, t_min=0.2, t_max=1.1, confidence_threshold=1.0),
+        "stops": dict(max_denoising_steps=24, entropy_bound=4.0, t_min=0.05, t_max=0.3, confidence_threshold=2.0),
+    }
+    gemma_checkpoint(root / "diffusion_gemma-c12", text, 12, runs, seed=108)
+
+
+def gemma_checkpoint(folder, text, size, runs, seed):
+    """A checkpoint of DiffusionGemma with a canvas of `size` tokens; `text` has the sizes of its network."""
+    text = dict(model_type="diffusion_gemma_text", vocab_size=113, max_position_embeddings=256, pad_token_id=0,
+                eos_token_id=1, bos_token_id=2, tie_word_embeddings=True, rms_norm_eps=1e-6, attention_bias=False) | text
     vision = dict(model_type="gemma4_vision", hidden_size=16, intermediate_size=16, num_hidden_layers=1,
                   num_attention_heads=2, num_key_value_heads=2, head_dim=8, patch_size=4, position_embedding_size=16)
-    config = dict(model_type="diffusion_gemma", architectures=["DiffusionGemmaForBlockDiffusion"], canvas_length=12,
+    config = dict(model_type="diffusion_gemma", architectures=["DiffusionGemmaForBlockDiffusion"], canvas_length=size,
                   image_token_id=110, boi_token_id=111, eoi_token_id=112, tie_word_embeddings=True, text_config=text,
                   vision_config=vision)
-    network = gemma(config)
+    network = gemma(json.loads(json.dumps(config)))
     tensors = {k: v for k, v in network.state_dict().items() if "vision" not in k}
     shapes = {k: tuple(v.shape) for k, v in tensors.items()}
-    values = draw(shapes, 108, 0.14)
+    values = draw(shapes, seed, 0.14)
     for name in values:
         if name.endswith("layer_scalar"):
             values[name] = 1 + 0.2 * values[name]
@@ -637,27 +650,24 @@ def gemmas(root):
     network.load_state_dict(values, strict=False)
     answers, samplers = {}, {}
     for i, length in enumerate((3, 16)):
-        prompt, canvas = ids(110, 1, length, seed=i), ids(110, 1, 12, seed=10 + i)
+        prompt, canvas = ids(110, 1, length, seed=i), ids(110, 1, size, seed=10 + i)
         first = gemma_forward(network, prompt, canvas)
         answers |= {f"in{i}.prompt": prompt, f"in{i}.canvas": canvas, f"in{i}.logits": first,
                     f"in{i}.logits_selfcond": gemma_forward(network, prompt, canvas, first)}
-    answers["gen.prompt"] = prompt = ids(110, 1, 6, seed=20).clamp(min=3)
-    for name, run in {
-        "own": dict(max_denoising_steps=16, entropy_bound=0.1, t_min=0.4, t_max=0.8, confidence_threshold=0.005),
-        "wide": dict(max_denoising_steps=9, entropy_bound=1.5, t_min=0.2, t_max=1.1, confidence_threshold=1.0),
-        "stops": dict(max_denoising_steps=24, entropy_bound=4.0, t_min=0.05, t_max=0.3, confidence_threshold=2.0),
-    }.items():
+    prompt = ids(110, 1, 6, seed=20).clamp(min=3)
+    for name, run in runs.items():
+        answers["gen.prompt"] = prompt
         text_ids, noise, accepted = gemma_generate(network, prompt, 2, 30, stability_threshold=1, **run)
         exact = gemma_generate(network.double(), prompt, 2, 30, stability_threshold=1, **run)
         network.float()
         assert text_ids.equal(exact[0]) and accepted.equal(exact[2]), f"{name}: rounding decides"
         answers |= {f"{name}.out": text_ids, f"{name}.noise": noise, f"{name}.accepted": accepted}
-        samplers[name] = run | {"gen_length": 24}
+        samplers[name] = run | {"gen_length": 2 * size}
         print(f"  {name}: {len(accepted)} steps, accepted {accepted.sum(-1).tolist()}")
     decoder = {k: v for k, v in values.items() if not k.startswith("model.encoder.") or k.endswith("layer_scalar")}
     decoder.pop("lm_head.weight")
-    about = {"family": "diffusion_gemma", "seed": 108, "samplers": samplers}
-    write(root / "diffusion_gemma-c12", config, decoder, answers, about, {0: "<pad>", 1: "<eos>", 2: "<bos>"})
+    about = {"family": "diffusion_gemma", "seed": seed, "samplers": samplers}
+    write(folder, config, decoder, answers, about, {0: "<pad>", 1: "<eos>", 2: "<bos>"})
 
 
 # --- against checkpoints of the families' own code ---------------------------------------------------------------------
