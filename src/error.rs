@@ -1,6 +1,6 @@
 //! One error type: what went wrong, where, and what would help.
 
-use std::{error::Error as StdError, fmt, io::Read, ops::Range, path::Path, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, fmt, io::Read, ops::Range, path::Path, sync::Arc};
 
 /// What everything here returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -247,7 +247,12 @@ impl Error {
 
     /// The whole diagnostic: message, place with a caret, ways out. Ends without a newline.
     pub fn report(&self) -> String {
-        let mut out = format!("error: {}", self.0.message);
+        // A damaged file can have anything where a number should be.
+        let message = match self.0.kind {
+            ErrorKind::Model | ErrorKind::Unsupported => clipped(&self.0.message),
+            _ => Cow::Borrowed(&*self.0.message),
+        };
+        let mut out = format!("error: {message}");
         match (&self.0.source_text, &self.0.span) {
             (Some(source), Some(span)) => out += &excerpt(source, span),
             (Some(source), None) => out += &format!("\n  --> {}", source.name),
@@ -257,13 +262,23 @@ impl Error {
             out += &format!("\n  at {pointer}");
         }
         if let Some(cause) = &self.0.cause {
-            out += &format!("\n  cause: {}", without_backtrace(&cause.to_string()));
+            out += &format!("\n  cause: {}", clipped(without_backtrace(&cause.to_string())));
         }
         for help in &self.0.help {
             out += &format!("\n  help: {help}");
         }
         out
     }
+}
+
+/// What is too long to be read, without its middle.
+fn clipped(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 800;
+    if text.len() <= 2 * SHOWN {
+        return Cow::Borrowed(text);
+    }
+    let (start, end) = (floor_char(text, SHOWN), floor_char(text, text.len() - SHOWN));
+    Cow::Owned(format!("{} … {}", &text[..start], &text[end..]))
 }
 
 /// Some libraries print where in their code an error arose, which says nothing to a user.

@@ -2,11 +2,13 @@
 
 use crate::{Error, Result};
 use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, Value, syntax::SyntaxConfig};
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc, sync::mpsc, thread, time::Duration};
 
 /// File name of a template that stands alone.
 pub const CHAT_TEMPLATE: &str = "chat_template.jinja";
 const MOST_BYTES: u64 = 4 << 20;
+/// Templates take milliseconds. The fuel that they are given bounds all but a few operations on lists.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ impl Message {
 
 /// A model's own way to write down a conversation.
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
     /// `bos_token`, `eos_token`, … as texts.
     tokens: HashMap<String, String>,
 }
@@ -65,7 +67,8 @@ impl ChatTemplate {
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|e| Error::model("the chat template cannot be read").because(e))?);
-        environment.set_fuel(Some(10_000_000));
+        // A unit for each instruction, and for so many bytes of text.
+        environment.set_fuel(Some(2_000_000));
         environment.set_unknown_method_callback(python_method);
         environment.add_function("raise_exception", |why: String| -> std::result::Result<Value, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, why))
@@ -73,16 +76,15 @@ impl ChatTemplate {
         environment
             .add_template_owned("chat", source)
             .map_err(|e| Error::model("the chat template cannot be read").because(e))?;
-        Ok(Self { environment, tokens: tokens.clone() })
+        Ok(Self { environment: Arc::new(environment), tokens: tokens.clone() })
     }
 
     /// The conversation up to where the answer begins.
     ///
     /// # Errors
-    /// What the template itself refuses, such as roles it does not know.
+    /// What the template itself refuses, such as roles it does not know; a template that does not come to an end.
     pub fn render(&self, messages: &[Message]) -> Result<String> {
         let refused = |e| Error::input("the model's chat template refuses the conversation").because(e);
-        let template = self.environment.get_template("chat").map_err(refused)?;
         let message = |m: &Message| Value::from_pairs([("role", m.role.as_str()), ("content", m.content.as_str())]);
         let messages: Vec<Value> = messages.iter().map(message).collect();
         let mut pairs = vec![
@@ -92,7 +94,19 @@ impl ChatTemplate {
             ("documents", Value::from(())),
         ];
         pairs.extend(self.tokens.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str()))));
-        template.render(Value::from_pairs(pairs)).map_err(refused)
+        let values = Value::from_pairs(pairs);
+        let (environment, (sender, receiver)) = (Arc::clone(&self.environment), mpsc::channel());
+        let render = move || {
+            let text = environment.get_template("chat").and_then(|template| template.render(values));
+            // Nobody listens any more if it took too long.
+            let _ = sender.send(text);
+        };
+        thread::Builder::new().stack_size(8 << 20).spawn(render).map_err(|e| Error::io(e.to_string()))?;
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(text) => text.map_err(refused),
+            Err(_) => Err(Error::model("the model's chat template does not come to an end")
+                .help("use another checkpoint's, or --raw to give the prompt as it stands")),
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use memmap2::Mmap;
 use serde_json::{Value, json};
 use std::{borrow::Cow, collections::BTreeMap, io::Cursor, ops::Range, path::Path, sync::Arc};
 
+/// Largest header that is read: values take many times the bytes in memory that they take in the file.
+const MOST_HEADER: usize = 64 << 20;
 const AGAIN: &str = "download or copy the file again";
 const HELP: &str = "a model is a directory with config.json, tokenizer.json and weights, or a GGUF file";
 
@@ -94,7 +96,7 @@ impl Gguf {
         if !map.starts_with(b"GGUF") {
             return Err(Error::model("it is no GGUF file").help(HELP));
         }
-        let content = Content::read(&mut Cursor::new(&map[..]))
+        let content = Content::read(&mut Cursor::new(&map[..map.len().min(MOST_HEADER)]))
             .map_err(|e| Error::model("it is a damaged GGUF file").because(e).help(AGAIN))?;
         let name = match content.metadata.get("general.architecture") {
             Some(Meta::String(name)) => name.clone(),
