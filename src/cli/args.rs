@@ -140,10 +140,10 @@ pub struct Sampling {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub steps: Option<usize>,
     /// Tokens there is room for
-    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
+    #[arg(long, aliases = ["gen-length", "max-new-tokens"], value_name = "TOKENS", allow_negative_numbers = true)]
     pub len: Option<usize>,
     // The names come from the library, so that none is missing here.
-    #[arg(long, value_name = "NAME", help = policies())]
+    #[arg(long, aliases = ["alg", "remasking", "remasking-strategy"], value_name = "NAME", help = policies())]
     pub policy: Option<String>,
     /// 0 writes the likeliest text of each step, 1 samples what the model believes (default: the model's; of the bundled one 1, in
     /// templates 0.8)
@@ -177,7 +177,7 @@ pub struct Sampling {
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub editing_threshold: Option<f32>,
     /// Policy `edit`: most steps in which a full block is looked over again
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, alias = "max-post-steps", value_name = "N", allow_negative_numbers = true)]
     pub post_steps: Option<usize>,
     /// Policy `entropy_bound`: joint uncertainty to accept in one step, in nats
     #[arg(long, value_name = "NATS", allow_negative_numbers = true)]

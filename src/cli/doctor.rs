@@ -130,7 +130,7 @@ impl Findings {
         };
         let features = if self.cpu_features.is_empty() { "none known".into() } else { self.cpu_features.join(", ") };
         let fits: Vec<String> = (Precision::ALL.iter())
-            .filter_map(|p| Some(format!("{:.1} as {}", *self.largest_model.get(p.name())? as f64 / 1e9, p.name())))
+            .filter_map(|p| Some(format!("{} {:.1}", p.name(), *self.largest_model.get(p.name())? as f64 / 1e9)))
             .collect();
         let gpus = match &self.gpu_backends[..] {
             [] => "built for no GPU (features cuda, metal)".to_string(),
@@ -143,7 +143,7 @@ impl Findings {
             ("threads", self.threads.to_string()),
             ("device", format!("{}, {gpus}", self.device)),
             ("memory", format!("{}, {} available", gib(self.memory), gib(self.memory_available))),
-            ("fits", format!("models of so many billion weights: {}", fits.join(", "))),
+            ("fits", format!("{} billion weights", fits.join(", "))),
             ("model", finding(&self.model)),
             ("self test", self.self_test.as_ref().map_or("not run".into(), finding)),
         ] {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 use stencil_lm::{
     Error, Result, Token,
     models::{
-        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, available_memory, place},
+        checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, Tokens, available_memory, place},
         families::{Description, Process},
         masked::MODEL_TYPE,
         transformer::{
@@ -121,14 +121,15 @@ impl Facts {
         let plan = &description.plan;
         let (mut mask, mut eos, mut pad) = (description.mask, description.eos.first().copied(), description.pad);
         let (mut ends, mut chat_template) = (description.eos.iter().skip(1).copied().collect(), false);
-        match path.is_dir() && !path.join(TOKENIZER).exists() {
+        mask = mask.or(description.mask_default);
+        match path.is_dir() && !Tokens::are_in(path) {
             false => {
                 let tokens = checkpoint.tokens(path)?;
                 (mask, eos, pad) = (tokens.mask, tokens.vocab.eos(), tokens.vocab.pad());
                 chat_template = ChatTemplate::open(path, &tokens.config, &tokens.names)?.is_some();
                 ends = tokens.ends;
             }
-            true => notes.push(format!("{TOKENIZER} is missing: this checkpoint cannot write")),
+            true => notes.push(format!("{TOKENIZER} is missing: it cannot write")),
         }
         let memory = match &checkpoint.stored {
             Stored::Safetensors(_) => Precision::ALL.map(|p| (p.name(), checkpoint.needed(p))).into(),
@@ -161,6 +162,17 @@ impl Facts {
         })
     }
 
+    /// How the model fits into so many bytes, in the words of `--quantize`.
+    fn fitting(&self, available: u64) -> String {
+        let names = Precision::ALL.map(Precision::name).into_iter().chain(["gguf"]);
+        let fits = |name: &&str| self.memory.get(name).is_some_and(|&bytes| bytes <= available);
+        match names.filter(fits).collect::<Vec<_>>()[..] {
+            [] => "too little".into(),
+            ["gguf"] | ["f32", ..] => "enough".into(),
+            [widest, ..] => format!("enough with --quantize {widest}"),
+        }
+    }
+
     fn table(&self) -> String {
         let token = |t: Option<Token>| t.map_or("none".into(), |t| t.to_string());
         let size = |bytes: u64| match bytes {
@@ -176,7 +188,7 @@ impl Facts {
             Some(&bytes) => format!("{} as it is stored", size(bytes)),
             None => {
                 let all: Vec<String> = Precision::ALL.into_iter().filter_map(|p| kept(p.name())).collect();
-                format!("{} (--quantize)", all.join(", "))
+                all.join(", ")
             }
         };
         let rows = [
@@ -198,7 +210,10 @@ impl Facts {
                 format!("{} in {} {}", stored.join(", "), self.files, if self.files == 1 { "file" } else { "files" }),
             ),
             ("memory", memory),
-            ("available", self.memory_available.map_or("unknown".into(), size)),
+            (
+                "available",
+                self.memory_available.map_or("unknown".into(), |all| format!("{}: {}", size(all), self.fitting(all))),
+            ),
         ];
         let mut out = String::new();
         let approximate = self.approximate.iter().map(|a| ("approximate", a.clone()));
