@@ -162,3 +162,33 @@ fn tokenizers_in_parts() {
         assert!(report.contains("\"BertTokenizer\" are not known") && report.contains("help: known"), "{report}");
     }
 }
+
+/// GPT-2's tokenizer, which MDLM is used with, does not say which token ends a text.
+#[test]
+fn ends_that_only_the_vocabulary_names() {
+    for copy in checkpoints("ends") {
+        let tokenizer = fs::read_to_string(copy.0.join("tokenizer.json")).unwrap();
+        if case::config(&copy.0).get("eos_token_id").is_none() && tokenizer.contains("<|endoftext|>") {
+            let eos = |copy: &Copy| Model::load(&copy.0).unwrap().denoiser().vocab().eos();
+            let named = eos(&copy);
+            fs::write(copy.0.join("tokenizer_config.json"), "{}").unwrap();
+            assert!(named.is_some() && eos(&copy) == named, "{}", copy.0.display());
+        }
+    }
+}
+
+#[test]
+fn schedules_of_canvases() {
+    for copy in checkpoints("schedules") {
+        let manner = |copy: &Copy| Model::load(&copy.0).unwrap().denoiser().manner();
+        if manner(&copy).revises {
+            let file = copy.0.join("generation_config.json");
+            let given = json!({"max_denoising_steps": 7, "t_max": 0.9, "t_min": 0.25, "sampler_config": null});
+            fs::write(&file, given.to_string()).unwrap();
+            assert_eq!((manner(&copy).steps, manner(&copy).temperature), (Some(7), (0.9, 0.25)));
+            fs::write(&file, json!({"max_denoising_steps": -7}).to_string()).unwrap();
+            let report = copy.refused();
+            assert!(report.contains("generation_config.json") && report.contains("max_denoising_steps"), "{report}");
+        }
+    }
+}

@@ -67,7 +67,7 @@ pub fn inspect(path: &Path, json: bool) -> Result<Option<String>> {
 fn process(description: &Description) -> String {
     let shift = if description.shift { ", output one position late" } else { "" };
     match description.process {
-        Process::Uniform { canvas } => format!("uniform-state: no mask, a canvas of {canvas} tokens is revised"),
+        Process::Uniform { canvas, .. } => format!("uniform-state: no mask, a canvas of {canvas} tokens is revised"),
         Process::Masked { pattern, timed } => {
             let timed = if timed { ", told the noise level" } else { "" };
             match pattern {

@@ -115,6 +115,8 @@ impl Model {
         let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         let chat = ChatTemplate::open(directory, &tokens.config, &tokens.names)?;
         let (name, description) = (checkpoint.name.clone(), checkpoint.description.clone());
+        let description = description.with_generation(&tokens.generation);
+        let description = description.map_err(|e| e.context(checkpoint::GENERATION_CONFIG))?;
         let mut reader = checkpoint.reader(precision);
         let denoiser = Pretrained::new(name, description, tokens.vocab, tokens.mask, tokens.ends, &mut *reader)?;
         let file = directory.join(TOPICS);

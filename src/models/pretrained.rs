@@ -86,7 +86,7 @@ impl Pretrained {
         }
         let open = visible().position(|t| t.is_none()).unwrap_or(len);
         let (start, pattern, past, noise) = match self.description.process {
-            Process::Uniform { canvas } => {
+            Process::Uniform { canvas, .. } => {
                 let start = prompt + view.tokens.len().saturating_sub(1) / canvas * canvas;
                 (start, Pattern::Canvas, Pattern::Causal, 0.0)
             }

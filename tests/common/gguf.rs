@@ -125,6 +125,8 @@ pub fn to_gguf(folder: &Path, architecture: &str, kind: GgmlDType, path: &Path) 
         pair => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
     };
     let merges = tokenizer["model"]["merges"].as_array().unwrap().iter().map(|m| Meta::String(merge(m)));
+    let scaling = &config["rope_scaling"];
+    let length = scaling["original_max_position_embeddings"].as_u64().map(|n| Meta::U32(n as u32));
     let token = |key: &str| config[key].as_u64().map(|n| Meta::U32(n as u32));
     let entries: Vec<(String, Option<Meta>)> = vec![
         ("general.architecture".into(), Some(Meta::String(architecture.into()))),
@@ -139,6 +141,9 @@ pub fn to_gguf(folder: &Path, architecture: &str, kind: GgmlDType, path: &Path) 
         (own("context_length"), number(&["max_sequence_length", "max_position_embeddings"])),
         (own("rope.freq_base"), real("rope_theta")),
         (own("attention.layer_norm_rms_epsilon"), real("rms_norm_eps")),
+        (own("rope.scaling.type"), scaling["rope_type"].as_str().map(|kind| Meta::String(kind.into()))),
+        (own("rope.scaling.factor"), scaling["factor"].as_f64().map(|x| Meta::F32(x as f32))),
+        (own("rope.scaling.original_context_length"), length),
         ("tokenizer.ggml.model".into(), Some(Meta::String("gpt2".into()))),
         ("tokenizer.ggml.pre".into(), Some(Meta::String("gpt-2".into()))),
         ("tokenizer.ggml.tokens".into(), Some(Meta::Array(texts.into_iter().map(Meta::String).collect()))),

@@ -164,11 +164,15 @@ impl Gguf {
     pub fn describe(&self) -> Result<Description> {
         let name = ARCHITECTURES[self.architecture].0;
         let own = |key: &str| self.value(&format!("{name}.{key}"));
-        if let Value::String(kind) = own("rope.scaling.type")
-            && kind != "none"
-        {
-            return Err(Error::unsupported(format!("rope scaling {kind:?} of GGUF files is not supported")));
-        }
+        let scaling = match own("rope.scaling.type").as_str() {
+            None | Some("none") => Value::Null,
+            Some(kind @ ("linear" | "yarn")) => json!({"rope_type": kind, "factor": own("rope.scaling.factor"),
+                "original_max_position_embeddings": own("rope.scaling.original_context_length")}),
+            Some(kind) => {
+                return Err(Error::unsupported(format!("rope scaling {kind:?} of GGUF files is not supported"))
+                    .help("known kinds: none, linear, yarn"));
+            }
+        };
         let rows = self.content.tensor_infos.get("token_embd.weight").and_then(|info| info.shape.dims().first());
         let rows = rows.ok_or_else(|| Error::model("tensor \"token_embd.weight\" is missing").help(AGAIN))?;
         let tied = !self.has("output.weight");
@@ -196,6 +200,7 @@ impl Gguf {
         };
         if let (Some(config), Value::Object(tokens)) = (config.as_object_mut(), tokens) {
             config.extend(tokens);
+            config.insert("rope_scaling".into(), scaling);
         }
         describe(&config)
     }

@@ -34,6 +34,8 @@ pub struct Tokens {
     pub names: HashMap<String, String>,
     /// The whole `tokenizer_config.json`.
     pub config: Value,
+    /// The whole `generation_config.json`; null where there is none.
+    pub generation: Value,
 }
 
 impl Tokens {
@@ -58,7 +60,7 @@ impl Tokens {
             true => byte_level::of_parts(directory, &config)?.to_string().into_bytes(),
             false => read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER).help(FITTING))?,
         };
-        Self::new(tokenizer(&bytes)?, config, &generation, description)
+        Self::new(tokenizer(&bytes)?, config, generation, description)
     }
 
     /// The tokenizer of a GGUF file: a `tokenizer.json` beside it if there is one, otherwise its own.
@@ -71,10 +73,10 @@ impl Tokens {
             return Self::open(beside, description);
         }
         let (own, config) = gguf.tokenizer()?;
-        Self::new(tokenizer(own.to_string().as_bytes())?, config, &Value::Null, description)
+        Self::new(tokenizer(own.to_string().as_bytes())?, config, Value::Null, description)
     }
 
-    fn new(tokenizer: Tokenizer, config: Value, generation: &Value, description: &Description) -> Result<Self> {
+    fn new(tokenizer: Tokenizer, config: Value, generation: Value, description: &Description) -> Result<Self> {
         let size = description.plan.vocab();
         let names = names(&config);
         let named = |part: &str| names.get(part).and_then(|text| tokenizer.token_to_id(text));
@@ -89,18 +91,19 @@ impl Tokens {
                 description.mask.or_else(|| named("mask_token")).or_else(|| known(MASKS)).or(description.mask_default)
             }
         };
-        let eos = description.eos.first().copied().or_else(|| named("eos_token"));
-        let pad = description.pad.or_else(|| named("pad_token")).filter(|&p| Some(p) != eos && Some(p) != mask);
         let mut ends: Vec<Token> = description.eos.to_vec();
-        ends.extend(tokens(generation.get("eos_token_id")));
         ends.extend(named("eos_token"));
+        ends.extend(tokens(generation.get("eos_token_id")));
         ends.extend(TURN_ENDS.iter().filter_map(|t| tokenizer.token_to_id(t)));
+        // Where nobody names one, as beside GPT-2's tokenizer, the first of those that end a turn.
+        let eos = ends.first().copied();
+        let pad = description.pad.or_else(|| named("pad_token")).filter(|&p| Some(p) != eos && Some(p) != mask);
         ends.sort_unstable();
         ends.dedup();
         ends.retain(|&t| Some(t) != eos && Some(t) != pad && Some(t) != mask);
         let vocab = Vocab::from_tokenizer(tokenizer, size, eos, pad).map_err(|e| e.context(TOKENIZER))?;
         let vocab = vocab.with_special(ends.iter().copied().chain(mask).chain(description.bos));
-        Ok(Self { vocab, mask, ends, names, config })
+        Ok(Self { vocab, mask, ends, names, config, generation })
     }
 }
 

@@ -68,7 +68,9 @@ pub fn describe(config: &Config) -> Result<Description> {
         }),
     };
     let canvas = config.size_if("canvas_length")?.unwrap_or(256);
-    let mut new = Description::new("DiffusionGemma", plan, max_len, Process::Uniform { canvas }).with_tokens(&text)?;
+    // The defaults of its own generation code.
+    let process = Process::Uniform { canvas, steps: 48, temperature: (0.8, 0.4) };
+    let mut new = Description::new("DiffusionGemma", plan, max_len, process).with_tokens(&text)?;
     // The encoder's tensors are the decoder's, but for the factors of its layers, which are read.
     new.ignored.extend(["encoder.vision_tower.", "encoder.embed_vision.", "encoder.language_model."]);
     if !tied {

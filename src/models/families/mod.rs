@@ -27,7 +27,13 @@ pub enum Process {
         timed: bool,
     },
     /// As random tokens on a canvas of this many positions, behind what an encoder has read.
-    Uniform { canvas: usize },
+    Uniform {
+        canvas: usize,
+        /// Most steps of a canvas.
+        steps: usize,
+        /// At its first and after its last step.
+        temperature: (f32, f32),
+    },
 }
 
 /// Everything that distinguishes one checkpoint from another.
@@ -80,14 +86,13 @@ impl Description {
     /// How the model is meant to be sampled.
     pub fn manner(&self) -> Manner {
         match self.process {
-            // The defaults of DiffusionGemma's own generation code.
-            Process::Uniform { canvas } => Manner {
+            Process::Uniform { canvas, steps, temperature } => Manner {
                 revises: true,
                 blocks: Some(Blocks { size: canvas, from_prompt: false }),
                 keeps: true,
                 policy: "entropy_bound",
-                steps: Some(48),
-                temperature: (0.8, 0.4),
+                steps: Some(steps),
+                temperature,
                 ..Manner::default()
             },
             Process::Masked { pattern: Pattern::Blocks(size), .. } => {
@@ -95,6 +100,25 @@ impl Description {
             }
             Process::Masked { .. } => Manner { caches: true, ..Manner::default() },
         }
+    }
+
+    /// With the schedule that a `generation_config.json` has for canvases, null if there is none.
+    ///
+    /// # Errors
+    /// Numbers out of range.
+    pub fn with_generation(mut self, generation: &Value) -> Result<Self> {
+        if let Process::Uniform { steps, temperature: (first, last), .. } = &mut self.process
+            && !generation.is_null()
+        {
+            let config = Config::new(generation)?;
+            *steps = config.size_if("max_denoising_steps")?.unwrap_or(*steps);
+            *first = config.positive("t_max", f64::from(*first))? as f32;
+            *last = match config.get("t_min").and_then(Value::as_f64) {
+                Some(0.0) => 0.0,
+                _ => config.positive("t_min", f64::from(*last))? as f32,
+            };
+        }
+        Ok(self)
     }
 
     /// Special tokens under their usual keys.

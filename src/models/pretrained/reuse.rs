@@ -59,7 +59,7 @@ impl Pretrained {
     /// block, so that a text has the same keys and values to the bit whatever has been read before.
     pub(super) fn remember(&self, text: &[Token], prompt: usize, pattern: Pattern) -> Result<Arc<Memory>> {
         let (size, from_prompt) = match self.description.process {
-            Process::Uniform { canvas } => (canvas, false),
+            Process::Uniform { canvas, .. } => (canvas, false),
             Process::Masked { pattern: Pattern::Blocks(size), .. } => (size, true),
             Process::Masked { .. } => (text.len(), true),
         };
