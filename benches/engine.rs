@@ -76,6 +76,10 @@ fn stages(criterion: &mut Criterion) {
         let asked = compiled.project(Logits::F32(&logits), &decided, &Options::default(), |projection| {
             stage("a draw", &mut || drop(black_box(projection.sample(1))));
             stage("the likeliest text", &mut || drop(black_box(projection.map())));
+            let (text, everywhere) = (projection.sample(1), (0..POSITIONS).collect::<Vec<_>>());
+            stage("candidates", &mut || drop(black_box(projection.candidates(&everywhere, &text))));
+            let mut row = vec![0.0; vocab.len()];
+            stage("projected logits of a position", &mut || projection.logits(POSITIONS / 2, black_box(&mut row)));
             stage("log Z", &mut || drop(black_box(projection.log_z())));
         });
         assert!(asked.is_ok(), "{name} fits");

@@ -32,6 +32,23 @@ fn every_text_matches_over_a_real_vocabulary() {
     rounds::run(&Engine::from_file(path.as_ref(), None).unwrap(), rounds, items.as_deref());
 }
 
+/// Engines, constraints and answers may be used by any thread.
+#[test]
+fn all_of_it_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<(Engine, Compiled, Query, Logits, Options)>();
+    let compiled = bytes().regex("[ab]{2}").unwrap();
+    let decided = [None, Some(b'a' as Token)];
+    let draw = |projection: &stencil_lm::engine::Projection| {
+        let draw = || (projection.sample(1), projection.map(), projection.candidates(&[0, 1], &projection.sample(1)));
+        std::thread::scope(|scope| [scope.spawn(draw), scope.spawn(draw)].map(|thread| thread.join().unwrap()))
+    };
+    let answers = compiled.project(Logits::F32(&[0.0; 2 * 257]), &decided, &Options::default(), draw).unwrap();
+    assert_eq!(answers[0], answers[1]);
+    // The decided position is passed over.
+    assert!(answers[0].2.len() == 1 && (answers[0].2[0].prob - 0.5).abs() < 1e-6, "{answers:?}");
+}
+
 fn bytes() -> Engine {
     let tokens = (0..=255).map(|byte| Some(vec![byte])).chain([None]).collect();
     Engine::new(Vocab::from_bytes(tokens, Some(256), None))

@@ -2,10 +2,10 @@
 
 use super::{Dfa, Language, Limits, TokenAutomaton, culprit};
 use crate::{Result, Vocab};
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes that the automata kept for this process may take together.
+/// Bytes that the automata kept for this process, and the expressions they are known by, may take together.
 const CAPACITY: usize = 256 << 20;
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache::new(CAPACITY));
@@ -53,6 +53,8 @@ struct Cache {
 
 struct Entry {
     hash: u64,
+    /// Of the key and the automaton.
+    bytes: usize,
     key: Key,
     automaton: Arc<TokenAutomaton>,
 }
@@ -63,7 +65,7 @@ impl Cache {
     }
 
     fn get(&mut self, key: &Key) -> Option<Arc<TokenAutomaton>> {
-        let hash = hash(key);
+        let (hash, _) = hash(key);
         let at = self.entries.iter().rposition(|entry| entry.hash == hash && entry.key == *key)?;
         self.entries[at..].rotate_left(1);
         self.entries.last().map(|entry| entry.automaton.clone())
@@ -71,25 +73,43 @@ impl Cache {
 
     /// What is larger than the whole cache is not kept.
     fn put(&mut self, key: Key, automaton: Arc<TokenAutomaton>) {
-        let bytes = automaton.bytes();
+        let (hash, written) = hash(&key);
+        let bytes = automaton.bytes() + written;
         if bytes > self.capacity || self.get(&key).is_some() {
             return;
         }
         let mut dropped = 0;
         while self.bytes + bytes > self.capacity {
-            self.bytes -= self.entries[dropped].automaton.bytes();
+            self.bytes -= self.entries[dropped].bytes;
             dropped += 1;
         }
         self.entries.drain(..dropped);
         self.bytes += bytes;
-        self.entries.push(Entry { hash: hash(&key), key, automaton });
+        self.entries.push(Entry { hash, bytes, key, automaton });
     }
 }
 
-fn hash(key: &Key) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
+/// The hash, and the bytes that went into it, which is about what the key takes.
+fn hash(key: &Key) -> (u64, usize) {
+    let mut hasher = Counting::default();
     key.hash(&mut hasher);
-    hasher.finish()
+    (hasher.inner.finish(), hasher.bytes)
+}
+
+#[derive(Default)]
+struct Counting {
+    inner: DefaultHasher,
+    bytes: usize,
+}
+
+impl Hasher for Counting {
+    fn finish(&self) -> u64 {
+        self.inner.finish()
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.inner.write(bytes);
+        self.bytes += bytes.len();
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +137,8 @@ mod tests {
     fn what_was_used_last_stays() {
         let vocab = vocab(&["a", "b"]);
         let language = |n: usize| Language::regex(format!("a{{{n}}}"));
-        let size = TokenAutomaton::compile(&language(9), &vocab, &Limits::default()).unwrap().bytes();
+        let (_, key) = hash(&Key { vocab: 0, language: language(9) });
+        let size = TokenAutomaton::compile(&language(9), &vocab, &Limits::default()).unwrap().bytes() + key;
         let cache = Mutex::new(Cache::new(3 * size));
         let get = |n: usize| compile(&cache, &language(n), &vocab, &Limits::default()).unwrap();
         let seven = get(7);
@@ -126,10 +147,24 @@ mod tests {
             assert!(Arc::ptr_eq(&seven, &get(7)));
         });
         let held = cache.lock().unwrap();
-        let bytes: usize = held.entries.iter().map(|entry| entry.automaton.bytes()).sum();
+        let bytes: usize = held.entries.iter().map(|entry| entry.bytes).sum();
         assert!(bytes == held.bytes && bytes <= held.capacity && held.entries.len() >= 2);
         drop(held);
         get(2000);
         assert!(cache.lock().unwrap().entries.iter().all(|entry| entry.key.language != language(2000)));
+    }
+
+    /// Long expressions with small automata fill the cache too.
+    #[test]
+    fn expressions_count() {
+        let vocab = vocab(&["a", "b"]);
+        let cache = Mutex::new(Cache::new(10_000));
+        for n in 0..50 {
+            let long = Language::regex(format!("a{{{n}}}|{}", "b|".repeat(1000)));
+            compile(&cache, &long, &vocab, &Limits::default()).unwrap();
+            let held = cache.lock().unwrap();
+            let texts: usize = held.entries.len() * 2000;
+            assert!(texts < held.bytes && held.bytes <= held.capacity && !held.entries.is_empty());
+        }
     }
 }

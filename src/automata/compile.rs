@@ -2,10 +2,11 @@
 
 use super::automaton::Automaton;
 use super::symbols::{Bytes, Chars, Symbols};
-use super::{Dfa, Language, Limits, Network, json_text, regex, subset, utf8};
+use super::{Dfa, Language, Limits, Network, culprit, json_text, regex, subset, utf8};
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::ops::Range;
 
 /// How many automata are made before they are intersected: a long list fails early where it must fail.
 const AT_ONCE: usize = 16;
@@ -19,8 +20,17 @@ impl Dfa {
     pub fn compile(language: &Language, limits: &Limits) -> Result<Self> {
         match language.one_text() {
             Some(text) if text.len() < ONE_TEXT => Ok(Self::of_text(&text)),
-            _ => part(language, limits, 0)?.finished(limits),
+            _ => part(language, limits, 0)?.finished(limits).map_err(|e| spelled(language, limits, e)),
         }
+    }
+}
+
+/// `error`, which says that something takes too many states once it is spelled in bytes, with what that is.
+fn spelled(language: &Language, limits: &Limits, error: Error) -> Error {
+    match language {
+        Language::Named(name, inner) => spelled(inner, limits, error).context(name),
+        Language::Regex(pattern) if error.is_too_large() => regex::spelled(pattern, limits, error),
+        _ => error,
     }
 }
 
@@ -156,11 +166,18 @@ fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
             let mut flat = Vec::new();
             flatten_concat(parts, limits.depth, &mut flat);
             let parts = flat.iter().map(|p| inner(p)).collect::<Result<Vec<_>>>()?;
-            match parts.iter().any(Part::is_empty) {
-                true => union(Vec::new(), limits),
-                false if parts.is_empty() => literal("", limits),
-                false => combine(parts, limits, |p, l| subset::concat(&p, l), |p, l| subset::concat(&p, l)),
-            }
+            sequence(parts, limits).map_err(|e| match e.is_too_large() && limits.check_time("it").is_ok() {
+                true => {
+                    let limits = culprit::within(limits);
+                    let some = |range: Range<usize>| {
+                        let parts = flat[range].iter().map(|p| part(p, &limits, depth + 1));
+                        sequence(parts.collect::<Result<Vec<_>>>()?, &limits)
+                    };
+                    let flat: Vec<&Language> = flat.iter().map(|part| &**part).collect();
+                    culprit::in_sequence(&flat, |range| limits.check_time("it").is_ok() && some(range).is_err(), e)
+                }
+                false => e,
+            })
         }
         Language::Union(parts) => {
             let mut flat = Vec::new();
@@ -193,6 +210,14 @@ fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
     }
 }
 
+fn sequence(parts: Vec<Part>, limits: &Limits) -> Result<Part> {
+    match parts.iter().any(Part::is_empty) {
+        true => union(Vec::new(), limits),
+        false if parts.is_empty() => literal("", limits),
+        false => combine(parts, limits, |p, l| subset::concat(&p, l), |p, l| subset::concat(&p, l)),
+    }
+}
+
 fn literal(text: &str, limits: &Limits) -> Result<Part> {
     // A long text in a large script has too many distinct characters for a table.
     match Automaton::<Chars>::literal(text, limits) {
@@ -204,7 +229,11 @@ fn literal(text: &str, limits: &Limits) -> Result<Part> {
 fn words(texts: &[&str], limits: &Limits) -> Result<Part> {
     match Automaton::<Chars>::words(texts, limits) {
         Ok(chars) if chars.symbols.width() <= 257 => Ok(Part::Chars(chars)),
-        _ => Automaton::<Bytes>::words(texts, limits).map(Part::Bytes),
+        _ => Automaton::<Bytes>::words(texts, limits).map(Part::Bytes).map_err(|_| {
+            let (count, states, mib) = (texts.len(), limits.states, limits.bytes >> 20);
+            Error::too_large(format!("a list of {count} texts that takes more than {states} states or {mib} MiB"))
+                .help("use fewer or shorter texts; the beginnings and ends they share are stored once")
+        }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What to blame where an expression is too large: the part that explodes, and what would help.
 
-use super::{Dfa, Language, Limits, TokenAutomaton, regex};
-use crate::{Error, Vocab};
+use super::{Dfa, Language, Limits, TokenAutomaton};
+use crate::{Error, Result, Vocab};
 use regex_syntax::ast::{Ast, RepetitionKind, RepetitionRange};
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -11,23 +11,41 @@ const TRIED: usize = 6;
 /// How long may be looked for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// `error`, which says that a pattern is too large, with the place of the part that makes it so.
-pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error) -> Error {
+/// States of the automaton of a pattern.
+pub(super) type States = fn(&str, &Limits) -> Result<usize>;
+
+/// `error`, which says that a pattern is too large, with the place of the part that makes it so; `states` has the size
+/// that is too large.
+pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error, states: States) -> Error {
     let error = error.help("use smaller or fewer counted repetitions: nested ones multiply");
     if !error.is_too_large() {
         return error;
     }
     let limits = within(limits);
-    let explodes = |ast: &Ast| regex::states(&pattern[span(ast)], &limits).is_err();
+    // Once there is no more time, nothing else is to blame.
+    let explodes = |span: Range<usize>| limits.check_time("it").is_ok() && states(&pattern[span], &limits).is_err();
     let mut culprit = ast;
     loop {
         culprit = match culprit {
             Ast::Group(group) => &group.ast,
-            other => match children(other).into_iter().find(|child| explodes(child)) {
+            other => match children(other).into_iter().find(|child| explodes(span(child))) {
                 Some(child) => child,
                 None => break,
             },
         };
+    }
+    let mut blamed = span(culprit);
+    let mut error = error;
+    if let Ast::Alternation(alternation) = culprit {
+        let first = |count: usize| blamed.start..span(&alternation.asts[count - 1]).end;
+        let all = alternation.asts.len();
+        let count = least(2..all, |count| explodes(first(count)));
+        if count < all {
+            error = error.help(format!(
+                "the first {count} of {all} alternatives are too many together: those that begin with `.*` multiply"
+            ));
+            blamed = first(count);
+        }
     }
     let mut counted = Vec::new();
     repetitions(culprit, &mut counted);
@@ -43,7 +61,7 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
         for Counted { operator, without, .. } in blamed {
             text.replace_range(operator.start - from..operator.end - from, without);
         }
-        regex::states(&text, &limits).ok()
+        states(&text, &limits).ok()
     };
     let relaxed = without(&counted).filter(|_| !counted.is_empty()).map(|states| {
         let single = counted.iter().map(std::slice::from_ref).take(if counted.len() > 1 { TRIED } else { 0 });
@@ -52,7 +70,7 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
     });
     let place = match relaxed {
         Some(([only], _)) => only.span.clone(),
-        _ => span(culprit),
+        _ => blamed,
     };
     let error = match place.len() < pattern.len() {
         true => error.context(format_args!("`{}`", short(&pattern[place.clone()]))),
@@ -72,9 +90,39 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
     error.at(place)
 }
 
-/// `error`, which says that constraints are too large over the tokens, with the names of the largest.
+/// `error`, which says that a sequence is too large, with the names of the parts that make it so together; `explodes`
+/// says whether some neighbours alone are.
+pub(super) fn in_sequence(parts: &[&Language], explodes: impl Fn(Range<usize>) -> bool, error: Error) -> Error {
+    let end = least(2..parts.len(), |end| explodes(0..end));
+    let start = end - least(2..end, |count| explodes(end - count..end));
+    let name = |part: &&Language| match part {
+        Language::Named(name, _) => Some(name.clone()),
+        Language::Literal(text) => Some(format!("{:?}", short(text))),
+        _ => None,
+    };
+    let names: Vec<String> = parts[start..end].iter().filter_map(name).collect();
+    if names.is_empty() {
+        return error;
+    }
+    error
+        .context(names.join(", "))
+        .help("a text between the parts that none of them can hold, or smaller sizes, would keep it small")
+}
+
+/// The least number of a range that something holds for, if it holds for all larger ones; the end if for none.
+fn least(range: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (range.start, range.end);
+    while low < high {
+        let middle = low.midpoint(high);
+        (low, high) = if holds(middle) { (low, middle) } else { (middle + 1, high) };
+    }
+    low
+}
+
+/// `error`, which says that constraints are too large over the tokens, with the names of the largest. One with a place in
+/// a pattern says enough.
 pub(super) fn among(language: &Language, vocab: &Vocab, limits: &Limits, error: Error) -> Error {
-    if !error.is_too_large() {
+    if !error.is_too_large() || error.span().is_some() {
         return error;
     }
     let limits = within(limits);
@@ -84,6 +132,7 @@ pub(super) fn among(language: &Language, vocab: &Vocab, limits: &Limits, error: 
     for (names, part) in parts {
         match Dfa::compile(part, &limits).and_then(|dfa| TokenAutomaton::lift_within(&dfa, vocab, &limits)) {
             Ok(lifted) => sizes.push((names, lifted.states())),
+            Err(_) if limits.check_time("it").is_err() => return error,
             Err(alone) => return names.iter().rev().fold(alone, |error, name| error.context(name)),
         }
     }
@@ -119,7 +168,8 @@ fn conjuncts<'a>(language: &'a Language, names: &mut Vec<&'a str>, parts: &mut V
     }
 }
 
-fn within(limits: &Limits) -> Limits {
+/// Not for long.
+pub(super) fn within(limits: &Limits) -> Limits {
     Limits { deadline: Some(Instant::now() + PATIENCE), ..*limits }
 }
 
@@ -194,6 +244,25 @@ mod tests {
             assert!(error.is_too_large() && found == Some(part), "{found:?}: {error}");
             assert!(error.helps().iter().any(|sentence| sentence.contains(help)), "{:?}", error.helps());
         }
+    }
+
+    #[test]
+    fn alternatives_and_neighbours_are_named() {
+        let limits = Limits { states: 2000, ..Limits::default() };
+        let pattern = (0..20).map(|i| format!(".*a{i}b.*|")).collect::<String>();
+        let error = Dfa::compile(&Language::regex(&pattern), &limits).err().unwrap();
+        assert!(error.helps().iter().any(|help| help.contains("of 21 alternatives are too many")), "{error:?}");
+        assert!(error.span().is_some_and(|span| span.start == 0 && span.end < pattern.len() / 2), "{error:?}");
+
+        let spelled = Dfa::compile(&Language::regex(r"x\w{1,60}y?"), &limits).err().unwrap();
+        assert_eq!(spelled.span(), Some(1..9), "{spelled:?}");
+        assert!(spelled.helps().iter().any(|help| help.contains("in place of `{1,60}` in")), "{spelled:?}");
+
+        let slot = |name: &str, pattern: &str| Language::regex(pattern).named(name);
+        let far = Language::literal("far from it");
+        let parts = vec![far.clone(), slot("a", ".{5,90}"), slot("b", ".{7,90}x"), slot("c", "[a-z]{1,3}"), far];
+        let error = Dfa::compile(&Language::Concat(parts), &limits).err().unwrap();
+        assert!(error.message().starts_with("a, b: the sequence of its parts"), "{error:?}");
     }
 
     #[test]

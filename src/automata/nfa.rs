@@ -12,6 +12,9 @@ use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 type Node = u32;
 type CharSet = u32;
 
+/// The first node.
+const ACCEPT: Node = 0;
+
 enum Step {
     /// Read a character of the set.
     Read(CharSet, Node),
@@ -191,16 +194,39 @@ impl Builder<'_> {
             HirKind::Capture(capture) => self.build(&capture.sub, next),
             HirKind::Concat(parts) => parts.iter().rev().try_fold(next, |next, part| self.build(part, next)),
             HirKind::Alternation(branches) => {
-                let mut branches = branches.iter().rev();
-                let Some(last) = branches.next() else { return self.read(Vec::new(), next) };
-                let last = self.build(last, next)?;
-                branches.try_fold(last, |others, branch| {
-                    let branch = self.build(branch, next)?;
-                    self.push(Step::Fork(branch, others))
-                })
+                let mut words: Vec<Vec<char>> = branches.iter().filter_map(word).collect();
+                words.sort_unstable();
+                let mut ways = Vec::new();
+                self.words(&words, 0, next, &mut ways)?;
+                for branch in branches.iter().filter(|branch| word(branch).is_none()) {
+                    ways.push(self.build(branch, next)?);
+                }
+                self.any_of(ways)
             }
             HirKind::Repetition(repetition) => self.repeat(repetition, next),
         }
+    }
+
+    fn any_of(&mut self, ways: Vec<Node>) -> Result<Node> {
+        let mut ways = ways.into_iter();
+        let Some(first) = ways.next() else { return self.read(Vec::new(), ACCEPT) };
+        ways.try_fold(first, |others, way| self.push(Step::Fork(way, others)))
+    }
+
+    /// The ways into words, which are sorted and alike up to `at`: one for each character that stands there, so that
+    /// beginnings are shared.
+    fn words(&mut self, words: &[Vec<char>], at: usize, next: Node, ways: &mut Vec<Node>) -> Result<()> {
+        for same in words.chunk_by(|a, b| a.get(at) == b.get(at)) {
+            let Some(&c) = same[0].get(at) else {
+                ways.push(next);
+                continue;
+            };
+            let mut below = Vec::new();
+            self.words(same, at + 1, next, &mut below)?;
+            let below = self.any_of(below)?;
+            ways.push(self.read(vec![(c as u32, c as u32)], below)?);
+        }
+        Ok(())
     }
 
     fn repeat(&mut self, repetition: &Repetition, next: Node) -> Result<Node> {
@@ -230,6 +256,16 @@ impl Builder<'_> {
         Ok(entry)
     }
 }
+
+/// The characters of a branch that is a text, and not a long one.
+fn word(hir: &Hir) -> Option<Vec<char>> {
+    let HirKind::Literal(literal) = hir.kind() else { return None };
+    let text = std::str::from_utf8(&literal.0).ok()?;
+    (text.len() <= LONGEST_WORD).then(|| text.chars().collect())
+}
+
+/// Texts are shared character by character, each a call deeper.
+const LONGEST_WORD: usize = 64;
 
 fn not_text() -> Error {
     Error::unsupported("patterns speak of Unicode text, not of raw bytes")

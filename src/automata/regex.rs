@@ -3,7 +3,7 @@
 use super::automaton::Automaton;
 use super::nfa::Nfa;
 use super::symbols::Chars;
-use super::{Limits, culprit};
+use super::{Limits, culprit, utf8};
 use crate::{Error, Result};
 use regex_syntax::ast::{self, AssertionKind, Ast};
 use regex_syntax::hir::translate::TranslatorBuilder;
@@ -20,18 +20,25 @@ const NESTING: u32 = 200;
 /// `Input` for bad syntax, `Unsupported` for look-around, `TooLarge`; spans are byte ranges of the pattern.
 pub(super) fn compile(pattern: &str, limits: &Limits) -> Result<Automaton<Chars>> {
     let ast = parse(pattern)?;
-    determinize(pattern, &ast, limits).map_err(|e| {
-        let error = culprit::in_pattern(pattern, &ast, limits, e);
-        error.context(format_args!("the pattern /{}/", culprit::short(pattern)))
-    })
+    let states = |pattern: &str, limits: &Limits| Ok(determinize(pattern, &parse(pattern)?, limits)?.states());
+    determinize(pattern, &ast, limits).map_err(|e| blamed(pattern, &ast, limits, e, states))
 }
 
-/// States of the automaton of a pattern, or of a part of one.
-///
-/// # Errors
-/// As for the whole.
-pub(super) fn states(pattern: &str, limits: &Limits) -> Result<usize> {
-    Ok(determinize(pattern, &parse(pattern)?, limits)?.states())
+/// `error`, which says that a pattern takes too many states once its characters are spelled in bytes, with the part
+/// that makes it so.
+pub(super) fn spelled(pattern: &str, limits: &Limits, error: Error) -> Error {
+    let states = |pattern: &str, limits: &Limits| {
+        Ok(utf8::expand(&determinize(pattern, &parse(pattern)?, limits)?, limits)?.states())
+    };
+    match parse(pattern) {
+        Ok(ast) => blamed(pattern, &ast, limits, error, states),
+        Err(_) => error,
+    }
+}
+
+fn blamed(pattern: &str, ast: &Ast, limits: &Limits, error: Error, states: culprit::States) -> Error {
+    let error = culprit::in_pattern(pattern, ast, limits, error, states);
+    error.context(format_args!("the pattern /{}/", culprit::short(pattern)))
 }
 
 fn determinize(pattern: &str, ast: &Ast, limits: &Limits) -> Result<Automaton<Chars>> {

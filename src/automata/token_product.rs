@@ -13,6 +13,12 @@ use crate::{Error, Result, Vocab};
 const MOST_EDGES: usize = 16 << 20;
 /// Most states of a product.
 const MOST_STATES: usize = 4 << 20;
+/// Most pairs of edges that are looked at, and words of sets of classes that are intersected.
+const MOST_WORK: usize = 1 << 29;
+/// What looking at a pair of edges counts for where their labels are found in a map.
+const FAR: usize = 8;
+/// Most words that sets of classes may take, given or found.
+const MOST_WORDS: usize = 32 << 20;
 /// Up to so many pairs a table of them is faster than a map.
 const FEW_PAIRS: usize = 4 << 20;
 
@@ -41,13 +47,18 @@ impl TokenAutomaton {
             return Ok(Self::from_edges(Vec::new(), None, &[], &[], vec![Self::NO_CLASS; self.vocab_len()]));
         }
         let joint = Joint::new(self, other);
+        if (self.labels() + other.labels()).saturating_mul(joint.words()) > MOST_WORDS {
+            return Err(self.too_large(other, "tell too many kinds of tokens apart"));
+        }
         let mut labels = Labels::new(self, other, &joint);
         let mut pairs = Pairs::new(self.states(), other.states());
         let start = pairs.id(self.start(), other.start());
         debug_assert_eq!(start, 0);
         let mut edges: Vec<(State, Edge)> = Vec::new();
-        let mut from = 0;
+        let each = if labels.known.table.is_empty() { FAR } else { 1 };
+        let (mut from, mut work) = (0, 0);
         while let Some(&(p, q)) = pairs.list.get(from) {
+            work += each * self.edges(p).len() * other.edges(q).len();
             for a in self.edges(p) {
                 for b in other.edges(q) {
                     if let Some(label) = labels.both(a.label, b.label) {
@@ -60,18 +71,23 @@ impl TokenAutomaton {
                 limits.check_time("the constraints together")?;
             }
             if edges.len() > MOST_EDGES || pairs.list.len() > MOST_STATES {
-                return Err(Error::too_large(format!(
-                    "together the constraints, with {} and {} states over the tokens of this vocabulary, have more than \
-                     {MOST_EDGES} transitions",
-                    self.states(),
-                    other.states()
-                ))
-                .help("ask for fewer words, or narrow the ranges of lengths and repetitions"));
+                return Err(self.too_large(other, &format!("have more than {MOST_EDGES} transitions")));
+            }
+            if work + labels.work > MOST_WORK || labels.list.len() * joint.words() > MOST_WORDS {
+                return Err(self.too_large(other, "take too much work to combine"));
             }
         }
         let accept = pairs.list.iter().map(|&(p, q)| self.accepting(p) && other.accepting(q)).collect();
         let ended = self.ended().zip(other.ended()).map(|(p, q)| pairs.id(p, q)).filter(|&id| (id as usize) < from);
         Ok(trimmed(accept, ended, edges, &labels, &joint))
+    }
+
+    fn too_large(&self, other: &Self, what: &str) -> Error {
+        let (a, b) = (self.states(), other.states());
+        Error::too_large(format!(
+            "together the constraints, with {a} and {b} states over the tokens of this vocabulary, {what}"
+        ))
+        .help("ask for fewer words, or narrow the ranges of lengths and repetitions")
     }
 }
 
@@ -95,6 +111,11 @@ impl Joint {
         });
         Self { class_of: pairs.collect(), parts }
     }
+
+    /// Words of a set of classes.
+    fn words(&self) -> usize {
+        self.parts.len().div_ceil(64)
+    }
 }
 
 /// Labels of pairs of edges, found when first asked for.
@@ -104,6 +125,8 @@ struct Labels {
     known: PairMap,
     ids: FastMap<Box<[u64]>, Label>,
     list: Vec<Box<[u64]>>,
+    /// Words that have been intersected.
+    work: usize,
 }
 
 const UNKNOWN: u32 = u32::MAX;
@@ -114,7 +137,7 @@ impl Labels {
         let sets = |side: &TokenAutomaton, part: fn(&(Class, Class)) -> Class| {
             let by_class = Rows::new(side.classes(), joint.parts.iter().zip(0..).map(|(p, id)| (part(p), id)));
             let set = |label| {
-                let mut bits = vec![0u64; joint.parts.len().div_ceil(64)].into_boxed_slice();
+                let mut bits = vec![0u64; joint.words()].into_boxed_slice();
                 for &class in side.label(label) {
                     by_class.get(class).iter().for_each(|&id: &Class| bits[id as usize / 64] |= 1 << (id % 64));
                 }
@@ -127,6 +150,7 @@ impl Labels {
             known: PairMap::new(a.labels(), b.labels()),
             ids: FastMap::default(),
             list: Vec::new(),
+            work: 0,
         }
     }
 
@@ -135,6 +159,7 @@ impl Labels {
         let [left, right] = &self.sets;
         let known = self.known.of(a, b);
         if *known == UNKNOWN {
+            self.work += left[a as usize].len();
             let both: Box<[u64]> = left[a as usize].iter().zip(&right[b as usize]).map(|(a, b)| a & b).collect();
             *known = match both.iter().all(|&word| word == 0) {
                 true => EMPTY,

@@ -136,7 +136,7 @@ pub(super) fn expand(chars: &Automaton<Chars>, limits: &Limits) -> Result<Automa
         let row = chars.row(state);
         next.extend(bytes.iter().map(|&b| inside.follow(diagram.lead[b as usize], row)));
         next.push(state);
-        limits.check(chars.accept.len() + inside.rows.len(), symbols.width(), "the bytes of its characters")?;
+        limits.check(chars.accept.len() + inside.rows.len(), symbols.width(), "it, spelled in bytes,")?;
     }
     for (state, row) in (inside.first..).zip(&inside.rows) {
         let continued = |b: u8| if (0x80..0xc0).contains(&b) { row[b as usize - 0x80] } else { DEAD };

@@ -42,6 +42,7 @@ impl Projection<'_> {
     }
 
     /// Writes the projected logits of a position: logarithms of probabilities that sum to 1, −∞ of illegal tokens.
+    /// At a decided position that is 0 of its token.
     ///
     /// # Panics
     /// When `out` does not have V values.
@@ -55,7 +56,7 @@ impl Projection<'_> {
     }
 
     /// What a policy needs to know of some undecided positions, with the tokens that `text` has there: probability,
-    /// margin, entropy. Only these positions cost anything.
+    /// margin, entropy. Only these positions cost anything; decided ones are passed over.
     pub fn candidates(&self, positions: &[Pos], text: &[Token]) -> Vec<Candidate> {
         self.posterior.candidates_at(positions, text)
     }

@@ -4,14 +4,14 @@
 use super::{Encoder, Unread, Vocab};
 use crate::automata::{TokenTrie, TrieNode};
 use crate::{Result, Token};
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::{env, fs};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// First bytes of a file; changes with the format, and with what is made of a tokenizer.
-const MAGIC: &[u8; 16] = b"stencil vocab 01";
+const MAGIC: &[u8; 16] = b"stencil vocab 02";
 /// Stands for no token.
 const NONE: u32 = u32::MAX;
 
@@ -49,23 +49,23 @@ impl Store {
         key.update(MAGIC);
         key.update(&size.map_or(u64::MAX, |size| size as u64).to_le_bytes());
         key.update(&json);
-        let path = self.folder.join(format!("{:032x}.vocab", key.digest128()));
+        let key = key.digest128();
+        let path = self.folder.join(format!("{key:032x}.vocab"));
         let file = Arc::new(Unread { json, tokenizer: OnceLock::new() });
         let stored = fs::read(&path).ok();
-        if let Some(vocab) = stored.and_then(|stored| decode(&stored, Encoder::Unread(file.clone()))) {
+        if let Some(vocab) = stored.and_then(|stored| decode(&stored, key, Encoder::Unread(file.clone()))) {
             return Ok(vocab);
         }
         let vocab = make(&file.json)?;
         // Without room or permission the next process does this work again; nothing else is lost.
-        let _ = write(&path, &encode(&vocab));
+        let _ = write(&path, &encode(&vocab, key));
         Ok(vocab)
     }
 }
 
-/// Under a name of its own first: others may be writing the same file.
+/// Under a random name first: others may be writing the same file, on other machines too, where process numbers recur.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    static DRAFTS: AtomicU32 = AtomicU32::new(0);
-    let draft = path.with_extension(format!("{}-{}", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed)));
+    let draft = path.with_extension(format!("{:016x}", RandomState::new().hash_one(bytes.len())));
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -76,8 +76,8 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     written
 }
 
-/// Magic, hash of the rest, sizes, numbers (four bytes, little-endian), bytes.
-fn encode(vocab: &Vocab) -> Vec<u8> {
+/// Magic, what it is the vocabulary of, hash of the rest, sizes, numbers (four bytes, little-endian), bytes.
+fn encode(vocab: &Vocab, key: u128) -> Vec<u8> {
     let trie = vocab.trie();
     let head = [vocab.eos.unwrap_or(NONE), vocab.pad.unwrap_or(NONE)];
     let sizes = [vocab.ends.len(), trie.nodes.len(), trie.tokens.len(), vocab.written.len()].map(|n| n as u32);
@@ -87,12 +87,17 @@ fn encode(vocab: &Vocab) -> Vec<u8> {
     let mut body: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
     body.extend(trie.nodes.iter().map(|node| node.byte));
     body.extend_from_slice(&vocab.written);
-    [MAGIC.as_slice(), &xxh3_64(&body).to_le_bytes(), &body].concat()
+    framed(key, &body)
 }
 
-/// `None` for anything that [`encode`] does not write.
-fn decode(file: &[u8], encoder: Encoder) -> Option<Vocab> {
-    let (hash, body) = file.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
+fn framed(key: u128, body: &[u8]) -> Vec<u8> {
+    [MAGIC.as_slice(), &key.to_le_bytes(), &xxh3_64(body).to_le_bytes(), body].concat()
+}
+
+/// `None` for anything that [`encode`] does not write for this key.
+fn decode(file: &[u8], key: u128, encoder: Encoder) -> Option<Vocab> {
+    let file = file.strip_prefix(MAGIC)?.strip_prefix(&key.to_le_bytes())?;
+    let (hash, body) = file.split_first_chunk::<8>()?;
     if u64::from_le_bytes(*hash) != xxh3_64(body) {
         return None;
     }
@@ -185,7 +190,7 @@ mod tests {
         let made = folder.0.vocab(JSON.into(), None, read).unwrap();
         let [path] = &*folder.files() else { panic!("one file") };
         let good = fs::read(path).unwrap();
-        for at in [0, 20, 24, 30, 40, good.len() / 2, good.len() - 1] {
+        for at in [0, 20, 34, 40, 46, 56, good.len() / 2, good.len() - 1] {
             let mut flipped = good.clone();
             flipped[at] ^= 0x40;
             let damaged = [flipped, good[..at].to_vec(), [&good[..], b"x"].concat()];
@@ -195,12 +200,20 @@ mod tests {
                 assert_eq!(fs::read(path).unwrap(), good);
             }
         }
+        // So is one of another vocabulary, and one that is none at all.
+        folder.0.vocab(JSON.into(), Some(9000), read).unwrap();
+        let other = folder.files().into_iter().find(|other| other != path).unwrap();
+        for bytes in [fs::read(other).unwrap(), Vec::new(), JSON.to_vec()] {
+            fs::write(path, bytes).unwrap();
+            same(&made, &folder.0.vocab(JSON.into(), None, read).unwrap());
+            assert_eq!(fs::read(path).unwrap(), good);
+        }
         // A file with a right hash and wrong numbers is refused too.
-        for number in 0..good.len().min(4000) / 4 - 6 {
-            let mut body = good[24..].to_vec();
+        let key = u128::from_le_bytes(*good[16..].first_chunk().unwrap());
+        for number in 0..good.len().min(4000) / 4 - 10 {
+            let mut body = good[40..].to_vec();
             body[number * 4..][..4].copy_from_slice(&0x7fff_fff0u32.to_le_bytes());
-            let forged = [MAGIC.as_slice(), &xxh3_64(&body).to_le_bytes(), &body].concat();
-            assert!(decode(&forged, Encoder::Shortest(Default::default())).is_none() || number < 2);
+            assert!(decode(&framed(key, &body), key, Encoder::Shortest(Default::default())).is_none() || number < 2);
         }
     }
 
@@ -208,14 +221,30 @@ mod tests {
     fn many_may_write_at_once() {
         let folder = Folder::new("many");
         let made = read(JSON).unwrap();
+        if let Some(shared) = env::var_os(SHARED) {
+            let store = Store { folder: shared.into() };
+            return same(&made, &store.vocab(JSON.into(), None, read).unwrap());
+        }
+        // Processes, each of them this test again, and threads.
+        let process = || {
+            let mut process = std::process::Command::new(env::current_exe().unwrap());
+            process.args(["--exact", "vocab::store::tests::many_may_write_at_once"]);
+            process.env(SHARED, &folder.0.folder).stdout(std::process::Stdio::null()).spawn().unwrap()
+        };
+        let processes = [process(), process(), process()];
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| same(&made, &folder.0.vocab(JSON.into(), None, read).unwrap()));
             }
         });
+        for mut process in processes {
+            assert!(process.wait().unwrap().success());
+        }
         assert_eq!(folder.files().len(), 1);
         same(&made, &folder.0.vocab(JSON.into(), None, no_need).unwrap());
     }
+    /// Names a folder for processes of the test above.
+    const SHARED: &str = "STENCIL_TEST_SHARED";
 
     #[test]
     fn a_folder_that_cannot_be_written_costs_only_time() {
@@ -224,5 +253,12 @@ mod tests {
         let store = Store { folder: file.0.folder.join("below") };
         same(&read(JSON).unwrap(), &store.vocab(JSON.into(), None, read).unwrap());
         fs::remove_file(&file.0.folder).unwrap();
+        // Neither does a folder where the file should be.
+        let made = file.0.vocab(JSON.into(), None, read).unwrap();
+        let [path] = &*file.files() else { panic!("one file") };
+        fs::remove_file(path).unwrap();
+        fs::create_dir_all(path.join("below")).unwrap();
+        same(&made, &file.0.vocab(JSON.into(), None, read).unwrap());
+        assert_eq!(file.files(), std::slice::from_ref(path), "no draft is left behind");
     }
 }

@@ -17,23 +17,13 @@ const SPARE: usize = 12;
 /// Least positions.
 const LEAST: usize = 8;
 
-/// What the template asks for, by hand.
-const TEMPLATE: &str = r"\S+(?: \S+){0,2} of \S+(?: \S+)? and \S+(?: \S+){1,3}: (?:red|green|blue), \S+(?: \S+){2} [0-9]{2,5} \(\S+(?: \S+){0,4}\) \S+(?: \S+){1,7}\.";
-
 /// Expressions that a text matches, all of them.
-fn patterns(language: &Language) -> Vec<String> {
+fn patterns(name: &str, language: &Language) -> Vec<String> {
     match language {
-        Language::Named(_, inner) => patterns(inner),
-        Language::Intersect(parts) => parts.iter().flat_map(patterns).collect(),
+        Language::Named(_, inner) => patterns(name, inner),
+        Language::Intersect(parts) => parts.iter().flat_map(|part| patterns(name, part)).collect(),
         Language::Regex(pattern) => vec![pattern.clone()],
-        Language::Union(texts) => {
-            let text = |text: &Language| match text {
-                Language::Literal(text) => regex::escape(text),
-                other => panic!("{other:?}"),
-            };
-            vec![texts.iter().map(text).collect::<Vec<_>>().join("|")]
-        }
-        _ => vec![TEMPLATE.into()],
+        _ => vec![items::expression(name).unwrap()],
     }
 }
 
@@ -52,7 +42,7 @@ impl Item {
     fn new(name: &'static str, engine: &Engine) -> Self {
         let constraint = items::constraint(name).unwrap();
         let language = constraint.language(&CompileCx::new(engine.vocab())).unwrap();
-        let patterns: Vec<String> = patterns(&language).iter().map(|p| format!(r"\A(?:{p})\z")).collect();
+        let patterns: Vec<String> = patterns(name, &language).iter().map(|p| format!(r"\A(?:{p})\z")).collect();
         let regex = |pattern: &String| RegexBuilder::new(pattern).size_limit(1 << 30).build().unwrap();
         let compiled = engine.compile(std::slice::from_ref(&constraint)).unwrap();
         let least = compiled.shortest().max(LEAST);
@@ -177,6 +167,9 @@ fn look_closely(
     rng: &mut ChaCha8Rng,
     seen: &mut Seen,
 ) {
+    if look == Look::Texts {
+        return;
+    }
     let (len, vocab) = (decided.len(), noise.vocab);
     let from = rng.random_range(0..vocab);
     let mut logits = noise.single[from..from + len * vocab].to_vec();

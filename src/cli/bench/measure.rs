@@ -88,7 +88,7 @@ impl Setting {
         }
         Ok(Measured {
             item,
-            pattern: pattern(&language),
+            pattern: pattern(&language).or_else(|| items::expression(item)),
             vocab: vocab.len(),
             states,
             classes,
