@@ -153,6 +153,11 @@ fn absurd_configurations() {
             let key = format!("/{key}=");
             assert!(!accepted.iter().any(|a| a.contains(&key)), "{}: {key} {accepted:?}", copy.0.display());
         }
+        if config.get("partial_rotary_factor").is_some() {
+            fs::write(&path, &good).unwrap();
+            copy.json("config.json", |c| c["partial_rotary_factor"] = json!(1e-9));
+            refused(copy, "angles of nothing", &["turn no dimension"]);
+        }
         for (text, expected) in [("", "not JSON"), ("[]", "not a JSON object"), ("{}", "neither \"model_type\"")] {
             fs::write(&path, text).unwrap();
             refused(copy, text, &[expected, "config.json"]);

@@ -45,6 +45,10 @@ impl RopePlan {
     /// # Errors
     /// An unknown kind, or one that lacks its numbers.
     pub fn scaled(head: usize, rotary: usize, theta: f64, scaling: &RopeScaling, max_len: usize) -> Result<Self> {
+        if rotary < 2 {
+            return Err(Error::model(format!("rotary positions turn no dimension of a head of {head}"))
+                .help("see \"partial_rotary_factor\" and \"rotary_dim\" in config.json"));
+        }
         let plain = Self::plain(rotary, theta);
         let kind = scaling.kind();
         let need = |name: &str, value: Option<f64>| {
