@@ -25,6 +25,10 @@ impl Run {
 pub(super) struct Layer<'a>(pub(super) &'a [Run]);
 
 impl<'a> Layer<'a> {
+    /// Whether this is the same place in memory: gaps with the same states share it.
+    pub(super) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
     pub(super) fn iter(self) -> impl Iterator<Item = u32> + 'a {
         self.0.iter().flat_map(|run| run.states.clone())
     }
@@ -58,11 +62,13 @@ impl<'a> Layer<'a> {
         self.0.iter().for_each(|run| all[run.states()].copy_from_slice(&values[run.places()]));
     }
     /// The values of its states, from those of the states from `first` on.
-    pub(super) fn gather<T: Copy>(self, all: &[T], first: usize, values: &mut [T]) {
+    pub(super) fn gather<T: Copy>(self, all: &[T], first: usize) -> Vec<T> {
+        let mut values = Vec::with_capacity(self.len());
         for run in self.0 {
             let Range { start, end } = run.states();
-            values[run.places()].copy_from_slice(&all[start - first..end - first]);
+            values.extend_from_slice(&all[start - first..end - first]);
         }
+        values
     }
     /// Leaves zero in the places of its states among all states.
     pub(super) fn clear<S: Semiring>(self, all: &mut [S]) {

@@ -29,7 +29,7 @@ impl<G: Graph> Posterior<'_, G> {
         let mut text = Vec::with_capacity(self.open.len());
         for (pos, decided) in self.problem.decided.iter().enumerate() {
             let next = self.layers.layer(pos + 1);
-            let values = &values[self.layers.range(pos + 1)];
+            let values = &values[pos + 1];
             let (token, to) = match self.place(pos) {
                 Some(place) => {
                     let maxima = &best[place.open];
@@ -54,29 +54,28 @@ impl<G: Graph> Posterior<'_, G> {
         text
     }
 
-    /// For each state of each gap the logarithm of the weight of its best completion.
-    fn completions(&self, best: &[Maxima]) -> Vec<MaxPlus> {
+    /// Of each gap, for each state the logarithm of the weight of its best completion.
+    fn completions(&self, best: &[Maxima]) -> Vec<Vec<MaxPlus>> {
         let graph = self.problem.automaton;
         let mut field = Field::new(graph, &self.tables);
-        let mut values = vec![MaxPlus(0.0); self.layers.len()];
+        let last = self.problem.decided.len();
+        let mut values = vec![vec![MaxPlus(0.0); self.layers.layer(last).len()]];
         for (pos, decided) in self.problem.decided.iter().enumerate().rev() {
-            let (here, next) = (self.layers.layer(pos), self.layers.layer(pos + 1));
-            let (before, after) = values.split_at_mut(self.layers.range(pos + 1).start);
-            let (before, from) = (&mut before[self.layers.range(pos)], &after[..next.len()]);
-            match (self.place(pos), decided.and_then(|token| graph.class_of(token))) {
+            let (here, next, from) = (self.layers.layer(pos), self.layers.layer(pos + 1), &values[last - 1 - pos]);
+            let before = match (self.place(pos), decided.and_then(|token| graph.class_of(token))) {
                 (Some(place), _) => {
                     _ = field.weigh(place.support, best[place.open].labels.iter().copied().map(Some));
-                    field.sums(Way::Backward, (next, from), (here, before));
+                    field.sums(Way::Backward, (next, from), here)
                 }
                 (None, Some(class)) => {
-                    for (q, value) in here.iter().zip(before) {
-                        let to = graph.next(q, class).and_then(|to| next.place(to));
-                        *value = to.map_or(MaxPlus::ZERO, |to| from[to]);
-                    }
+                    let after = |q| graph.next(q, class).and_then(|to| next.place(to));
+                    here.iter().map(|q| after(q).map_or(MaxPlus::ZERO, |to| from[to])).collect()
                 }
-                (None, None) => before.fill(MaxPlus::ZERO),
-            }
+                (None, None) => vec![MaxPlus::ZERO; here.len()],
+            };
+            values.push(before);
         }
+        values.reverse();
         values
     }
 

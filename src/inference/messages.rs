@@ -21,10 +21,10 @@ pub(super) enum Step<'a, N> {
 pub(super) struct Messages<M: Message> {
     /// Of each open position the mass of each label of its support.
     pub(super) labels: Vec<Vec<M::Number>>,
-    /// a, one for each state of each gap, each gap scaled by a factor of its own.
-    pub(super) forward: Vec<M>,
+    /// a: of each gap one for each state of its layer, scaled by a factor of its own.
+    pub(super) forward: Vec<Vec<M>>,
     /// b, likewise.
-    pub(super) backward: Vec<M>,
+    pub(super) backward: Vec<Vec<M>>,
     /// Logarithm of the weight of all fitting texts together.
     pub(super) log_sum: f64,
 }
@@ -47,79 +47,87 @@ impl<M: Message> Messages<M> {
         let supports = layers.supports.iter().map(|support| support.as_deref());
         let steps: Vec<Step<M::Number>> = decided.iter().zip(supports).map(step).collect::<Option<_>>()?;
         let mut field = Field::new(graph, tables);
-        let (forward, scales, log_sum) = forward::<M, G>(&mut field, layers, &steps)?;
-        let backward = backward(&mut field, layers, &steps, (&scales, log_sum))?;
-        Some(Self { labels, forward, backward, log_sum })
+        let forward = forward::<M, G>(&mut field, layers, &steps)?;
+        let backward = backward(&mut field, layers, &steps, &forward)?;
+        Some(Self { labels, forward: forward.messages, backward, log_sum: forward.log_sum })
     }
 }
 
-/// a, the logarithm of what each of its messages has been divided by, and that of the weight of all fitting texts.
-fn forward<M: Message, G: Graph>(
-    field: &mut Field<M, G>,
-    layers: &Layers,
+/// Messages, the logarithm of what each of them has been divided by, and that of the weight of all fitting texts.
+struct Forward<M> {
+    messages: Vec<Vec<M>>,
+    scales: Vec<f64>,
+    log_sum: f64,
+    /// The least that the largest entry of a message was before it was scaled.
+    least: f64,
+}
+
+fn forward<'l, M: Message, G: Graph>(
+    field: &mut Field<'_, 'l, M, G>,
+    layers: &'l Layers,
     steps: &[Step<M::Number>],
-) -> Option<(Vec<M>, Vec<f64>, f64)> {
-    let mut messages = vec![M::ZERO; layers.len()];
-    messages[0] = M::FULL;
-    let mut scales = vec![-M::FULL.number().ln()];
+) -> Option<Forward<M>> {
+    let full = M::FULL.number().ln();
+    let (mut messages, mut scales, mut least) = (vec![vec![M::FULL]], vec![-full], full);
     for (pos, step) in steps.iter().enumerate() {
-        let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
-        let (before, after) = messages.split_at_mut(layers.range(pos + 1).start);
-        let (from, after) = (&before[layers.range(pos)], &mut after[..next.len()]);
-        match step {
+        let (here, next, from) = (layers.layer(pos), layers.layer(pos + 1), &messages[pos]);
+        let mut after = match step {
             Step::One(decided) => {
+                let mut after = vec![M::ZERO; next.len()];
                 for (q, &a) in here.iter().zip(from) {
                     let to = field.graph.next(q, *decided).and_then(|to| next.place(to));
                     if let Some(sum) = to.and_then(|to| after.get_mut(to)) {
                         *sum = sum.plus(a);
                     }
                 }
+                after
             }
             Step::Open(support, masses) => {
                 field.weigh(support, masses.iter().map(|&mass| M::of(mass)))?;
-                field.sums(Way::Forward, (here, from), (next, after));
+                field.sums(Way::Forward, (here, from), next)
             }
-        }
-        scales.push(scales[pos] + M::rescale(after)?);
+        };
+        let divided = M::rescale(&mut after)?;
+        least = least.min(full + divided);
+        scales.push(scales[pos] + divided);
+        messages.push(after);
     }
-    let complete = messages[layers.range(steps.len())].iter().fold(M::ZERO, |sum, &a| sum.plus(a));
+    let complete = messages[steps.len()].iter().fold(M::ZERO, |sum, &a| sum.plus(a));
     let log_sum = scales[steps.len()] + complete.number().ln();
-    Some((messages, scales, log_sum))
+    Some(Forward { messages, scales, log_sum, least })
 }
 
 /// b; `None` where Σ a · b is so small that something might be lost. That sum is the weight of all fitting texts, divided
 /// by what the messages have been divided by: it need not be made.
-fn backward<M: Message, G: Graph>(
-    field: &mut Field<M, G>,
-    layers: &Layers,
+fn backward<'l, M: Message, G: Graph>(
+    field: &mut Field<'_, 'l, M, G>,
+    layers: &'l Layers,
     steps: &[Step<M::Number>],
-    (scales, log_sum): (&[f64], f64),
-) -> Option<Vec<M>> {
-    let mut messages = vec![M::FULL; layers.len()];
+    forward: &Forward<M>,
+) -> Option<Vec<Vec<M>>> {
     let full = M::FULL.number().ln();
-    let mut scale = -full;
+    let mut messages = vec![vec![M::FULL; layers.layer(steps.len()).len()]];
+    let (mut scale, mut least, mut meeting) = (-full, forward.least, f64::INFINITY);
     for (pos, step) in steps.iter().enumerate().rev() {
-        let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
-        let (before, after) = messages.split_at_mut(layers.range(pos + 1).start);
-        let (before, from) = (&mut before[layers.range(pos)], &after[..next.len()]);
-        match step {
+        let (here, next, from) = (layers.layer(pos), layers.layer(pos + 1), &messages[steps.len() - 1 - pos]);
+        let mut before = match step {
             Step::One(decided) => {
-                for (q, b) in here.iter().zip(&mut *before) {
-                    let to = field.graph.next(q, *decided).and_then(|to| next.place(to));
-                    *b = to.map_or(M::ZERO, |to| from[to]);
-                }
+                let after = |q| field.graph.next(q, *decided).and_then(|to| next.place(to));
+                here.iter().map(|q| after(q).map_or(M::ZERO, |to| from[to])).collect()
             }
             Step::Open(support, masses) => {
                 field.weigh(support, masses.iter().map(|&mass| M::of(mass)))?;
-                field.sums(Way::Backward, (next, from), (here, before));
+                field.sums(Way::Backward, (next, from), here)
             }
-        }
-        scale += M::rescale(before)?;
-        if log_sum - scales[pos] - scale - 2.0 * full < M::LEAST_MEETING {
-            return None;
-        }
+        };
+        let divided = M::rescale(&mut before)?;
+        least = least.min(full + divided);
+        scale += divided;
+        meeting = meeting.min(forward.log_sum - forward.scales[pos] - scale - 2.0 * full);
+        messages.push(before);
     }
-    Some(messages)
+    messages.reverse();
+    (meeting >= M::least_meeting(least)).then_some(messages)
 }
 
 #[derive(Clone, Copy)]
@@ -129,17 +137,19 @@ pub(super) enum Way {
 }
 
 /// A message on all states, zero off its layer, and the masses of the labels on the way to the next.
-pub(super) struct Field<'a, M, G> {
+pub(super) struct Field<'a, 'l, M, G> {
     graph: &'a G,
     tables: &'a Tables,
     sides: Option<&'a Sides>,
     mass: Vec<M>,
     values: Vec<M>,
+    /// Off it `values` are zero.
+    layer: Layer<'l>,
     /// Of the states of whole windows.
     sums: Vec<M>,
 }
 
-impl<'a, M: Summed, G: Graph> Field<'a, M, G> {
+impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
     pub(super) fn new(graph: &'a G, tables: &'a Tables) -> Self {
         let (states, sides) = (graph.states(), tables.sides(graph));
         let lengths = match sides {
@@ -147,7 +157,7 @@ impl<'a, M: Summed, G: Graph> Field<'a, M, G> {
             None => [graph.labels(), states, 0],
         };
         let [mass, values, sums] = lengths.map(|len| vec![M::ZERO; len]);
-        Self { graph, tables, sides, mass, values, sums }
+        Self { graph, tables, sides, mass, values, layer: Layer(&[]), sums }
     }
 
     /// The masses of the labels in their places; no other label has any. `None` where one underflows.
@@ -159,28 +169,25 @@ impl<'a, M: Summed, G: Graph> Field<'a, M, G> {
         Some(())
     }
 
-    /// For each state of one layer the sum over its edges to the other, mass · value.
-    pub(super) fn sums(&mut self, way: Way, (from, values): (Layer, &[M]), (to, out): (Layer, &mut [M])) {
-        let Self { mass, graph, tables, .. } = self;
+    /// For each state of a layer the sum over its edges to those of another, mass · value.
+    pub(super) fn sums(&mut self, way: Way, (from, values): (Layer<'l>, &[M]), to: Layer) -> Vec<M> {
+        if !self.layer.is(from) {
+            self.layer.clear(&mut self.values);
+            self.layer = from;
+        }
         from.scatter(values, &mut self.values);
-        let numbers = self.values.first_chunk().zip(mass.first_chunk());
+        let Self { mass, values, graph, tables, .. } = self;
+        let numbers = values.first_chunk().zip(mass.first_chunk());
         match (self.sides.zip(numbers).zip(dense(to)), way) {
             (Some(((sides, (values, mass)), windows)), way) => {
                 let edges = if let Way::Forward = way { &sides.incoming } else { &sides.outgoing };
                 let first = windows.start * WINDOW;
                 M::edge_sums(edges, windows, mass, values, &mut self.sums);
-                to.gather(&self.sums, first, out);
+                to.gather(&self.sums, first)
             }
-            (None, Way::Forward) => {
-                let sum = |(q, out): (u32, &mut M)| *out = weigh(tables.incoming(q), mass, &self.values);
-                to.iter().zip(out).for_each(sum);
-            }
-            (None, Way::Backward) => {
-                let sum = |(q, out): (u32, &mut M)| *out = weigh(graph.edges(q), mass, &self.values);
-                to.iter().zip(out).for_each(sum);
-            }
+            (None, Way::Forward) => to.iter().map(|q| weigh(tables.incoming(q), mass, values)).collect(),
+            (None, Way::Backward) => to.iter().map(|q| weigh(graph.edges(q), mass, values)).collect(),
         }
-        from.clear(&mut self.values);
     }
 }
 
@@ -245,7 +252,7 @@ impl<M: Message> Messages<M> {
     ) -> Vec<f64> {
         let zero = M::Number::ZERO;
         let (here, next) = (layers.layer(pos), layers.layer(pos + 1));
-        let (from, to) = (&self.forward[layers.range(pos)], &self.backward[layers.range(pos + 1)]);
+        let (from, to) = (&self.forward[pos], &self.backward[pos + 1]);
         let len = graph.states().next_multiple_of(WINDOW) + LANES;
         let (mut after, mut labels) = (vec![zero; len], vec![zero; graph.labels() + 1]);
         next.each(to, |q, b| after[q as usize] = b.number().to_meet());

@@ -55,8 +55,9 @@ pub(super) trait Message: Summed + Send + Sync {
     /// What the largest entry of a message is scaled to.
     const FULL: Self;
     /// Where forward and backward messages meet, the least logarithm of Σ a · b, relative to the product of their largest
-    /// entries, at which no underflow can have mattered.
-    const LEAST_MEETING: f64;
+    /// entries, at which no underflow can have mattered. `least`: the least logarithm that the largest entry of a message had
+    /// before it was scaled.
+    fn least_meeting(least: f64) -> f64;
     /// `None` where it would underflow.
     fn of(number: Self::Number) -> Option<Self>;
     fn number(self) -> Self::Number;
@@ -101,7 +102,6 @@ const HALF: f64 = 1e-140;
 impl Message for f64 {
     type Number = f64;
     const FULL: Self = FULL;
-    const LEAST_MEETING: f64 = -898.0;
     #[inline]
     fn of(number: f64) -> Option<Self> {
         Some(number)
@@ -110,19 +110,22 @@ impl Message for f64 {
     fn number(self) -> f64 {
         self
     }
+    fn least_meeting(_: f64) -> f64 {
+        -898.0
+    }
     fn rescale(values: &mut [Self]) -> Option<f64> {
         Simd::best().rescale64(values, FULL, ENOUGH, LEAST).map(|factor| -factor.ln())
     }
 }
 
-/// Half the memory and twice the speed, where there are many states and the scores are not far apart: what is dropped is
-/// at most 1e-41 of the largest entry per edge, and where messages meet in one part in 1e9 of what is possible, no
-/// relative error of it exceeds 1e-32 per edge and position. What remains is rounding, 6e-8 for each of a few operations
-/// per position. A sum may be the largest entry times the number of tokens and states.
+/// Half the memory and up to twice the speed, where there are many states and the scores are not too far apart. What is
+/// dropped, below 1.2e-38, is a known part of the largest entry that its message had before it was scaled. Where messages
+/// meet in no less than 1e22 times that part of what is possible, no relative error of it exceeds 1e-22 per edge and
+/// position. What remains is rounding, 6e-8 for each of a few operations per position. A sum may be the largest entry times
+/// the number of tokens and states.
 impl Message for f32 {
     type Number = f64;
     const FULL: Self = 1e24;
-    const LEAST_MEETING: f64 = -20.7;
     #[inline]
     fn of(number: f64) -> Option<Self> {
         let message = number as f32;
@@ -132,8 +135,11 @@ impl Message for f32 {
     fn number(self) -> f64 {
         self as f64
     }
+    fn least_meeting(least: f64) -> f64 {
+        (f32::MIN_POSITIVE as f64 * 1e22).ln() - least
+    }
     fn rescale(values: &mut [Self]) -> Option<f64> {
-        Simd::best().rescale32(values, Self::FULL, 1e4, 1e-37).map(|factor| -(factor as f64).ln())
+        Simd::best().rescale32(values, Self::FULL, 1e4, f32::MIN_POSITIVE).map(|factor| -(factor as f64).ln())
     }
 }
 
@@ -233,7 +239,6 @@ impl Number for Wide {
 impl Message for Wide {
     type Number = Self;
     const FULL: Self = Self { mantissa: 1.0, exponent: 0 };
-    const LEAST_MEETING: f64 = f64::NEG_INFINITY;
     #[inline]
     fn of(number: Self) -> Option<Self> {
         Some(number)
@@ -241,6 +246,9 @@ impl Message for Wide {
     #[inline]
     fn number(self) -> Self {
         self
+    }
+    fn least_meeting(_: f64) -> f64 {
+        f64::NEG_INFINITY
     }
     #[inline]
     fn rescale(_: &mut [Self]) -> Option<f64> {

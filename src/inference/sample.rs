@@ -51,7 +51,7 @@ impl<G: Graph> Posterior<'_, G> {
                 continue;
             };
             let next = self.layers.layer(pos + 1);
-            let backward = &messages.backward[self.layers.range(pos + 1)];
+            let backward = &messages.backward[pos + 1];
             let after = |to: u32| next.place(to).map_or(zero, |i| backward[i].number());
             let (labels, masses) = (&messages.labels[place.open], &self.masses[place.open]);
             let edges = graph.edges(state);

@@ -7,12 +7,14 @@ use std::ops::Range;
 /// States that are looked at together; a multiple of [`LANES`].
 pub(crate) const WINDOW: usize = 256;
 const TILES: usize = WINDOW / LANES;
+/// Tiles that are looked at together where they are alike.
+const STRIP: usize = 4;
 /// Edges of a state come in groups, and two groups are added side by side.
 const GROUP: usize = 2;
 
 /// As many numbers as a place of sixteen bits can name, and those beside the last: no place need be checked.
 pub(crate) type Numbers<S> = [S; NUMBERS];
-pub(crate) const NUMBERS: usize = (1 << 16) + LANES;
+pub(crate) const NUMBERS: usize = (1 << 16) + STRIP * LANES;
 
 /// What can be added and multiplied.
 pub(crate) trait Semiring: Copy {
@@ -79,7 +81,8 @@ impl Semiring for MaxPlus {
 ///
 /// A counter in the constraint, say that of a repetition, makes many states whose edges lie side by side: the edges of
 /// q + 1 lead one state further than those of q, with the same labels. Where [`LANES`] states in a row have such an
-/// edge, it is one *band*. What is left is kept in groups, the states of a window by how many groups they have, so that
+/// edge, it is one *band*. Long repetitions make strips of several tiles with the same bands, whose masses are looked up
+/// once. What is left is kept in groups, the states of a window by how many groups they have, so that
 /// the end of a state's edges can be foreseen.
 #[derive(Debug, Default)]
 pub(crate) struct Edges {
@@ -87,6 +90,8 @@ pub(crate) struct Edges {
     first_band: Vec<u32>,
     /// The other end is that of the tile's first state.
     bands: Vec<Places>,
+    /// Of each strip, whether all tiles have the bands of the first.
+    alike: Vec<bool>,
     /// Where the rows and the groups of each window begin.
     windows: Vec<(u32, u32)>,
     rows: Vec<Row>,
@@ -113,13 +118,24 @@ impl Places {
     fn end(self) -> usize {
         (self.0 >> 16) as usize
     }
-    /// The edges of a band.
+    /// The edges of the same band in some tiles, one behind the other.
     #[inline(always)]
-    fn add<S: Semiring>(self, sums: &mut [S; LANES], mass: &Numbers<S>, values: &Numbers<S>, fused: bool) {
-        let (mass, values) = (self.mass(mass), &values[self.end()..][..LANES]);
-        for i in 0..LANES {
-            sums[i] = sums[i].plus_product(mass, values[i], fused);
+    fn add<S: Semiring, const TILES: usize>(
+        self,
+        sums: &mut [[S; LANES]; TILES],
+        (mass, values): (&Numbers<S>, &Numbers<S>),
+        fused: bool,
+    ) {
+        let (mass, values) = (self.mass(mass), &values[self.end()..][..TILES * LANES]);
+        for (sums, values) in sums.iter_mut().zip(values.as_chunks::<LANES>().0) {
+            for i in 0..LANES {
+                sums[i] = sums[i].plus_product(mass, values[i], fused);
+            }
         }
+    }
+    /// The same some states further.
+    fn moved(self, by: usize) -> Option<u32> {
+        self.0.checked_add((by as u32) << 16)
     }
 }
 
@@ -157,6 +173,12 @@ impl Edges {
                 }
                 new.first_band.push(new.bands.len() as u32);
             }
+            for first in (window / LANES..(window + WINDOW) / LANES).step_by(STRIP) {
+                let bands = |tile: usize, by| new.bands(tile).iter().map(move |band| band.moved(by));
+                let like = |i: usize| bands(first, i * LANES).eq(bands(first + i, 0));
+                let alike = (1..STRIP).all(like);
+                new.alike.push(alike);
+            }
             let mut rows: Vec<(u32, Vec<Places>)> = (0..).zip(single).collect();
             rows.retain(|(_, edges)| !edges.is_empty());
             rows.sort_by_key(|(_, edges)| edges.len().div_ceil(GROUP));
@@ -174,7 +196,7 @@ impl Edges {
 
     /// Bytes they take.
     pub(crate) fn bytes(&self) -> usize {
-        let bands = size_of_val(&*self.first_band) + size_of_val(&*self.bands);
+        let bands = size_of_val(&*self.first_band) + size_of_val(&*self.bands) + self.alike.len();
         bands + size_of_val(&*self.windows) + size_of_val(&*self.rows) + size_of_val(&*self.groups)
     }
 
@@ -199,19 +221,30 @@ impl Edges {
         fused: bool,
     ) {
         for (window, out) in windows.zip(out.chunks_exact_mut(WINDOW)) {
-            for (tile, out) in (window * TILES..).zip(out.as_chunks_mut::<LANES>().0) {
-                // Loops whose ends are known when this is compiled, twice over: otherwise the sums are kept in memory.
-                let mut sums = [[S::ZERO; LANES]; 2];
-                let (pairs, last) = self.bands(tile).as_chunks::<2>();
-                for pair in pairs {
-                    for (sums, band) in sums.iter_mut().zip(pair) {
-                        band.add(sums, mass, values, fused);
+            let strips = out.as_chunks_mut::<LANES>().0.as_chunks_mut::<STRIP>().0;
+            for (strip, out) in (window * TILES / STRIP..).zip(strips) {
+                if self.alike[strip] {
+                    let mut sums = [[S::ZERO; LANES]; STRIP];
+                    for band in self.bands(strip * STRIP) {
+                        band.add(&mut sums, (mass, values), fused);
                     }
+                    *out = sums;
+                    continue;
                 }
-                for band in last {
-                    band.add(&mut sums[0], mass, values, fused);
+                for (tile, out) in (strip * STRIP..).zip(out) {
+                    // Loops whose ends are known when this is compiled, twice over: otherwise the sums are kept in memory.
+                    let mut sums = [[[S::ZERO; LANES]]; 2];
+                    let (pairs, last) = self.bands(tile).as_chunks::<2>();
+                    for pair in pairs {
+                        for (sums, band) in sums.iter_mut().zip(pair) {
+                            band.add(sums, (mass, values), fused);
+                        }
+                    }
+                    for band in last {
+                        band.add(&mut sums[0], (mass, values), fused);
+                    }
+                    *out = std::array::from_fn(|i| sums[0][0][i].plus(sums[1][0][i]));
                 }
-                *out = std::array::from_fn(|i| sums[0][i].plus(sums[1][i]));
             }
             let (rows, mut groups) = self.rows(window);
             for row in rows {

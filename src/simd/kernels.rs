@@ -3,6 +3,7 @@
 use super::edges::{Edges, MaxPlus, Numbers, rescale};
 use super::lanes::Lanes;
 use super::lists::{Lists, Parts, RUN, Segment, Single};
+use super::picks;
 pub(super) use super::shapes::{position, shapes};
 use std::ops::Range;
 
@@ -247,11 +248,12 @@ pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, parts: &mut Parts
     let (mut largest, mut all) = (f32::NEG_INFINITY, 0.0);
     let (mut exps, mut taken) = (Aligned([[0.0; LANES]; SPAN / LANES]), [0.0; SPAN]);
     let exps = &mut exps.0;
+    let mut picked = [[0.0; LANES]; picks::MOST];
     for (n, span) in x.chunks(SPAN).enumerate() {
         let span = lists.map_or(span, |lists| lists.take(n, span, &mut taken));
         raise(&mut largest, max::<V>(span), scale, |factor| {
             all *= factor;
-            masked.iter_mut().chain(&mut **listed).for_each(|sum| *sum *= factor);
+            masked.iter_mut().chain(&mut **listed).chain(picked.as_flattened_mut()).for_each(|sum| *sum *= factor);
         });
         let origin = if largest > f32::NEG_INFINITY { largest } else { 0.0 };
         let next = if alone { &[] } else { x.get((n + 1) * SPAN..).unwrap_or_default() };
@@ -262,9 +264,16 @@ pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, parts: &mut Parts
         for (sum, mask) in masked.iter_mut().zip(masks) {
             *sum += masked_sum::<V>(&exps[..used], &mask[n * (SPAN / LANES)..][..used]);
         }
+        if let Some(lists) = lists {
+            let pairs = &exps[..used.next_multiple_of(2)];
+            picks::sums::<V>(pairs, lists.picked(n), lists.picks().vectors(), &mut picked);
+        }
         if let (Some(lists), Ok(exps)) = (lists, exps.as_flattened().try_into()) {
             listed_sums(exps, lists.span(n), listed);
         }
+    }
+    if let Some(lists) = lists {
+        lists.picks().each(&picked, |list, sum| listed[list as usize] += sum);
     }
     (largest, all)
 }

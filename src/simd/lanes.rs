@@ -36,6 +36,15 @@ pub(super) trait Lanes: Copy {
     fn or_least(self, bits: u16) -> Self {
         self.keep(bits).plus(Self::splat(f32::NEG_INFINITY).keep(!bits))
     }
+    /// In each lane the number that `places` names for it among the 32 of a pair; `none` where it names none, by its highest
+    /// bit.
+    #[inline(always)]
+    fn pick(pair: [Self; 2], places: &[u8; LANES], none: Self) -> Self {
+        let (x, none) = (pair.map(Self::store), none.store());
+        let x = x.as_flattened();
+        let lane = |i: usize| if places[i] < 0x80 { x[places[i] as usize % (2 * LANES)] } else { none[i] };
+        Self::load(&std::array::from_fn(lane))
+    }
     /// self + other where the bit is set, self elsewhere.
     #[inline(always)]
     fn plus_some(self, other: Self, bits: u16) -> Self {

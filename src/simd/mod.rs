@@ -17,6 +17,7 @@ mod lanes;
 mod lists;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod picks;
 mod portable;
 mod shapes;
 #[cfg(test)]

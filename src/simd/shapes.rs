@@ -3,6 +3,7 @@
 use super::kernels::{Aligned, LANES, Scale, each_exp, masked_sum};
 use super::lanes::Lanes;
 use super::lists::{Lists, RUN, SPAN};
+use super::picks;
 
 /// The two largest numbers x of a subset, the same one twice if it occurs twice, and Σ t·e^t with
 /// t = (x − origin) · scale.
@@ -17,9 +18,14 @@ impl Shape {
     pub(crate) const NONE: Self = Self { best: [f32::NEG_INFINITY; 2], moment: 0.0 };
 
     #[inline(always)]
-    fn see(&mut self, x: f32) {
+    pub(super) fn see(&mut self, x: f32) {
         let [first, second] = self.best;
         self.best = [larger(first, x), larger(second, smaller(first, x))];
+    }
+    /// Of the numbers of both.
+    pub(super) fn join(&mut self, other: Self) {
+        other.best.into_iter().for_each(|x| self.see(x));
+        self.moment += other.moment;
     }
 }
 
@@ -100,6 +106,7 @@ pub(super) fn shapes<V: Lanes>(x: &[f32], moments_of: Option<(f32, Scale)>, part
     let mut values = Aligned([[f32::NEG_INFINITY; LANES]; SPAN / LANES]);
     let mut terms = Aligned([[0.0; LANES]; SPAN / LANES]);
     let mut taken = [0.0; SPAN];
+    let mut picked = [[Shape::NONE; LANES]; picks::MOST];
     for (n, span) in x.chunks(SPAN).enumerate() {
         let span = lists.map_or(span, |lists| lists.take(n, span, &mut taken));
         let used = span.len().div_ceil(LANES);
@@ -122,6 +129,14 @@ pub(super) fn shapes<V: Lanes>(x: &[f32], moments_of: Option<(f32, Scale)>, part
                 shape.moment += masked_sum::<V>(&terms.0[..used], mask);
             }
         }
+        if let Some(lists) = lists {
+            let pairs = used.next_multiple_of(2);
+            let (pairs, places) = ((&values[..pairs], &terms.0[..pairs]), lists.picked(n));
+            match moments_of {
+                Some(_) => picks::shapes::<V, true>(pairs, places, lists.picks().vectors(), &mut picked),
+                None => picks::shapes::<V, false>(pairs, places, lists.picks().vectors(), &mut picked),
+            }
+        }
         let spans = (values.as_flattened().try_into(), terms.0.as_flattened().try_into());
         if let (Some(lists), (Ok(values), Ok(terms))) = (lists, spans) {
             match moments_of {
@@ -129,6 +144,9 @@ pub(super) fn shapes<V: Lanes>(x: &[f32], moments_of: Option<(f32, Scale)>, part
                 None => listed::<false>(values, terms, lists, n, list_shapes),
             }
         }
+    }
+    if let Some(lists) = lists {
+        lists.picks().each(&picked, |list, found| list_shapes[list as usize].join(found));
     }
 }
 

@@ -137,10 +137,14 @@ fn fused_paths_agree_to_the_last_bit() {
     for len in LENGTHS {
         let x = row(len, 30.0, 7);
         let mask = bits(row(len.div_ceil(16), 3e4, 8));
+        let named: Vec<Vec<u32>> = (0..9).map(|k| (0..len as u32).filter(|i| i * i % 23 == k).collect()).collect();
+        let lists = Lists::new(len, (0..).zip(named.iter().map(|list| &list[..])), false);
         let answers = fused.iter().map(|simd| {
-            let mut sums = [0.0];
-            let mut parts = Parts { masks: &[&mask], masked: &mut sums, ..Parts::default() };
+            let (mut sums, mut listed) = ([0.0], [0.0; 9]);
+            let masked = &mut sums;
+            let mut parts = Parts { masks: &[&mask], masked, lists: Some(&lists), listed: &mut listed };
             let parts = simd.softmax_parts(&x, Scale::new(0.7), &mut parts);
+            let sums = (sums, listed);
             (parts, sums, simd.sum_exp(&x, 30.0, Scale::new(1.3)), simd.moments(&x, 30.0, Scale::new(1.3)))
         });
         let answers: Vec<_> = answers.collect();

@@ -149,6 +149,16 @@ impl Lanes for Zmm {
         Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
     }
     #[inline(always)]
+    fn pick(pair: [Self; 2], places: &[u8; LANES], none: Self) -> Self {
+        unsafe {
+            let places = _mm512_cvtepi8_epi32(_mm_loadu_si128(places.as_ptr().cast()));
+            let empty = _mm512_cmplt_epi32_mask(places, _mm512_setzero_si512());
+            // The five lowest bits choose.
+            let picked = _mm512_permutex2var_ps(pair[0].0, places, pair[1].0);
+            Self(_mm512_mask_mov_ps(picked, empty, none.0))
+        }
+    }
+    #[inline(always)]
     fn plus_some(self, other: Self, bits: u16) -> Self {
         Self(unsafe { _mm512_mask_add_ps(self.0, bits, self.0, other.0) })
     }
