@@ -61,14 +61,13 @@ impl<'a> Layer<'a> {
     pub(super) fn scatter<T: Copy>(self, values: &[T], all: &mut [T]) {
         self.0.iter().for_each(|run| all[run.states()].copy_from_slice(&values[run.places()]));
     }
-    /// The values of its states, from those of the states from `first` on.
-    pub(super) fn gather<T: Copy>(self, all: &[T], first: usize) -> Vec<T> {
-        let mut values = Vec::with_capacity(self.len());
+    /// Adds the values of its states to `values`, from those of the states from `first` on.
+    pub(super) fn gather<T: Copy>(self, all: &[T], first: usize, values: &mut Vec<T>) {
+        values.reserve(self.len());
         for run in self.0 {
             let Range { start, end } = run.states();
             values.extend_from_slice(&all[start - first..end - first]);
         }
-        values
     }
     /// Leaves zero in the places of its states among all states.
     pub(super) fn clear<S: Semiring>(self, all: &mut [S]) {

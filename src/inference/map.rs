@@ -2,6 +2,7 @@
 
 use super::graph::Graph;
 use super::messages::{Field, Way, label_sums};
+use super::number::Summed;
 use super::parallel;
 use super::posterior::{Place, Posterior};
 use crate::Token;
@@ -51,6 +52,7 @@ impl<G: Graph> Posterior<'_, G> {
             text.push(token);
             state = to;
         }
+        MaxPlus::spare(&self.tables).keep(values);
         text
     }
 
@@ -98,8 +100,7 @@ impl<G: Graph> Posterior<'_, G> {
         let (graph, row, support) = (self.problem.automaton, &self.rows[place.open], place.support);
         let classes = graph.label(support.labels[label]).iter().filter_map(|&class| support.place(class));
         let likeliest = classes.filter(|&class| row.log(maxima.scores[class]) == maxima.labels[label].0);
-        let tokens =
-            likeliest.flat_map(|class| row.with_score((graph, &self.tables, support), class, maxima.scores[class], 1));
+        let tokens = likeliest.flat_map(|class| row.with_score((graph, support), class, maxima.scores[class], 1));
         tokens.min().unwrap_or(Token::MAX)
     }
 }

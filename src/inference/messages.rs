@@ -10,6 +10,7 @@ use super::tables::{Sides, Tables};
 use crate::automata::{Class, Edge};
 use crate::simd::{LANES, NUMBERS, Semiring, WINDOW};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What stands at a position: its decided class, or what may stand there with the masses of its labels.
 pub(super) enum Step<'a, N> {
@@ -27,6 +28,15 @@ pub(super) struct Messages<M: Message> {
     pub(super) backward: Vec<Vec<M>>,
     /// Logarithm of the weight of all fitting texts together.
     pub(super) log_sum: f64,
+    tables: Arc<Tables>,
+}
+
+impl<M: Message> Drop for Messages<M> {
+    fn drop(&mut self) {
+        let spare = M::spare(&self.tables);
+        spare.keep(std::mem::take(&mut self.forward));
+        spare.keep(std::mem::take(&mut self.backward));
+    }
 }
 
 impl<M: Message> Messages<M> {
@@ -34,7 +44,7 @@ impl<M: Message> Messages<M> {
     /// where these numbers cannot tell.
     pub(super) fn pass<G: Graph>(
         graph: &G,
-        tables: &Tables,
+        tables: &Arc<Tables>,
         layers: &Layers,
         decided: &[Option<Class>],
         labels: Vec<Vec<M::Number>>,
@@ -49,7 +59,8 @@ impl<M: Message> Messages<M> {
         let mut field = Field::new(graph, tables);
         let forward = forward::<M, G>(&mut field, layers, &steps)?;
         let backward = backward(&mut field, layers, &steps, &forward)?;
-        Some(Self { labels, forward: forward.messages, backward, log_sum: forward.log_sum })
+        let tables = tables.clone();
+        Some(Self { labels, forward: forward.messages, backward, log_sum: forward.log_sum, tables })
     }
 }
 
@@ -176,6 +187,7 @@ impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
             self.layer = from;
         }
         from.scatter(values, &mut self.values);
+        let mut out = M::spare(self.tables).take();
         let Self { mass, values, graph, tables, .. } = self;
         let numbers = values.first_chunk().zip(mass.first_chunk());
         match (self.sides.zip(numbers).zip(dense(to)), way) {
@@ -183,11 +195,12 @@ impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
                 let edges = if let Way::Forward = way { &sides.incoming } else { &sides.outgoing };
                 let first = windows.start * WINDOW;
                 M::edge_sums(edges, windows, mass, values, &mut self.sums);
-                to.gather(&self.sums, first)
+                to.gather(&self.sums, first, &mut out);
             }
-            (None, Way::Forward) => to.iter().map(|q| weigh(tables.incoming(q), mass, values)).collect(),
-            (None, Way::Backward) => to.iter().map(|q| weigh(graph.edges(q), mass, values)).collect(),
+            (None, Way::Forward) => out.extend(to.iter().map(|q| weigh(tables.incoming(q), mass, values))),
+            (None, Way::Backward) => out.extend(to.iter().map(|q| weigh(graph.edges(q), mass, values))),
         }
+        out
     }
 }
 

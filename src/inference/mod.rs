@@ -147,7 +147,12 @@ fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Resul
 const MANY: usize = 1 << 20;
 
 /// In plain numbers if they suffice.
-fn solve<G: Graph>(problem: &Problem<G>, tables: &Tables, layers: &Layers, masses: &[Vec<Mass>]) -> Result<Solved> {
+fn solve<G: Graph>(
+    problem: &Problem<G>,
+    tables: &Arc<Tables>,
+    layers: &Layers,
+    masses: &[Vec<Mass>],
+) -> Result<Solved> {
     if layers.len() >= MANY
         && let Some(messages) = pass(problem, tables, layers, masses)
     {
@@ -162,7 +167,7 @@ fn solve<G: Graph>(problem: &Problem<G>, tables: &Tables, layers: &Layers, masse
 
 fn pass<M: Message, G: Graph>(
     problem: &Problem<G>,
-    tables: &Tables,
+    tables: &Arc<Tables>,
     layers: &Layers,
     masses: &[Vec<Mass>],
 ) -> Option<Messages<M>> {

@@ -1,5 +1,6 @@
 //! The numbers that messages are made of: plain floats first, floats with a wide exponent where those underflow.
 
+use super::tables::{Spare, Tables};
 use crate::simd::{Edges, MaxPlus, Numbers, Semiring, Simd};
 use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::Range;
@@ -22,11 +23,16 @@ pub(super) trait Number: Semiring + Send + Sync {
 pub(super) trait Summed: Semiring {
     /// [`Edges::sums`].
     fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]);
+    /// Memory for messages.
+    fn spare(tables: &Tables) -> &Spare<Self>;
 }
 
 macro_rules! summed {
-    ($number:ty, $sums:ident) => {
+    ($number:ty, $sums:ident, $spare:ident) => {
         impl Summed for $number {
+            fn spare(tables: &Tables) -> &Spare<Self> {
+                &tables.spares.$spare
+            }
             fn edge_sums(
                 edges: &Edges,
                 windows: Range<usize>,
@@ -39,11 +45,14 @@ macro_rules! summed {
         }
     };
 }
-summed!(f32, edge_sums32);
-summed!(f64, edge_sums64);
-summed!(MaxPlus, edge_maxima);
+summed!(f32, edge_sums32, single);
+summed!(f64, edge_sums64, double);
+summed!(MaxPlus, edge_maxima, logs);
 
 impl Summed for Wide {
+    fn spare(tables: &Tables) -> &Spare<Self> {
+        &tables.spares.wide
+    }
     fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]) {
         edges.sums(windows, (mass, values), out, false);
     }

@@ -198,10 +198,14 @@ impl<G: Graph> Posterior<'_, G> {
             let [first, second] = best.map(|score| row.log(score) + legal.shift);
             if first >= least.best[1].0 {
                 let n = 1 + (first == second) as usize;
-                row.with_score(source, class, best[0], n).into_iter().for_each(|token| shape.see(first, token));
+                row.with_score((self.problem.automaton, place.support), class, best[0], n)
+                    .into_iter()
+                    .for_each(|token| shape.see(first, token));
             }
             if first > second && second >= least.best[1].0 && legal.members.len() > 1 {
-                row.with_score(source, class, best[1], 1).into_iter().for_each(|token| shape.see(second, token));
+                row.with_score((self.problem.automaton, place.support), class, best[1], 1)
+                    .into_iter()
+                    .for_each(|token| shape.see(second, token));
             }
         }
         shape

@@ -5,6 +5,7 @@ use super::logits::Logits;
 use super::number::Number;
 use super::support::Support;
 use super::tables::Tables;
+use crate::automata::Class;
 use crate::simd::{Lists, Parts, Scale, Shape, Shapes, Simd};
 use crate::{Error, Pos, Result, Token};
 use std::sync::OnceLock;
@@ -18,9 +19,11 @@ const LOWEST_LOG: f64 = -1e12;
 /// Where at least one token in so many is legal the whole row is read, in order: that takes no longer than fetching
 /// them from memory one by one.
 const WHOLE: usize = 12;
-/// Small classes are summed from lists of all their tokens unless fewer than one in so many of these is legal: fetching
-/// a token on its own costs that much more.
+/// Classes are summed from lists of all tokens in any unless fewer than one in so many of these is legal: fetching a token
+/// on its own costs that much more.
 const LISTED: usize = 3;
+/// The tokens of a class are looked up one by one where the vocabulary is at least so many times larger.
+const SCATTERED: usize = 6;
 /// A class with less mass than this, relative to the likeliest token, is summed again on its own: what single
 /// precision has lost of it might matter.
 const FAINT: f64 = 1e-18;
@@ -96,30 +99,28 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// One pass over the scores; where few tokens of small classes are legal, these are fetched afterwards. `None` if
-    /// there is NaN or +∞.
+    /// One pass over the scores. `None` if there is NaN or +∞.
     fn read_whole<G: Graph>(&mut self, graph: &G, tables: &Tables, support: &Support) -> Option<Vec<Mass>> {
         let (mut space, simd) = (Vec::new(), Simd::best());
         let values = Logits::F32(self.logits.single(&mut space));
         let Logits::F32(all) = values else { return None };
-        let (masks, lists) = parts(graph, tables, support);
+        let lists = useful(graph, tables, support);
         let alone = lists.is_some_and(Lists::alone);
-        let mut masked = vec![0.0; masks.len()];
-        let mut listed = vec![0.0; lists.map_or(0, |_| graph.classes())];
-        let largest = if masks.is_empty() && lists.is_none() {
-            simd.max(all)
-        } else {
-            let mut parts = Parts { masks: &masks, masked: &mut masked, lists, listed: &mut listed };
-            let (largest, total) = simd.softmax_parts(all, self.scale, &mut parts);
-            if total.is_nan() {
-                return None;
+        let mut sums = vec![0.0; lists.map_or(0, |_| graph.classes())];
+        let largest = match lists {
+            None => simd.max(all),
+            Some(lists) => {
+                let (largest, total) = simd.softmax_parts(all, self.scale, &mut Parts { lists, sums: &mut sums });
+                if total.is_nan() {
+                    return None;
+                }
+                match alone {
+                    true if largest == f32::NEG_INFINITY => return self.read_legal(graph, support),
+                    false if largest > f32::NEG_INFINITY => _ = self.log_total.get_or_init(|| total.ln()),
+                    _ => {}
+                }
+                largest
             }
-            match alone {
-                true if largest == f32::NEG_INFINITY => return self.read_legal(graph, support),
-                false if largest > f32::NEG_INFINITY => _ = self.log_total.get_or_init(|| total.ln()),
-                _ => {}
-            }
-            largest
         };
         self.set_origin(largest)?;
         let mut buffer = Vec::new();
@@ -127,8 +128,8 @@ impl<'a> Row<'a> {
             Some(sum) => Some(Mass { log: 0.0, sum }),
             None => self.mass(&values, support.members(graph, place), &mut buffer),
         };
-        let masses: Vec<Mass> =
-            by_class(tables, support, masked, &listed).enumerate().map(mass).collect::<Option<_>>()?;
+        let sums = support.classes.iter().map(|&class| sums.get(class as usize).copied());
+        let masses: Vec<Mass> = sums.enumerate().map(mass).collect::<Option<_>>()?;
         // What is that unlikely is measured from the largest of all.
         let deep = |mass: &Mass| mass.log <= LOWEST / 10.0 * self.inverse_temperature;
         if alone && masses.iter().any(deep) { self.read_legal(graph, support) } else { Some(masses) }
@@ -244,10 +245,8 @@ impl<'a> Row<'a> {
     /// NaN where a score is.
     pub(super) fn log_total(&self) -> f64 {
         *self.log_total.get_or_init(|| {
-            let mut space = Vec::new();
-            let (largest, sum) =
-                Simd::best().softmax_parts(self.logits.single(&mut space), self.scale, &mut Parts::default());
-            sum.ln() + (largest as f64 - self.origin) * self.inverse_temperature
+            let peak = Simd::best().softmax(self.logits.single(&mut Vec::new()), self.scale);
+            peak.sum.ln() + (peak.value as f64 - self.origin) * self.inverse_temperature
         })
     }
 
@@ -258,25 +257,24 @@ impl<'a> Row<'a> {
         (graph, tables, support): (&G, &Tables, &Support),
         masses: Option<&[Mass]>,
     ) -> Vec<Option<Shape>> {
-        let (masks, lists) = parts(graph, tables, support);
-        if !is_whole(graph, support) || masks.is_empty() && lists.is_none() {
+        let Some(lists) = useful(graph, tables, support).filter(|_| is_whole(graph, support)) else {
             return vec![None; support.classes.len()];
-        }
-        let mut masked = vec![Shape::NONE; masks.len()];
-        let mut listed = vec![Shape::NONE; lists.map_or(0, |_| graph.classes())];
-        let mut shapes = Shapes { masks: &masks, masked: &mut masked, lists, listed: &mut listed };
+        };
+        let mut shapes = vec![Shape::NONE; graph.classes()];
         let moments_of = masses.map(|_| (self.origin as f32, self.scale));
-        Simd::best().shapes(self.logits.single(&mut Vec::new()), moments_of, &mut shapes);
+        let parts = &mut Shapes { lists, shapes: &mut shapes };
+        Simd::best().shapes(self.logits.single(&mut Vec::new()), moments_of, parts);
         // A mass that is not in units of the origin has been found on its own.
         let usual = |place: usize| masses.is_none_or(|masses| masses[place].log == 0.0);
-        by_class(tables, support, masked, &listed).enumerate().map(|(i, shape)| shape.filter(|_| usual(i))).collect()
+        let shape = |(place, &class): (usize, &Class)| usual(place).then(|| shapes[class as usize]);
+        support.classes.iter().enumerate().map(shape).collect()
     }
 
     /// The first `n` tokens of a class of the support whose score this is; of a score too low to tell them apart, the first
     /// of all.
     pub(super) fn with_score<G: Graph>(
         &self,
-        (graph, tables, support): (&G, &Tables, &Support),
+        (graph, support): (&G, &Support),
         place: usize,
         score: f32,
         n: usize,
@@ -285,7 +283,7 @@ impl<'a> Row<'a> {
         if self.is_level(score) {
             return members.iter().copied().take(n).collect();
         }
-        if !support.is_full() || tables.mask(class).is_none() {
+        if !support.is_full() || members.len() * SCATTERED < self.logits.len() {
             return members.iter().copied().filter(|&token| self.logits.get(token) == score).take(n).collect();
         }
         let mut space = Vec::new();
@@ -321,27 +319,8 @@ fn is_whole<G: Graph>(graph: &G, support: &Support) -> bool {
     support.tokens * WHOLE >= graph.vocab_len()
 }
 
-/// What can be found of classes of the support in one pass over the row: the masks of large ones, and lists of the others.
-fn parts<'t, G: Graph>(graph: &G, tables: &'t Tables, support: &Support) -> (Vec<&'t [u16]>, Option<&'t Lists>) {
-    if !support.is_full() {
-        return (Vec::new(), None);
-    }
-    let masks = support.classes.iter().filter_map(|&class| tables.mask(class)).collect();
-    let small = support.classes.iter().filter(|&&class| tables.mask(class).is_none());
-    let small: usize = small.map(|&class| graph.members(class).len()).sum();
-    (masks, Some(tables.lists(graph)).filter(|lists| small * LISTED > lists.len()))
-}
-
-/// What has been found of [`parts`], for each class of the support; `None` of what is in none.
-fn by_class<T: Copy>(
-    tables: &Tables,
-    support: &Support,
-    masked: Vec<T>,
-    listed: &[T],
-) -> impl Iterator<Item = Option<T>> {
-    let mut masked = masked.into_iter();
-    support.classes.iter().map(move |&class| match tables.mask(class).filter(|_| support.is_full()) {
-        Some(_) => masked.next(),
-        None => listed.get(class as usize).copied(),
-    })
+/// The lists of all classes, where their sums are what is asked for, and enough of them.
+fn useful<'t, G: Graph>(graph: &G, tables: &'t Tables, support: &Support) -> Option<&'t Lists> {
+    let lists = support.is_full().then(|| tables.lists(graph));
+    lists.filter(|lists| support.tokens * LISTED > lists.len())
 }

@@ -1,14 +1,11 @@
 //! What depends on the constraint alone: made once, used at every step.
 
 use super::graph::Graph;
+use super::number::Wide;
 use super::unions::Unions;
 use crate::automata::{Class, Edge};
-use crate::simd::{Edges, LANES, Lists};
-use std::sync::OnceLock;
-
-/// A class with more than one in so many tokens is summed with a mask over the whole row, which costs as much as
-/// fetching that many of its tokens one by one.
-const MASKED: usize = 6;
+use crate::simd::{Edges, Lists, MaxPlus};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Fewer edges than this are not worth being laid out anew.
 const LEAST_EDGES: usize = 1 << 12;
@@ -22,20 +19,58 @@ pub(super) struct Sides {
     pub(super) outgoing: Edges,
 }
 
-/// Edges by their target, and masks of the large classes.
+/// Memory of messages that are gone, for those to come: the system need not clear its pages again.
+#[derive(Debug)]
+pub(super) struct Spare<T>(Mutex<Vec<Vec<T>>>);
+
+/// Bytes that are kept at most.
+const MOST_SPARE: usize = 64 << 20;
+
+impl<T> Spare<T> {
+    /// An empty vector.
+    pub(super) fn take(&self) -> Vec<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+    pub(super) fn keep(&self, vectors: Vec<Vec<T>>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(vectors);
+        let mut bytes = 0;
+        kept.retain_mut(|vector| {
+            vector.clear();
+            bytes += vector.capacity() * size_of::<T>();
+            bytes <= MOST_SPARE
+        });
+    }
+}
+
+impl<T> Default for Spare<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// For each kind of number that messages are made of.
+#[derive(Debug, Default)]
+pub(super) struct Spares {
+    pub(super) single: Spare<f32>,
+    pub(super) double: Spare<f64>,
+    pub(super) wide: Spare<Wide>,
+    pub(super) logs: Spare<MaxPlus>,
+}
+
+/// Edges by their target, and what is laid out when it is needed first.
 #[derive(Debug)]
 pub struct Tables {
     first: Vec<u32>,
     /// As edges the other way round: `target` is the source.
     incoming: Vec<Edge>,
-    /// By ascending class.
-    masks: Vec<(Class, Box<[u16]>)>,
-    /// The tokens of the other classes, made when a whole row is read first.
+    /// The tokens of the classes, made when a whole row is read first.
     lists: OnceLock<Lists>,
     /// Of the labels, made when a position is open first.
     unions: OnceLock<Option<Unions>>,
     /// Made when a position is open first.
     sides: OnceLock<Option<Sides>>,
+    pub(super) spares: Spares,
 }
 
 impl Tables {
@@ -60,9 +95,14 @@ impl Tables {
             incoming[*slot as usize] = Edge { label: edge.label, target: source };
             *slot += 1;
         }
-        let large = |&class: &Class| graph.members(class).len() * MASKED > graph.vocab_len();
-        let masks = (0..graph.classes() as Class).filter(large).map(|class| (class, mask(graph, class))).collect();
-        Self { first, incoming, masks, lists: OnceLock::new(), unions: OnceLock::new(), sides: OnceLock::new() }
+        Self {
+            first,
+            incoming,
+            lists: OnceLock::new(),
+            unions: OnceLock::new(),
+            sides: OnceLock::new(),
+            spares: Spares::default(),
+        }
     }
 
     /// The edges to `state`, turned round: their target is the source.
@@ -71,20 +111,12 @@ impl Tables {
         &self.incoming[self.first[state as usize] as usize..self.first[state as usize + 1] as usize]
     }
 
-    /// One bit for each token; `None` of a class that is not large.
-    pub(super) fn mask(&self, class: Class) -> Option<&[u16]> {
-        let found = self.masks.binary_search_by_key(&class, |(class, _)| *class).ok()?;
-        Some(&self.masks[found].1)
-    }
-
-    /// The tokens of each class that is not large. They are read alone where no class is large and most of the
-    /// vocabulary is legal nowhere.
+    /// The tokens of each class. They are read alone where most of the vocabulary is legal nowhere.
     pub(super) fn lists<G: Graph>(&self, graph: &G) -> &Lists {
-        let small = || (0..graph.classes() as Class).filter(|&class| self.mask(class).is_none());
+        let classes = || (0..graph.classes() as Class).map(|class| (class, graph.members(class)));
         let make = || {
-            let tokens: usize = small().map(|class| graph.members(class).len()).sum();
-            let alone = self.masks.is_empty() && tokens * 2 < graph.vocab_len();
-            Lists::new(graph.vocab_len(), small().map(|class| (class, graph.members(class))), alone)
+            let tokens: usize = classes().map(|(_, members)| members.len()).sum();
+            Lists::new(graph.vocab_len(), classes(), tokens * 2 < graph.vocab_len())
         };
         self.lists.get_or_init(make)
     }
@@ -107,17 +139,10 @@ impl Tables {
 
     /// Bytes that the tables take.
     pub fn bytes(&self) -> usize {
-        let masks: usize = self.masks.iter().map(|(_, mask)| mask.len()).sum();
         let lists = self.lists.get().map_or(0, Lists::bytes);
         let unions = self.unions.get().and_then(Option::as_ref).map_or(0, Unions::bytes);
         let sides = self.sides.get().and_then(Option::as_ref);
         let sides = sides.map_or(0, |sides| sides.incoming.bytes() + sides.outgoing.bytes());
-        4 * self.first.len() + 8 * self.incoming.len() + 2 * masks + lists + unions + sides
+        4 * self.first.len() + 8 * self.incoming.len() + lists + unions + sides
     }
-}
-
-fn mask<G: Graph>(graph: &G, class: Class) -> Box<[u16]> {
-    let mut mask = vec![0; graph.vocab_len().div_ceil(LANES)];
-    graph.members(class).iter().for_each(|&token| mask[token as usize / LANES] |= 1 << (token as usize % LANES));
-    mask.into()
 }

@@ -2,8 +2,7 @@
 
 use super::edges::{Edges, MaxPlus, Numbers, rescale};
 use super::lanes::Lanes;
-use super::lists::{Lists, Parts, RUN, Segment, Single};
-use super::picks;
+use super::lists::{Parts, RUN, Segment, Single};
 pub(super) use super::shapes::{position, shapes};
 use std::ops::Range;
 
@@ -188,23 +187,6 @@ pub(super) fn exp<V: Lanes>(x: &[f32], origin: f32, scale: Scale, out: &mut [f32
     });
 }
 
-/// Σ of the numbers whose bit is set.
-#[inline(always)]
-pub(super) fn masked_sum<V: Lanes>(x: &[[f32; LANES]], mask: &[u16]) -> f64 {
-    let mut parts = [V::splat(0.0); PARTS];
-    let (groups, single) = x.as_chunks::<PARTS>();
-    let (group_bits, single_bits) = mask.as_chunks::<PARTS>();
-    for (group, bits) in groups.iter().zip(group_bits) {
-        for i in 0..PARTS {
-            parts[i] = parts[i].plus_some(V::load(&group[i]), bits[i]);
-        }
-    }
-    for (chunk, &bits) in single.iter().zip(single_bits) {
-        parts[0] = parts[0].plus_some(V::load(chunk), bits);
-    }
-    total(parts)
-}
-
 /// Where lanes do not cross the lines of the cache.
 #[repr(align(64))]
 pub(super) struct Aligned<T>(pub(super) T);
@@ -242,38 +224,25 @@ fn listed_sums(x: &[f32; SPAN], (segments, mut runs, singles): (&[Segment], &[u6
 
 #[inline(always)]
 pub(super) fn softmax_parts<V: Lanes>(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64) {
-    let Parts { masks, masked, lists, listed } = parts;
-    let (masks, lists) = (*masks, *lists);
-    let alone = lists.is_some_and(Lists::alone);
+    let Parts { lists, sums } = parts;
     let (mut largest, mut all) = (f32::NEG_INFINITY, 0.0);
     let (mut exps, mut taken) = (Aligned([[0.0; LANES]; SPAN / LANES]), [0.0; SPAN]);
     let exps = &mut exps.0;
-    let mut picked = [[0.0; LANES]; picks::MOST];
     for (n, span) in x.chunks(SPAN).enumerate() {
-        let span = lists.map_or(span, |lists| lists.take(n, span, &mut taken));
+        let span = lists.take(n, span, &mut taken);
         raise(&mut largest, max::<V>(span), scale, |factor| {
             all *= factor;
-            masked.iter_mut().chain(&mut **listed).chain(picked.as_flattened_mut()).for_each(|sum| *sum *= factor);
+            sums.iter_mut().for_each(|sum| *sum *= factor);
         });
         let origin = if largest > f32::NEG_INFINITY { largest } else { 0.0 };
-        let next = if alone { &[] } else { x.get((n + 1) * SPAN..).unwrap_or_default() };
+        let next = if lists.alone() { &[] } else { x.get((n + 1) * SPAN..).unwrap_or_default() };
         for (b, (block, exps)) in span.chunks(BLOCK).zip(exps.chunks_mut(BLOCK / LANES)).enumerate() {
             all += exp_block::<V>(block, origin, scale, exps, next.get(b * BLOCK..).unwrap_or_default());
         }
-        let used = span.len().div_ceil(LANES);
-        for (sum, mask) in masked.iter_mut().zip(masks) {
-            *sum += masked_sum::<V>(&exps[..used], &mask[n * (SPAN / LANES)..][..used]);
+        lists.picks(n).add_sums::<V>(exps, sums);
+        if let Ok(exps) = exps.as_flattened().try_into() {
+            listed_sums(exps, lists.span(n), sums);
         }
-        if let Some(lists) = lists {
-            let pairs = &exps[..used.next_multiple_of(2)];
-            picks::sums::<V>(pairs, lists.picked(n), lists.picks().vectors(), &mut picked);
-        }
-        if let (Some(lists), Ok(exps)) = (lists, exps.as_flattened().try_into()) {
-            listed_sums(exps, lists.span(n), listed);
-        }
-    }
-    if let Some(lists) = lists {
-        lists.picks().each(&picked, |list, sum| listed[list as usize] += sum);
     }
     (largest, all)
 }

@@ -29,13 +29,6 @@ pub(super) trait Lanes: Copy {
     fn round(self) -> Self;
     /// 2^self for integers from −126 to 127; 0 for −127.
     fn power_of_two(self) -> Self;
-    /// The lanes whose bit is set, 0 elsewhere.
-    fn keep(self, bits: u16) -> Self;
-    /// The lanes whose bit is set, −∞ elsewhere.
-    #[inline(always)]
-    fn or_least(self, bits: u16) -> Self {
-        self.keep(bits).plus(Self::splat(f32::NEG_INFINITY).keep(!bits))
-    }
     /// In each lane the number that `places` names for it among the 32 of a pair; `none` where it names none, by its highest
     /// bit.
     #[inline(always)]
@@ -44,10 +37,5 @@ pub(super) trait Lanes: Copy {
         let x = x.as_flattened();
         let lane = |i: usize| if places[i] < 0x80 { x[places[i] as usize % (2 * LANES)] } else { none[i] };
         Self::load(&std::array::from_fn(lane))
-    }
-    /// self + other where the bit is set, self elsewhere.
-    #[inline(always)]
-    fn plus_some(self, other: Self, bits: u16) -> Self {
-        self.plus(other.keep(bits))
     }
 }

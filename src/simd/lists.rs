@@ -2,31 +2,26 @@
 
 use super::kernels::LANES;
 pub(super) use super::kernels::SPAN;
-use super::picks::{self, Counts, Picks};
-use std::collections::HashMap;
+use super::picks::{self, Picks};
 
 /// What is summed on the way, and the sums, in units of the largest number read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Parts<'a> {
-    /// Large subsets: one bit for each number, [`LANES`](super::LANES) a word. None where lists are
-    /// [alone](Lists::alone).
-    pub(crate) masks: &'a [&'a [u16]],
-    /// The sum of each mask.
-    pub(crate) masked: &'a mut [f64],
-    /// Small subsets.
-    pub(crate) lists: Option<&'a Lists>,
+    pub(crate) lists: &'a Lists,
     /// The sum of each list.
-    pub(crate) listed: &'a mut [f64],
+    pub(crate) sums: &'a mut [f64],
 }
 
-/// Small subsets, cut into spans that stay in a near cache. Most of their numbers are sorted into lanes; the rest are added
+/// Subsets, cut into spans that stay in a near cache. Most of their numbers are sorted into lanes; the rest are added
 /// one by one, by list where it has many in a span, otherwise in the order of the row, so that two additions to one sum
 /// seldom follow each other.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     /// Where each span begins, and where the last one ends.
     spans: Vec<Start>,
-    picks: Picks,
+    /// As in [`Picks`], span by span.
+    lanes: Vec<[u32; LANES]>,
+    places: Vec<[u8; LANES]>,
     segments: Vec<Segment>,
     /// [`RUN`] places each, the first in the lowest bits: within the span, or among what is taken of it.
     runs: Vec<u64>,
@@ -44,7 +39,8 @@ const LEAST: usize = 3 * RUN;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Start {
-    block: usize,
+    lane: usize,
+    place: usize,
     segment: usize,
     run: usize,
     single: usize,
@@ -77,9 +73,7 @@ impl Lists {
         }
         let mut new = Self { spans: vec![Start::default()], ..Self::default() };
         let mut rank = [0; SPAN];
-        let mut usage: HashMap<u32, Counts> = HashMap::new();
-        let mut blocks = 0;
-        for (n, lists) in spans.iter_mut().enumerate() {
+        for (n, mut lists) in spans.into_iter().enumerate() {
             let mut used = SPAN.min(len - n * SPAN);
             if alone {
                 let mut taken: Vec<u16> = lists.iter().flat_map(|(_, places)| places).copied().collect();
@@ -89,28 +83,23 @@ impl Lists {
                 used = taken.len();
                 new.taken.extend(taken);
             }
+            new.len += lists.iter().map(|(_, places)| places.len()).sum::<usize>();
+            let (lanes, places) = picks::sort(&mut lists, used.div_ceil(picks::BLOCK));
+            new.lanes.extend(lanes);
+            new.places.extend(places);
+            let first_single = new.singles.len();
             for (list, places) in lists {
-                let counts = usage.entry(*list).or_insert([0; picks::BLOCK]);
-                for same in places.chunk_by(|&a, &b| a as usize / picks::BLOCK == b as usize / picks::BLOCK) {
-                    counts[..same.len()].iter_mut().for_each(|count| *count += 1);
-                }
+                new.push(list, &places);
             }
-            blocks += used.div_ceil(picks::BLOCK);
-            new.spans.push(Start { block: blocks, taken: new.taken.len(), ..Start::default() });
-        }
-        new.picks = Picks::new(blocks, &usage);
-        let mut rest = Vec::new();
-        for (n, lists) in spans.into_iter().enumerate() {
-            let first = new.spans[n];
-            for (list, places) in lists {
-                rest.clear();
-                new.picks.sort(list, first.block, &places, &mut rest);
-                new.push(list, &rest);
-                new.len += places.len();
-            }
-            new.singles[first.single..].sort_unstable_by_key(|single| single.place);
-            let end = &mut new.spans[n + 1];
-            (end.segment, end.run, end.single) = (new.segments.len(), new.runs.len(), new.singles.len());
+            new.singles[first_single..].sort_unstable_by_key(|single| single.place);
+            new.spans.push(Start {
+                lane: new.lanes.len(),
+                place: new.places.len(),
+                segment: new.segments.len(),
+                run: new.runs.len(),
+                single: new.singles.len(),
+                taken: new.taken.len(),
+            });
         }
         new
     }
@@ -138,15 +127,14 @@ impl Lists {
     /// Bytes they take.
     pub(crate) fn bytes(&self) -> usize {
         let lists = size_of_val(&*self.segments) + size_of_val(&*self.runs) + size_of_val(&*self.singles);
-        size_of_val(&*self.spans) + lists + size_of_val(&*self.taken) + self.picks.bytes()
+        let picks = size_of_val(&*self.lanes) + size_of_val(&*self.places);
+        size_of_val(&*self.spans) + lists + picks + size_of_val(&*self.taken)
     }
 
-    pub(super) fn picks(&self) -> &Picks {
-        &self.picks
-    }
-    /// What lanes take of a span.
-    pub(super) fn picked(&self, n: usize) -> &[[u8; LANES]] {
-        self.picks.of_blocks(self.spans[n].block..self.spans[n + 1].block)
+    /// What of a span is sorted into lanes.
+    pub(super) fn picks(&self, n: usize) -> Picks<'_> {
+        let [from, to] = [self.spans[n], self.spans[n + 1]];
+        Picks { lanes: &self.lanes[from.lane..to.lane], places: &self.places[from.place..to.place] }
     }
 
     /// What is left of a span.

@@ -96,8 +96,8 @@ impl Simd {
     pub(crate) fn exp(self, x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) {
         dispatch!(self, exp(x, origin, scale, out))
     }
-    /// One pass over a row: [`sum_exp`](Self::sum_exp) of all relative to the largest; the sums of subsets, in the same
-    /// units, are added to those in `parts`. Returns the largest and the sum of all.
+    /// One pass over a row: [`sum_exp`](Self::sum_exp) relative to the largest, of all that is read; the sums of lists, in
+    /// the same units, are added to those in `parts`. Returns the largest and the sum of all.
     pub(crate) fn softmax_parts(self, x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64) {
         dispatch!(self, softmax_parts(x, scale, parts))
     }

@@ -124,12 +124,4 @@ impl Lanes for Quads {
             vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
         })
     }
-    #[inline(always)]
-    fn keep(self, bits: u16) -> Self {
-        let each = unsafe { vld1q_u32([1u32, 2, 4, 8].as_ptr()) };
-        Self(std::array::from_fn(|i| unsafe {
-            let set = vtstq_u32(vdupq_n_u32(bits as u32 >> (4 * i)), each);
-            vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(self.0[i]), set))
-        }))
-    }
 }

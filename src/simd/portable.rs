@@ -56,8 +56,4 @@ impl Lanes for Array {
     fn power_of_two(self) -> Self {
         Self(self.0.map(|x| f32::from_bits(((x as i32 + 127) as u32) << 23)))
     }
-    #[inline(always)]
-    fn keep(self, bits: u16) -> Self {
-        Self(std::array::from_fn(|i| if bits >> i & 1 == 1 { self.0[i] } else { 0.0 }))
-    }
 }

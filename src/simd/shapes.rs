@@ -1,9 +1,8 @@
 //! The largest numbers of subsets of a row, and how spread out these are.
 
-use super::kernels::{Aligned, LANES, Scale, each_exp, masked_sum};
+use super::kernels::{Aligned, LANES, Scale, each_exp};
 use super::lanes::Lanes;
 use super::lists::{Lists, RUN, SPAN};
-use super::picks;
 
 /// The two largest numbers x of a subset, the same one twice if it occurs twice, and Σ t·e^t with
 /// t = (x − origin) · scale.
@@ -22,20 +21,13 @@ impl Shape {
         let [first, second] = self.best;
         self.best = [larger(first, x), larger(second, smaller(first, x))];
     }
-    /// Of the numbers of both.
-    pub(super) fn join(&mut self, other: Self) {
-        other.best.into_iter().for_each(|x| self.see(x));
-        self.moment += other.moment;
-    }
 }
 
-/// Subsets as in [`Parts`](super::Parts), and their shapes, [`Shape::NONE`] before.
+/// Lists and their shapes, [`Shape::NONE`] before.
 #[derive(Debug)]
 pub(crate) struct Shapes<'a> {
-    pub(crate) masks: &'a [&'a [u16]],
-    pub(crate) masked: &'a mut [Shape],
-    pub(crate) lists: Option<&'a Lists>,
-    pub(crate) listed: &'a mut [Shape],
+    pub(crate) lists: &'a Lists,
+    pub(crate) shapes: &'a mut [Shape],
 }
 
 #[inline(always)]
@@ -45,19 +37,6 @@ fn larger(a: f32, b: f32) -> f32 {
 #[inline(always)]
 fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
-}
-
-/// The two largest of the numbers whose bit is set.
-#[inline(always)]
-fn masked_best<V: Lanes>(x: &[[f32; LANES]], mask: &[u16], shape: &mut Shape) {
-    let mut best = [V::splat(f32::NEG_INFINITY); 2];
-    for (chunk, &bits) in x.iter().zip(mask) {
-        let x = V::load(chunk).or_least(bits);
-        best = [best[0].max(x), best[1].max(best[0].min(x))];
-    }
-    for x in best.into_iter().flat_map(V::store) {
-        shape.see(x);
-    }
 }
 
 /// t·e^t of each number.
@@ -101,52 +80,35 @@ fn listed<const MOMENTS: bool>(x: &[f32; SPAN], terms: &[f32; SPAN], lists: &Lis
 /// Adds a row to `parts`; without moments where no origin and scale are given.
 #[inline(always)]
 pub(super) fn shapes<V: Lanes>(x: &[f32], moments_of: Option<(f32, Scale)>, parts: &mut Shapes) {
-    let Shapes { masks, masked, lists, listed: list_shapes } = parts;
-    let (masks, lists) = (*masks, *lists);
+    let Shapes { lists, shapes } = parts;
     let mut values = Aligned([[f32::NEG_INFINITY; LANES]; SPAN / LANES]);
     let mut terms = Aligned([[0.0; LANES]; SPAN / LANES]);
     let mut taken = [0.0; SPAN];
-    let mut picked = [[Shape::NONE; LANES]; picks::MOST];
     for (n, span) in x.chunks(SPAN).enumerate() {
-        let span = lists.map_or(span, |lists| lists.take(n, span, &mut taken));
-        let used = span.len().div_ceil(LANES);
+        let span = lists.take(n, span, &mut taken);
         if let Some(of) = moments_of {
             moments::<V>(span, of, &mut terms.0);
         }
         let values = match span.as_chunks::<LANES>() {
             (full, []) if full.len() == SPAN / LANES => full,
             _ => {
-                let all = values.0.as_flattened_mut();
-                all[..span.len()].copy_from_slice(span);
-                all[span.len()..used * LANES].fill(f32::NEG_INFINITY);
+                values.0.as_flattened_mut()[..span.len()].copy_from_slice(span);
                 &values.0[..]
             }
         };
-        for (shape, mask) in masked.iter_mut().zip(masks) {
-            let mask = &mask[n * (SPAN / LANES)..][..used];
-            masked_best::<V>(&values[..used], mask, shape);
-            if moments_of.is_some() {
-                shape.moment += masked_sum::<V>(&terms.0[..used], mask);
+        let (Ok(all), Ok(all_terms)) = (values.as_flattened().try_into(), terms.0.as_flattened().try_into()) else {
+            continue;
+        };
+        match moments_of {
+            Some(_) => {
+                lists.picks(n).add_shapes::<V, true>(values, &terms.0, shapes);
+                listed::<true>(all, all_terms, lists, n, shapes);
+            }
+            None => {
+                lists.picks(n).add_shapes::<V, false>(values, &terms.0, shapes);
+                listed::<false>(all, all_terms, lists, n, shapes);
             }
         }
-        if let Some(lists) = lists {
-            let pairs = used.next_multiple_of(2);
-            let (pairs, places) = ((&values[..pairs], &terms.0[..pairs]), lists.picked(n));
-            match moments_of {
-                Some(_) => picks::shapes::<V, true>(pairs, places, lists.picks().vectors(), &mut picked),
-                None => picks::shapes::<V, false>(pairs, places, lists.picks().vectors(), &mut picked),
-            }
-        }
-        let spans = (values.as_flattened().try_into(), terms.0.as_flattened().try_into());
-        if let (Some(lists), (Ok(values), Ok(terms))) = (lists, spans) {
-            match moments_of {
-                Some(_) => listed::<true>(values, terms, lists, n, list_shapes),
-                None => listed::<false>(values, terms, lists, n, list_shapes),
-            }
-        }
-    }
-    if let Some(lists) = lists {
-        lists.picks().each(&picked, |list, found| list_shapes[list as usize].join(found));
     }
 }
 

@@ -18,6 +18,21 @@ fn close(found: f64, expected: f64, what: &str) {
     assert!((found - expected).abs() <= 2e-6 * expected.abs() + 1e-30, "{what}: {found}, expected {expected}");
 }
 
+/// Some large lists, many small ones, and numbers in none.
+fn lists(len: usize, seed: u64) -> Vec<Vec<u32>> {
+    let mut lists = vec![Vec::new(); 40];
+    for (i, u) in row(len, 1.0, seed).into_iter().enumerate() {
+        if let Some(list) = lists.get_mut((u.abs().powi(3) * 44.0) as usize) {
+            list.push(i as u32);
+        }
+    }
+    lists
+}
+
+fn laid_out(len: usize, lists: &[Vec<u32>], alone: bool) -> Lists {
+    Lists::new(len, (0..).zip(lists.iter().map(|list| &list[..])), alone)
+}
+
 const LENGTHS: [usize; 11] = [0, 1, 15, 16, 17, 63, 64, 2047, 4096, 5003, 17_000];
 
 #[test]
@@ -27,8 +42,8 @@ fn every_path_agrees_with_double_precision() {
             let x = row(len, spread, seed as u64);
             let (origin, scale) = (largest(&x), Scale::new(factor));
             let t = |x: f32| (x as f64 - origin as f64) * factor;
-            let masks: Vec<Vec<u16>> = (0..3).map(|m| row(len.div_ceil(16), 3e4, m)).map(bits).collect();
-            let inside = |mask: &[u16], i: usize| mask[i / 16] >> (i % 16) & 1 == 1;
+            let lists = lists(len, 3);
+            let listed = lists.concat();
             for simd in Simd::available() {
                 let name = format!("{simd:?}, {len} of {spread} × {factor}");
                 assert_eq!(simd.max(&x), origin, "{name}");
@@ -45,35 +60,20 @@ fn every_path_agrees_with_double_precision() {
                     let bound = 3e-7 + slope * t(x).abs();
                     assert!((e as f64 / t(x).exp() - 1.0).abs() <= bound || t(x) < -87.0, "{name}: e^{} = {e}", t(x));
                 }
-                let (mut masked, mut listed) = (vec![0.0; 3], vec![0.0; 3]);
-                let views: Vec<&[u16]> = masks.iter().map(|m| &m[..]).collect();
-                let named = |m: &Vec<u16>| (0..len as u32).filter(|&i| inside(m, i as usize)).collect::<Vec<_>>();
-                let named: Vec<Vec<u32>> = masks.iter().map(named).collect();
-                let lists = Lists::new(len, (0..).zip(named.iter().map(|list| &list[..])), false);
-                assert_eq!(lists.len(), named.concat().len());
-                let mut parts = Parts { masks: &views, masked: &mut masked, lists: Some(&lists), listed: &mut listed };
-                let (found, all) = simd.softmax_parts(&x, scale, &mut parts);
-                assert_eq!(found, origin);
-                close(all, sum, &name);
-                for ((list, masked), listed) in named.iter().zip(&masked).zip(&listed) {
-                    let expected = list.iter().map(|&i| t(x[i as usize]).exp()).sum();
-                    close(*masked, expected, &name);
-                    close(*listed, expected, &name);
+                for alone in [false, true] {
+                    let view = laid_out(len, &lists, alone);
+                    assert_eq!((view.len(), view.alone()), (listed.len(), alone && len > 0), "{name}");
+                    let read: Vec<f32> =
+                        if alone { listed.iter().map(|&i| x[i as usize]).collect() } else { x.clone() };
+                    let mut sums = vec![0.0; lists.len()];
+                    let (found, all) = simd.softmax_parts(&x, scale, &mut Parts { lists: &view, sums: &mut sums });
+                    assert_eq!(found, largest(&read), "{name}");
+                    let of = |x: f32| ((x as f64 - found as f64) * factor).exp();
+                    close(all, read.iter().map(|&x| of(x)).sum(), &name);
+                    for (list, sum) in lists.iter().zip(sums) {
+                        close(sum, list.iter().map(|&i| of(x[i as usize])).sum(), &name);
+                    }
                 }
-                let disjoint: Vec<Vec<u32>> =
-                    (0..3).map(|k| (0..len as u32).filter(|i| i * i % 7 == k).collect()).collect();
-                let lists = Lists::new(len, (0..).zip(disjoint.iter().map(|list| &list[..])), true);
-                let taken: Vec<f32> = disjoint.concat().into_iter().map(|i| x[i as usize]).collect();
-                let mut listed = vec![0.0; 3];
-                let mut parts = Parts { lists: Some(&lists), listed: &mut listed, ..Parts::default() };
-                let (found, all) = simd.softmax_parts(&x, scale, &mut parts);
-                assert_eq!(found, largest(&taken), "{name}");
-                close(all, taken.iter().map(|&x| ((x as f64 - found as f64) * factor).exp()).sum(), &name);
-                for (list, sum) in disjoint.iter().zip(listed) {
-                    let of = |&i: &u32| ((x[i as usize] as f64 - found as f64) * factor).exp();
-                    close(sum, list.iter().map(of).sum(), &name);
-                }
-                close(simd.softmax_parts(&x, scale, &mut Parts::default()).1, sum, &name);
                 let peak = simd.softmax(&x, scale);
                 close(peak.sum, sum, &name);
                 assert!(len == 0 || peak.value == origin && x[peak.index] == origin, "{name}: {peak:?}");
@@ -82,18 +82,13 @@ fn every_path_agrees_with_double_precision() {
     }
 }
 
-/// Numbers with many ties, at random in masks and lists, or only in lists.
+/// Numbers with many ties.
 #[test]
 fn shapes_are_the_largest_and_the_moments() {
     for (seed, len) in LENGTHS.into_iter().enumerate() {
         let x: Vec<f32> = row(len, 20.0, seed as u64).into_iter().map(|x| (x * 8.0).round() / 8.0).collect();
         let (origin, scale) = (largest(&x).max(0.0), Scale::new(0.3));
-        let masks: Vec<Vec<u16>> = (0..2).map(|m| bits(row(len.div_ceil(16), 3e4, m))).collect();
-        let views: Vec<&[u16]> = masks.iter().map(|m| &m[..]).collect();
-        let masked: Vec<Vec<u32>> = (masks.iter())
-            .map(|mask| (0..len as u32).filter(|&i| mask[i as usize / 16] >> (i % 16) & 1 == 1).collect())
-            .collect();
-        let lists: Vec<Vec<u32>> = (0..3).map(|k| (0..len as u32).filter(|i| i * i % 7 == k).collect()).collect();
+        let lists = lists(len, 5);
         let expected = |list: &Vec<u32>, moments: bool| {
             let mut of: Vec<f32> = list.iter().map(|&i| x[i as usize]).collect();
             of.sort_by(|a, b| b.total_cmp(a));
@@ -104,14 +99,11 @@ fn shapes_are_the_largest_and_the_moments() {
         };
         for simd in Simd::available() {
             for (moments, alone) in [(true, false), (true, true), (false, false), (false, true)] {
-                let view = Lists::new(len, (0..).zip(lists.iter().map(|list| &list[..])), alone);
-                let mut found = [vec![Shape::NONE; 2], vec![Shape::NONE; 3]];
-                let [in_masks, in_lists] = &mut found;
-                let masks = if alone { &[][..] } else { &views };
-                let mut shapes = Shapes { masks, masked: in_masks, lists: Some(&view), listed: in_lists };
+                let view = laid_out(len, &lists, alone);
+                let mut found = vec![Shape::NONE; lists.len()];
+                let mut shapes = Shapes { lists: &view, shapes: &mut found };
                 simd.shapes(&x, moments.then_some((origin, scale)), &mut shapes);
-                let sets = masked.iter().zip(&found[0]).filter(|_| !alone).chain(lists.iter().zip(&found[1]));
-                for (list, found) in sets {
+                for (list, found) in lists.iter().zip(&found) {
                     let expected = expected(list, moments);
                     assert_eq!(found.best, expected.best, "{simd:?}, {len}");
                     close(found.moment, expected.moment, "moment");
@@ -126,25 +118,17 @@ fn shapes_are_the_largest_and_the_moments() {
     }
 }
 
-fn bits(random: Vec<f32>) -> Vec<u16> {
-    random.into_iter().map(|x| x as i32 as u16).collect()
-}
-
 /// Sixteen lanes everywhere: the machines that fuse give the same bits.
 #[test]
 fn fused_paths_agree_to_the_last_bit() {
     let fused: Vec<Simd> = Simd::available().into_iter().filter(|&s| s != Simd::Portable).collect();
     for len in LENGTHS {
         let x = row(len, 30.0, 7);
-        let mask = bits(row(len.div_ceil(16), 3e4, 8));
-        let named: Vec<Vec<u32>> = (0..9).map(|k| (0..len as u32).filter(|i| i * i % 23 == k).collect()).collect();
-        let lists = Lists::new(len, (0..).zip(named.iter().map(|list| &list[..])), false);
+        let lists = lists(len, 8);
+        let view = laid_out(len, &lists, false);
         let answers = fused.iter().map(|simd| {
-            let (mut sums, mut listed) = ([0.0], [0.0; 9]);
-            let masked = &mut sums;
-            let mut parts = Parts { masks: &[&mask], masked, lists: Some(&lists), listed: &mut listed };
-            let parts = simd.softmax_parts(&x, Scale::new(0.7), &mut parts);
-            let sums = (sums, listed);
+            let mut sums = vec![0.0; lists.len()];
+            let parts = simd.softmax_parts(&x, Scale::new(0.7), &mut Parts { lists: &view, sums: &mut sums });
             (parts, sums, simd.sum_exp(&x, 30.0, Scale::new(1.3)), simd.moments(&x, 30.0, Scale::new(1.3)))
         });
         let answers: Vec<_> = answers.collect();
@@ -160,20 +144,22 @@ fn extremes() {
         assert_eq!(simd.max(&[infinite; 20]), infinite);
         assert_eq!(simd.sum_exp(&[infinite; 20], 0.0, scale), 0.0);
         assert_eq!(simd.moments(&[infinite, 0.0], 0.0, scale), (1.0, 0.0));
-        let mut shape = [Shape::NONE];
-        let mut shapes = Shapes { masks: &[&[0xffff; 2]], masked: &mut shape, lists: None, listed: &mut [] };
-        simd.shapes(&[infinite; 20], Some((0.0, Scale::new(2.0))), &mut shapes);
+        let (mut shape, mut sums) = ([Shape::NONE], [0.0]);
+        let all = laid_out(200, &[(0..200).collect()], false);
+        let mut shapes = Shapes { lists: &all, shapes: &mut shape };
+        simd.shapes(&[infinite; 200], Some((0.0, Scale::new(2.0))), &mut shapes);
         assert_eq!((shape[0].best, shape[0].moment), ([infinite; 2], 0.0));
-        assert_eq!(simd.softmax_parts(&[infinite; 20], scale, &mut Parts::default()), (infinite, 0.0));
+        let mut parts = Parts { lists: &all, sums: &mut sums };
+        assert_eq!(simd.softmax_parts(&[infinite; 200], scale, &mut parts), (infinite, 0.0));
+        assert_eq!(sums, [0.0]);
         assert_eq!(simd.sum_exp(&[0.0; 5003], 0.0, scale), 5003.0);
         assert_eq!(simd.sum_exp(&[-1e4, -3e38, f32::MIN], 0.0, scale), 0.0);
         for at in [0, 17, 2000, 4999] {
             let mut x = row(5000, 3.0, 9);
             x[at] = f32::NAN;
             assert!(simd.sum_exp(&x, 3.0, scale).is_nan() && simd.softmax(&x, scale).sum.is_nan());
-            let mut sums = [0.0];
-            let mut parts = Parts { masks: &[&[0xffff; 313]], masked: &mut sums, ..Parts::default() };
-            assert!(simd.softmax_parts(&x, scale, &mut parts).1.is_nan());
+            let all = laid_out(5000, &[(0..5000).collect()], false);
+            assert!(simd.softmax_parts(&x, scale, &mut Parts { lists: &all, sums: &mut [0.0] }).1.is_nan());
         }
         for factor in [1e-38, 1e-6, 1e6, 1e38] {
             let sum = simd.sum_exp(&[0.0, -1.0, infinite], 0.0, Scale::new(factor));

@@ -130,10 +130,6 @@ impl Lanes for Zmm {
         Self(unsafe { _mm512_min_ps(self.0, other.0) })
     }
     #[inline(always)]
-    fn or_least(self, bits: u16) -> Self {
-        Self(unsafe { _mm512_mask_mov_ps(_mm512_set1_ps(f32::NEG_INFINITY), bits, self.0) })
-    }
-    #[inline(always)]
     fn round(self) -> Self {
         Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
     }
@@ -145,10 +141,6 @@ impl Lanes for Zmm {
         }
     }
     #[inline(always)]
-    fn keep(self, bits: u16) -> Self {
-        Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
-    }
-    #[inline(always)]
     fn pick(pair: [Self; 2], places: &[u8; LANES], none: Self) -> Self {
         unsafe {
             let places = _mm512_cvtepi8_epi32(_mm_loadu_si128(places.as_ptr().cast()));
@@ -157,10 +149,6 @@ impl Lanes for Zmm {
             let picked = _mm512_permutex2var_ps(pair[0].0, places, pair[1].0);
             Self(_mm512_mask_mov_ps(picked, empty, none.0))
         }
-    }
-    #[inline(always)]
-    fn plus_some(self, other: Self, bits: u16) -> Self {
-        Self(unsafe { _mm512_mask_add_ps(self.0, bits, self.0, other.0) })
     }
 }
 
@@ -236,14 +224,5 @@ impl Lanes for Ymm {
             let biased = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
         })
-    }
-    #[inline(always)]
-    fn keep(self, bits: u16) -> Self {
-        let half = |a: __m256, bits: i32| unsafe {
-            let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-            let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), each), each);
-            _mm256_and_ps(a, _mm256_castsi256_ps(set))
-        };
-        Self([half(self.0[0], bits as i32 & 0xff), half(self.0[1], bits as i32 >> 8)])
     }
 }
