@@ -25,10 +25,6 @@ impl Run {
 pub(super) struct Layer<'a>(pub(super) &'a [Run]);
 
 impl<'a> Layer<'a> {
-    /// Whether this is the same place in memory: gaps with the same states share it.
-    pub(super) fn is(self, other: Self) -> bool {
-        std::ptr::eq(self.0, other.0)
-    }
     pub(super) fn iter(self) -> impl Iterator<Item = u32> + 'a {
         self.0.iter().flat_map(|run| run.states.clone())
     }
@@ -61,13 +57,23 @@ impl<'a> Layer<'a> {
     pub(super) fn scatter<T: Copy>(self, values: &[T], all: &mut [T]) {
         self.0.iter().for_each(|run| all[run.states()].copy_from_slice(&values[run.places()]));
     }
-    /// Adds the values of its states to `values`, from those of the states from `first` on.
-    pub(super) fn gather<T: Copy>(self, all: &[T], first: usize, values: &mut Vec<T>) {
+    /// Adds the values of its states to `values`, from those of all states.
+    pub(super) fn gather<T: Copy>(self, all: &[T], values: &mut Vec<T>) {
         values.reserve(self.len());
+        self.0.iter().for_each(|run| values.extend_from_slice(&all[run.states()]));
+    }
+    /// Whether all its states are among these.
+    pub(super) fn within(self, states: &Range<usize>) -> bool {
+        self.0.iter().all(|run| states.start <= run.states().start && run.states().end <= states.end)
+    }
+    /// Leaves zero in the places of those of `states` that are none of its own.
+    pub(super) fn clear_between<S: Semiring>(self, states: Range<usize>, all: &mut [S]) {
+        let mut from = states.start;
         for run in self.0 {
-            let Range { start, end } = run.states();
-            values.extend_from_slice(&all[start - first..end - first]);
+            all[from..run.states().start].fill(S::ZERO);
+            from = run.states().end;
         }
+        all[from..states.end].fill(S::ZERO);
     }
     /// Leaves zero in the places of its states among all states.
     pub(super) fn clear<S: Semiring>(self, all: &mut [S]) {

@@ -283,7 +283,9 @@ impl Counts {
             let count = &mut self.used[label as usize];
             *count = if added { *count + 1 } else { *count - 1 };
         };
-        for (to, added) in self.to.changes(next) {
+        // At first no edge is counted.
+        let changes = (!self.from.is_empty()).then(|| self.to.changes(next));
+        for (to, added) in changes.into_iter().flatten() {
             let known = tables.incoming(to).iter().filter(|edge| self.from.has(edge.target));
             known.for_each(|edge| count(edge.label, added));
         }

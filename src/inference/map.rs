@@ -62,19 +62,24 @@ impl<G: Graph> Posterior<'_, G> {
         let mut field = Field::new(graph, &self.tables);
         let last = self.problem.decided.len();
         let mut values = vec![vec![MaxPlus(0.0); self.layers.layer(last).len()]];
+        field.put(self.layers.layer(last), &values[0]);
         for (pos, decided) in self.problem.decided.iter().enumerate().rev() {
             let (here, next, from) = (self.layers.layer(pos), self.layers.layer(pos + 1), &values[last - 1 - pos]);
-            let before = match (self.place(pos), decided.and_then(|token| graph.class_of(token))) {
-                (Some(place), _) => {
-                    _ = field.weigh(place.support, best[place.open].labels.iter().copied().map(Some));
-                    field.sums(Way::Backward, (next, from), here)
-                }
+            let step = self.place(pos).and_then(|place| {
+                field.weigh(place.support, best[place.open].labels.iter().copied().map(Some))?;
+                field.advance(Way::Backward, here)
+            });
+            let before = match (step, decided.and_then(|token| graph.class_of(token))) {
+                (Some((before, _)), _) => before,
                 (None, Some(class)) => {
                     let after = |q| graph.next(q, class).and_then(|to| next.place(to));
                     here.iter().map(|q| after(q).map_or(MaxPlus::ZERO, |to| from[to])).collect()
                 }
                 (None, None) => vec![MaxPlus::ZERO; here.len()],
             };
+            if self.place(pos).is_none() {
+                field.put(here, &before);
+            }
             values.push(before);
         }
         values.reverse();

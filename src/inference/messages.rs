@@ -80,9 +80,10 @@ fn forward<'l, M: Message, G: Graph>(
 ) -> Option<Forward<M>> {
     let full = M::FULL.number().ln();
     let (mut messages, mut scales, mut least) = (vec![vec![M::FULL]], vec![-full], full);
+    field.put(layers.layer(0), &messages[0]);
     for (pos, step) in steps.iter().enumerate() {
         let (here, next, from) = (layers.layer(pos), layers.layer(pos + 1), &messages[pos]);
-        let mut after = match step {
+        let (after, divided) = match step {
             Step::One(decided) => {
                 let mut after = vec![M::ZERO; next.len()];
                 for (q, &a) in here.iter().zip(from) {
@@ -91,14 +92,15 @@ fn forward<'l, M: Message, G: Graph>(
                         *sum = sum.plus(a);
                     }
                 }
-                after
+                let divided = M::rescale(&mut after)?;
+                field.put(next, &after);
+                (after, divided)
             }
             Step::Open(support, masses) => {
                 field.weigh(support, masses.iter().map(|&mass| M::of(mass)))?;
-                field.sums(Way::Forward, (here, from), next)
+                field.advance(Way::Forward, next)?
             }
         };
-        let divided = M::rescale(&mut after)?;
         least = least.min(full + divided);
         scales.push(scales[pos] + divided);
         messages.push(after);
@@ -118,20 +120,23 @@ fn backward<'l, M: Message, G: Graph>(
 ) -> Option<Vec<Vec<M>>> {
     let full = M::FULL.number().ln();
     let mut messages = vec![vec![M::FULL; layers.layer(steps.len()).len()]];
+    field.put(layers.layer(steps.len()), &messages[0]);
     let (mut scale, mut least, mut meeting) = (-full, forward.least, f64::INFINITY);
     for (pos, step) in steps.iter().enumerate().rev() {
         let (here, next, from) = (layers.layer(pos), layers.layer(pos + 1), &messages[steps.len() - 1 - pos]);
-        let mut before = match step {
+        let (before, divided) = match step {
             Step::One(decided) => {
                 let after = |q| field.graph.next(q, *decided).and_then(|to| next.place(to));
-                here.iter().map(|q| after(q).map_or(M::ZERO, |to| from[to])).collect()
+                let mut before: Vec<M> = here.iter().map(|q| after(q).map_or(M::ZERO, |to| from[to])).collect();
+                let divided = M::rescale(&mut before)?;
+                field.put(here, &before);
+                (before, divided)
             }
             Step::Open(support, masses) => {
                 field.weigh(support, masses.iter().map(|&mass| M::of(mass)))?;
-                field.sums(Way::Backward, (next, from), here)
+                field.advance(Way::Backward, here)?
             }
         };
-        let divided = M::rescale(&mut before)?;
         least = least.min(full + divided);
         scale += divided;
         meeting = meeting.min(forward.log_sum - forward.scales[pos] - scale - 2.0 * full);
@@ -156,19 +161,27 @@ pub(super) struct Field<'a, 'l, M, G> {
     values: Vec<M>,
     /// Off it `values` are zero.
     layer: Layer<'l>,
-    /// Of the states of whole windows.
+    /// Where the next message is made, zero off the layer that was there before.
     sums: Vec<M>,
+    before: Layer<'l>,
 }
 
 impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
     pub(super) fn new(graph: &'a G, tables: &'a Tables) -> Self {
         let (states, sides) = (graph.states(), tables.sides(graph));
         let lengths = match sides {
-            Some(_) => [NUMBERS, NUMBERS, states.next_multiple_of(WINDOW)],
+            Some(_) => [NUMBERS; 3],
             None => [graph.labels(), states, 0],
         };
         let [mass, values, sums] = lengths.map(|len| vec![M::ZERO; len]);
-        Self { graph, tables, sides, mass, values, layer: Layer(&[]), sums }
+        Self { graph, tables, sides, mass, values, layer: Layer(&[]), sums, before: Layer(&[]) }
+    }
+
+    /// The message is this one.
+    pub(super) fn put(&mut self, layer: Layer<'l>, values: &[M]) {
+        self.layer.clear(&mut self.values);
+        layer.scatter(values, &mut self.values);
+        self.layer = layer;
     }
 
     /// The masses of the labels in their places; no other label has any. `None` where one underflows.
@@ -180,34 +193,40 @@ impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
         Some(())
     }
 
-    /// For each state of a layer the sum over its edges to those of another, mass · value.
-    pub(super) fn sums(&mut self, way: Way, (from, values): (Layer<'l>, &[M]), to: Layer) -> Vec<M> {
-        if !self.layer.is(from) {
-            self.layer.clear(&mut self.values);
-            self.layer = from;
-        }
-        from.scatter(values, &mut self.values);
+    /// Goes on to the next layer: for each of its states the sum over its edges, mass · value, scaled, and the logarithm of
+    /// what all have been divided by. `None` where the result could be inexact.
+    pub(super) fn advance(&mut self, way: Way, to: Layer<'l>) -> Option<(Vec<M>, f64)> {
         let mut out = M::spare(self.tables).take();
-        let Self { mass, values, graph, tables, .. } = self;
+        let Self { mass, values, sums, graph, tables, .. } = self;
         let numbers = values.first_chunk().zip(mass.first_chunk());
-        match (self.sides.zip(numbers).zip(dense(to)), way) {
-            (Some(((sides, (values, mass)), windows)), way) => {
-                let edges = if let Way::Forward = way { &sides.incoming } else { &sides.outgoing };
-                let first = windows.start * WINDOW;
-                M::edge_sums(edges, windows, mass, values, &mut self.sums);
-                to.gather(&self.sums, first, &mut out);
+        let Some(((sides, (numbers, mass)), windows)) = self.sides.zip(numbers).zip(dense(to)) else {
+            match way {
+                Way::Forward => out.extend(to.iter().map(|q| weigh(tables.incoming(q), mass, values))),
+                Way::Backward => out.extend(to.iter().map(|q| weigh(graph.edges(q), mass, values))),
             }
-            (None, Way::Forward) => out.extend(to.iter().map(|q| weigh(tables.incoming(q), mass, values))),
-            (None, Way::Backward) => out.extend(to.iter().map(|q| weigh(graph.edges(q), mass, values))),
+            let divided = M::rescale(&mut out)?;
+            self.put(to, &out);
+            return Some((out, divided));
+        };
+        let edges = if let Way::Forward = way { &sides.incoming } else { &sides.outgoing };
+        let states = windows.start * WINDOW..windows.end * WINDOW;
+        if !self.before.within(&states) {
+            self.before.clear(sums);
         }
-        out
+        M::edge_sums(edges, windows, mass, numbers, &mut sums[states.clone()]);
+        to.clear_between(states.clone(), sums);
+        let divided = M::rescale(&mut sums[states])?;
+        to.gather(sums, &mut out);
+        std::mem::swap(values, sums);
+        (self.before, self.layer) = (self.layer, to);
+        Some((out, divided))
     }
 }
 
-/// The windows of the states, if these are at least half of what is in them.
+/// The windows of the states, if these are at least a quarter of what is in them: all others cost about as much.
 fn dense(states: Layer) -> Option<Range<usize>> {
     let windows = states.first()? as usize / WINDOW..states.last()? as usize / WINDOW + 1;
-    (2 * states.len() >= windows.len() * WINDOW).then_some(windows)
+    (4 * states.len() >= windows.len() * WINDOW).then_some(windows)
 }
 
 /// Σ mass · value over some edges, in four sums that need not wait for each other.

@@ -25,11 +25,17 @@ pub(super) trait Summed: Semiring {
     fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]);
     /// Memory for messages.
     fn spare(tables: &Tables) -> &Spare<Self>;
+    /// Scales the largest of a message to a fixed number; the logarithm of what all have been divided by. `None` where the
+    /// result could be inexact.
+    fn rescale(values: &mut [Self]) -> Option<f64>;
 }
 
 macro_rules! summed {
-    ($number:ty, $sums:ident, $spare:ident) => {
+    ($number:ty, $sums:ident, $spare:ident, $rescale:expr) => {
         impl Summed for $number {
+            fn rescale(values: &mut [Self]) -> Option<f64> {
+                $rescale(values)
+            }
             fn spare(tables: &Tables) -> &Spare<Self> {
                 &tables.spares.$spare
             }
@@ -45,11 +51,19 @@ macro_rules! summed {
         }
     };
 }
-summed!(f32, edge_sums32, single);
-summed!(f64, edge_sums64, double);
-summed!(MaxPlus, edge_maxima, logs);
+summed!(f32, edge_sums32, single, |values| {
+    Simd::best().rescale32(values, Self::FULL, 1e4, f32::MIN_POSITIVE).map(|factor| -(factor as f64).ln())
+});
+summed!(f64, edge_sums64, double, |values| Simd::best()
+    .rescale64(values, FULL, ENOUGH, LEAST)
+    .map(|factor| -factor.ln()));
+// Logarithms need no scale.
+summed!(MaxPlus, edge_maxima, logs, |_| Some(0.0));
 
 impl Summed for Wide {
+    fn rescale(_: &mut [Self]) -> Option<f64> {
+        Some(0.0)
+    }
     fn spare(tables: &Tables) -> &Spare<Self> {
         &tables.spares.wide
     }
@@ -70,9 +84,6 @@ pub(super) trait Message: Summed + Send + Sync {
     /// `None` where it would underflow.
     fn of(number: Self::Number) -> Option<Self>;
     fn number(self) -> Self::Number;
-    /// Scales the largest to [`FULL`](Self::FULL); the logarithm of what all have been divided by. `None` where the result
-    /// could be inexact.
-    fn rescale(values: &mut [Self]) -> Option<f64>;
 }
 
 impl Number for f64 {
@@ -122,9 +133,6 @@ impl Message for f64 {
     fn least_meeting(_: f64) -> f64 {
         -898.0
     }
-    fn rescale(values: &mut [Self]) -> Option<f64> {
-        Simd::best().rescale64(values, FULL, ENOUGH, LEAST).map(|factor| -factor.ln())
-    }
 }
 
 /// Half the memory and up to twice the speed, where there are many states and the scores are not too far apart. What is
@@ -146,9 +154,6 @@ impl Message for f32 {
     }
     fn least_meeting(least: f64) -> f64 {
         (f32::MIN_POSITIVE as f64 * 1e22).ln() - least
-    }
-    fn rescale(values: &mut [Self]) -> Option<f64> {
-        Simd::best().rescale32(values, Self::FULL, 1e4, f32::MIN_POSITIVE).map(|factor| -(factor as f64).ln())
     }
 }
 
@@ -258,9 +263,5 @@ impl Message for Wide {
     }
     fn least_meeting(_: f64) -> f64 {
         f64::NEG_INFINITY
-    }
-    #[inline]
-    fn rescale(_: &mut [Self]) -> Option<f64> {
-        Some(0.0)
     }
 }
