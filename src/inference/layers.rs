@@ -284,10 +284,11 @@ impl Counts {
             *count = if added { *count + 1 } else { *count - 1 };
         };
         // At first no edge is counted.
-        let changes = (!self.from.is_empty()).then(|| self.to.changes(next));
-        for (to, added) in changes.into_iter().flatten() {
-            let known = tables.incoming(to).iter().filter(|edge| self.from.has(edge.target));
-            known.for_each(|edge| count(edge.label, added));
+        if !self.from.is_empty() {
+            for (to, added) in self.to.changes(next) {
+                let known = tables.incoming(to).iter().filter(|edge| self.from.has(edge.target));
+                known.for_each(|edge| count(edge.label, added));
+            }
         }
         for (q, added) in self.from.changes(here) {
             let live = automaton.edges(q).iter().filter(|edge| next.has(edge.target));

@@ -140,10 +140,13 @@ fn backward<'l, M: Message, G: Graph>(
         least = least.min(full + divided);
         scale += divided;
         meeting = meeting.min(forward.log_sum - forward.scales[pos] - scale - 2.0 * full);
+        if meeting < M::least_meeting(least) {
+            return None;
+        }
         messages.push(before);
     }
     messages.reverse();
-    (meeting >= M::least_meeting(least)).then_some(messages)
+    Some(messages)
 }
 
 #[derive(Clone, Copy)]

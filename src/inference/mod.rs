@@ -144,7 +144,7 @@ fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Resul
 }
 
 /// States of all gaps together from which on single precision is tried first.
-const MANY: usize = 1 << 18;
+const MANY: usize = 1 << 19;
 
 /// In plain numbers if they suffice.
 fn solve<G: Graph>(

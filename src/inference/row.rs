@@ -223,6 +223,23 @@ impl<'a> Row<'a> {
         Weights { log: self.log(largest), largest, level: self.is_level(largest) }
     }
 
+    /// What the mass of these tokens is measured in: the likeliest token of all, or of themselves.
+    pub(super) fn unit(&self, mass: Mass, tokens: &[Token], buffer: &mut Vec<f32>) -> Weights {
+        match self.origin as f32 {
+            largest if mass.log == 0.0 => Weights { log: 0.0, largest, level: self.is_level(largest) },
+            _ => self.scores(tokens, buffer),
+        }
+    }
+
+    /// Leaves the tokens' scores in `buffer`; the sum of their weights.
+    pub(super) fn weight(&self, unit: &Weights, tokens: &[Token], buffer: &mut Vec<f32>) -> f64 {
+        self.logits.gather(tokens, buffer);
+        match unit.level {
+            true => tokens.len() as f64,
+            false => Simd::best().sum_exp(buffer, unit.largest, self.scale),
+        }
+    }
+
     /// Turns scores into weights relative to the likeliest.
     pub(super) fn weigh(&self, found: &Weights, buffer: &mut [f32], weights: &mut Vec<f32>) {
         weights.clear();

@@ -74,22 +74,25 @@ impl<G: Graph> Posterior<'_, G> {
         if let &[token] = members {
             return token;
         }
-        let row = &self.rows[place.open];
+        // The mass is known: blocks are passed over until what is left of it ends within one.
+        let (row, mass) = (&self.rows[place.open], self.masses[place.open][class]);
         let mut buffer = Vec::new();
-        let whole = row.scores(members, &mut buffer);
-        // The sums of the blocks, then one block token by token.
-        let sums: Vec<f64> = buffer.chunks(BLOCK).map(|block| row.moments(&whole, block).0).collect();
-        let mut rest = uniform * sums.iter().sum::<f64>();
-        let last = sums.iter().rposition(|&sum| sum > 0.0).unwrap_or_default();
-        let mut block = 0;
-        while block < last && rest >= sums[block] {
-            rest -= sums[block];
-            block += 1;
+        let unit = row.unit(mass, members, &mut buffer);
+        let (mut rest, mut last) = (uniform * mass.sum(), members);
+        for block in members.chunks(BLOCK) {
+            let sum = row.weight(&unit, block, &mut buffer);
+            if sum > 0.0 {
+                last = block;
+            }
+            if rest < sum {
+                break;
+            }
+            rest -= sum;
         }
-        let range = block * BLOCK..members.len().min((block + 1) * BLOCK);
         let mut weights = Vec::new();
-        row.weigh(&whole, &mut buffer[range.clone()], &mut weights);
-        members[range][pick_rest(rest, weights.iter().map(|&w| w as f64))]
+        row.weight(&unit, last, &mut buffer);
+        row.weigh(&unit, &mut buffer, &mut weights);
+        last[pick_rest(rest, weights.iter().map(|&w| w as f64))]
     }
 }
 
