@@ -29,8 +29,9 @@ enum What {
 All times are medians in milliseconds, the stages interleaved; on one thread of Linux, of the thread's own processor time.
 compile       from the expression to the automaton, the tokenizer prepared
 compile_cold  the same with a tokenizer seen for the first time, read from its file before
-project       what fits (no state is kept from the round before), the pass over the logits, class masses, and both
-              passes of the sums: after it a draw, a probability or a projected row needs nothing of other positions
+project       the pass over the logits, class masses, and both passes of the sums: after it a draw, a probability or a
+              projected row needs nothing of other positions. What fits the canvas is known from the round before, as it
+              is in a step from the search for forced positions
 sample, map   one text for all positions from that; map looks for the likeliest token of each class
 candidates    what an order of positions may ask for: likeliest token, margin and entropy of every position
 softmax       largest, argmax and sum of exponentials of the same logits, fused: what every sampler does anyway

@@ -41,6 +41,10 @@ impl Layers {
     pub(super) fn range(&self, gap: usize) -> Range<usize> {
         self.first[gap]..self.first[gap + 1]
     }
+    /// Number of runs of states.
+    pub(super) fn runs(&self) -> usize {
+        self.runs.len()
+    }
     /// Number of states over all gaps.
     pub(super) fn len(&self) -> usize {
         self.first.last().copied().unwrap_or_default()

@@ -7,6 +7,7 @@
 
 mod bits;
 mod graph;
+mod known;
 mod layer;
 mod layers;
 mod logits;

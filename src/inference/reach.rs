@@ -1,6 +1,7 @@
 //! A canvas and its constraint, and the texts that fit.
 
 use super::graph::Graph;
+use super::known::Canvas;
 use super::layers::{Choice, Layers};
 use super::support::Support;
 use super::tables::Tables;
@@ -74,8 +75,10 @@ impl<G> Clone for Reach<'_, G> {
 /// The boolean forward–backward pass; `None` if no text fits the canvas.
 pub fn reach<'a>(problem: &Problem<'a>) -> Option<Reach<'a>> {
     let (choices, tables) = (problem.choices()?, problem.prepared());
-    let layers = Layers::new(problem.automaton, &tables, &choices, problem.tokens)?;
-    Some(Reach { problem: *problem, layers: Arc::new(layers), tables })
+    let canvas = Canvas { decided: problem.decided.to_vec(), tokens: problem.tokens };
+    let find = || Layers::new(problem.automaton, &tables, &choices, problem.tokens);
+    let layers = tables.known.or_find(canvas, find)?;
+    Some(Reach { problem: *problem, layers, tables })
 }
 
 impl<'a, G: Graph> Reach<'a, G> {

@@ -1,6 +1,7 @@
 //! What depends on the constraint alone: made once, used at every step.
 
 use super::graph::Graph;
+use super::known::Known;
 use super::number::Wide;
 use super::unions::Unions;
 use crate::automata::{Class, Edge};
@@ -71,6 +72,7 @@ pub struct Tables {
     /// Made when a position is open first.
     sides: OnceLock<Option<Sides>>,
     pub(super) spares: Spares,
+    pub(super) known: Known,
 }
 
 impl Tables {
@@ -102,6 +104,7 @@ impl Tables {
             unions: OnceLock::new(),
             sides: OnceLock::new(),
             spares: Spares::default(),
+            known: Known::default(),
         }
     }
 
