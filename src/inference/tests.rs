@@ -9,6 +9,7 @@ use crate::{Candidate, ErrorKind, Scores, Vocab};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+mod kept;
 mod likeliest;
 
 fn rng(seed: u64) -> ChaCha8Rng {
