@@ -8,8 +8,9 @@ use std::{path::Path, time::Instant};
 use stencil_lm::{
     Language, Result, Scores, Token, Vocab,
     automata::Limits,
-    grammar::{Compiled, Grammar, Question},
+    grammar::{Compiled, Question},
     inference::{Options, Problem, Reach, infer},
+    language::Grammar,
 };
 
 #[global_allocator]

@@ -11,7 +11,7 @@ mod common;
 
 use common::{Entry, Logistic};
 use std::path::Path;
-use stencil_lm::{Model, Output, Request, Result, eval, guides::Topics};
+use stencil_lm::{Model, Output, Request, Result, eval, models::Topics};
 
 /// Samples per topic.
 const SAMPLES: usize = 17;

@@ -1,9 +1,6 @@
 //! The positions of a text in the making.
 
-use crate::Token;
-
-/// Index of a position on the canvas.
-pub type Pos = usize;
+use crate::{Pos, Token};
 
 /// The state of one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

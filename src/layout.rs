@@ -3,8 +3,8 @@
 use crate::{
     Canvas, CanvasView, Cell, Constraint, Error, Layout, Model, Result, Scores, Settings, Token, Vocab,
     constraints::{Scaffold, ScaffoldPart, SlotSize},
+    engine::plan::Plan,
     inference::{self, Options},
-    plan::Plan,
     sampler::forward,
 };
 use rand::{Rng, SeedableRng, seq::IndexedRandom, seq::SliceRandom};

@@ -38,50 +38,40 @@
 //! [`Guide`], [`Policy`], [`Observer`], [`Denoiser`], and [`spec::Kind`] for what constraint files may name.
 #![deny(unsafe_code)]
 
-pub mod automata;
 mod blocks;
 mod canvas;
-pub mod constraints;
-pub mod engine;
-mod error;
 pub mod eval;
-pub mod grammar;
 pub mod guides;
-pub mod inference;
-pub mod json;
-pub mod kernels;
+mod kernels;
 mod layout;
 pub mod models;
 mod observe;
-mod plan;
 pub mod policies;
 mod report;
 mod request;
 mod sample;
 mod sampler;
-pub mod schema;
-mod scores;
 mod settings;
-mod simd;
 pub mod spec;
 pub mod train;
 mod typed;
-mod vocab;
 
-pub use automata::Language;
-pub use canvas::{Canvas, CanvasView, Cell, Pos};
-pub use constraints::{CompileCx, Constraint, Verdict};
-pub use error::{Error, ErrorKind, Result, Source};
+pub use canvas::{Canvas, CanvasView, Cell};
 pub use guides::Guide;
 pub use models::{Denoiser, Model};
 pub use observe::{Event, Observer, Step};
-pub use policies::{Candidate, Moves, Policy, Proposal};
+pub use policies::{Moves, Policy, Proposal};
 pub use report::{Output, Report};
 pub use request::Request;
 pub use sampler::Sampler;
-pub use scores::Scores;
 pub use settings::{Ending, Layout, Settings};
-pub use vocab::{Token, Vocab};
+
+/// The engine alone, for other runtimes.
+pub use stencil_engine as engine;
+pub use stencil_engine::{
+    Candidate, CompileCx, Constraint, Error, ErrorKind, Language, Pos, Result, Scores, Source, Token, Verdict, Vocab,
+};
+pub use stencil_engine::{automata, constraints, grammar, inference, language, schema, util};
 
 /// The documents' examples compile.
 #[cfg(doctest)]

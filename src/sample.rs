@@ -7,9 +7,9 @@ use crate::{
     Candidate, Canvas, CanvasView, Cell, Constraint, Denoiser, Error, Event, Guide, Moves, Output, Policy, Pos,
     Proposal, Report, Result, Scores, Settings, Step, Token, Verdict,
     blocks::Blocks,
+    engine::plan::{Plan, lost},
     layout::Draft,
     models::{Manner, Session},
-    plan::{Plan, lost},
     settings::Ending,
 };
 use rand::Rng;

@@ -1,6 +1,5 @@
 //! How to sample: the `[sampler]` table of a constraint file, and the flags of the same names.
 
-use crate::models::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +49,17 @@ pub struct Settings {
     pub alg_temp: Option<f32>,
     /// How slots get their positions.
     pub layout: Option<Layout>,
+}
+
+/// What a bidirectional model may reuse within a block although written tokens change it. Approximate: the names and
+/// the idea are Fast-dLLM's (arXiv 2505.22618).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cache {
+    /// Keys and values of what stands before the block.
+    Prefix,
+    /// Keys and values of everything outside the block.
+    Dual,
 }
 
 /// How a template's literals and slots get their positions.

@@ -10,7 +10,8 @@ use oracle::Oracle;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
-use stencil_lm::automata::{Dfa, Language, Limits, TokenAutomaton};
+use stencil_lm::Language;
+use stencil_lm::automata::{Dfa, Limits, TokenAutomaton};
 use stencil_lm::inference::{Options, Posterior, Problem, infer, reach};
 use stencil_lm::{Scores, Token, Vocab};
 

@@ -11,9 +11,8 @@ use copies::checkpoints;
 use serde_json::json;
 use stencil_lm::{
     CanvasView, Model, Sampler, Settings, Source,
-    guides::Topics,
     models::{
-        Cache,
+        Cache, Topics,
         checkpoint::{ChatTemplate, Message},
     },
     spec::{Inputs, Registry, Spec},

@@ -1,12 +1,12 @@
 //! What readers of grammars say about mistakes: the words, the place, the way out.
 
-use stencil_lm::{Constraint, Result, constraints, grammar::Grammar};
+use stencil_lm::{Constraint, Result, constraints, language::Grammar};
 
 /// A grammar, the text it is wrong at, and words of the message or its help.
 type Case = (&'static str, &'static str, &'static [&'static str]);
 
 #[track_caller]
-fn refused(read: impl Fn(&str) -> Result<stencil_lm::grammar::Parsed>, (text, at, words): &Case) {
+fn refused(read: impl Fn(&str) -> Result<stencil_lm::language::Parsed>, (text, at, words): &Case) {
     let error = read(text).map(|_| ()).expect_err(text);
     let span = error.span().unwrap_or_else(|| panic!("{text:?}: no place: {}", error.report()));
     assert_eq!(&text[span], *at, "{text:?}: {}", error.report());

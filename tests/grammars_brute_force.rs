@@ -8,8 +8,9 @@ use stencil_lm::{
     Constraint, Language, Scores, Token, Vocab,
     automata::Limits,
     constraints,
-    grammar::{Compiled, Grammar, Pushdown, Question},
+    grammar::{Compiled, Pushdown, Question},
     inference::{Options, Problem, Reach, infer},
+    language::Grammar,
 };
 
 /// Nested, ambiguous, left-recursive, hidden-left-recursive, nullable and mutually recursive ones.

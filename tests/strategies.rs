@@ -8,8 +8,8 @@ use scripted::{Scripted, commits, moves, policy, vocab};
 use std::sync::{Arc, Mutex};
 use stencil_lm::{
     CanvasView, Denoiser, Model, Result, Sampler, Scores, Settings, Token, Vocab,
-    guides::CreditKind,
     models::{Blocks, Manner},
+    spec::kinds::CreditKind,
     spec::{BuildCx, Spec},
 };
 

@@ -8,8 +8,9 @@ use std::{
     io::{self, BufRead, Read},
 };
 use stencil_lm::{
-    Error, ErrorKind, Result, Verdict, json,
+    Error, ErrorKind, Result, Verdict,
     spec::{Document, Inputs, Registry, Spec},
+    util::json,
 };
 
 /// Longest line that is read.

@@ -21,9 +21,9 @@ use std::{
 use stencil_lm::{
     Error, ErrorKind, Event, Model, Output, Result, Sampler, Source,
     constraints::{Grammar, GrammarSyntax, JsonSchema},
-    guides::{BiasKind, ClassifierFreeKind, CreditKind, ScaledLabel, TopicKind},
     models::Loading,
     schema::{SchemaOptions, shorthand},
+    spec::kinds::{BiasKind, ClassifierFreeKind, CreditKind, ScaledLabel, TopicKind},
     spec::{BuildCx, Inputs, Registry, Spec},
 };
 

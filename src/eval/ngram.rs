@@ -1,7 +1,7 @@
 //! An interpolated Kneser–Ney model of four tokens: the baseline that a network has to beat.
 
 use super::{Blank, Coded, LanguageModel};
-use crate::{Result, Scores, Token, Vocab, automata::hash::FastMap};
+use crate::{Result, Scores, Token, Vocab, util::FastMap};
 use rayon::prelude::*;
 
 /// Tokens of the longest sequence that is counted.

@@ -1,10 +1,5 @@
 use super::Guide;
-use crate::{
-    Error, Pos, Result, Scores, Step, Token,
-    spec::{BuildCx, Kind, Part},
-};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use crate::{Error, Pos, Result, Scores, Step, Token};
 use std::{collections::BTreeMap, ops::Range};
 
 /// Trust in tokens that were likeliest before: what a model has said of a position in several steps becomes surer, so that
@@ -61,30 +56,4 @@ fn likeliest(row: &[f32]) -> (Token, f32) {
     let best = (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
     let sum: f32 = row.iter().map(|score| (score - row[best]).exp()).sum();
     (best as Token, 1.0 / sum)
-}
-
-/// `credit = {}` or `credit = { alpha = 0.7, gamma = 0.2, beta = 0.8 }`: trust in what was likeliest before. Soft.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct CreditKind {
-    /// How much credits count.
-    pub alpha: f32,
-    /// Less than 1 lets unsure tokens earn nearly as much as sure ones.
-    pub gamma: f32,
-    /// What is left of a credit a step later.
-    pub beta: f32,
-}
-
-impl Default for CreditKind {
-    fn default() -> Self {
-        Self { alpha: 0.7, gamma: 0.2, beta: 0.8 }
-    }
-}
-
-impl Kind for CreditKind {
-    const NAME: &'static str = "credit";
-    fn build(self, _: &BuildCx) -> Result<Part> {
-        let credit = Credit::new(self.alpha, self.gamma, self.beta)?;
-        Ok(Part::guide(move |_| Ok(Box::new(credit.clone()))))
-    }
 }

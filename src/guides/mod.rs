@@ -5,13 +5,11 @@ mod classifier_free;
 mod credit;
 mod hidden_prompt;
 mod naive_bayes;
-mod topics;
-pub use bias::{Bias, BiasKind};
-pub use classifier_free::{ClassifierFree, ClassifierFreeKind};
-pub use credit::{Credit, CreditKind};
+pub use bias::Bias;
+pub use classifier_free::ClassifierFree;
+pub use credit::Credit;
 pub use hidden_prompt::HiddenPrompt;
-pub use naive_bayes::{NaiveBayes, ScaledLabel, TopicKind};
-pub use topics::Topics;
+pub use naive_bayes::NaiveBayes;
 
 use crate::{CanvasView, Result, Scores, Step};
 

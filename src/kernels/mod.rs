@@ -21,7 +21,6 @@ pub use activation::{Gate, swiglu, swiglu_backward};
 pub use attention::{Heads, Mask, Sequence, attention, attention_backward};
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use gemm::{Matrix, MatrixMut, gemm};
-pub use math::{by_rows, widen_bf16, widen_f16};
 pub use norm::RmsNorm;
 pub use quantised::widen_blocks;
 pub use rope::{Pairs, Rope};

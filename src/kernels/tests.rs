@@ -1,3 +1,4 @@
+use super::math::widen_bf16;
 use super::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,8 +1,6 @@
 //! How a model is meant to be sampled: facts that a model states and the engine follows.
 
-use crate::Pos;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::{Pos, settings::Cache};
 use std::{any::Any, ops::Range};
 
 /// Facts about a model's process.
@@ -50,17 +48,6 @@ pub struct Blocks {
     pub size: usize,
     /// Counted from the first token of the prompt; from the first of the answer otherwise.
     pub from_prompt: bool,
-}
-
-/// What a bidirectional model may reuse within a block although written tokens change it. Approximate: the names and
-/// the idea are Fast-dLLM's (arXiv 2505.22618).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Cache {
-    /// Keys and values of what stands before the block.
-    Prefix,
-    /// Keys and values of everything outside the block.
-    Dual,
 }
 
 /// What belongs to one text in the making, from step to step.

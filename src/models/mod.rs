@@ -9,18 +9,21 @@ pub mod masked;
 mod model;
 mod oracle;
 mod pretrained;
+mod topics;
 pub mod transformer;
+pub use crate::settings::Cache;
 pub(crate) use causal::draw;
 pub use causal::{CausalModel, Prefix};
 pub(crate) use classifier::states;
 pub use classifier::{CLASSIFIER, Classifier, Head};
-pub use manner::{Blocks, Cache, Manner, Session};
+pub use manner::{Blocks, Manner, Session};
 pub use masked::MaskedModel;
 pub use model::{Loading, Model, TOPICS};
 pub use oracle::{Chain, Oracle};
 pub use pretrained::Pretrained;
+pub use topics::Topics;
 
-use crate::{CanvasView, Result, Scores, Vocab};
+use crate::{CanvasView, Error, Result, Scores, Vocab};
 
 /// Predicts every position of a canvas from what is visible on it.
 ///
@@ -55,5 +58,16 @@ pub trait Denoiser: Send + Sync {
     /// Predicts texts in the making, each with its session: for models that keep something from step to step.
     fn resume(&self, views: &[CanvasView], _sessions: &mut [&mut Session]) -> Result<Vec<Scores>> {
         self.predict(views)
+    }
+}
+
+/// Failures of the tensor library, told as errors of kind `Model`.
+pub(crate) trait OrModel<T> {
+    fn or_model(self) -> Result<T>;
+}
+
+impl<T> OrModel<T> for candle_core::Result<T> {
+    fn or_model(self) -> Result<T> {
+        self.map_err(|e| Error::model(e.to_string()))
     }
 }

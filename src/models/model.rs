@@ -1,7 +1,7 @@
 use super::Pretrained;
 use super::checkpoint::{self, ChatTemplate, Checkpoint, Message, Precision, Stored, check_memory, read_json};
 use super::masked::{self, MaskedModel};
-use crate::{Denoiser, Error, Result, Token, guides::Topics};
+use crate::{Denoiser, Error, Result, Token, models::Topics};
 use serde_json::Value;
 use std::{path::Path, sync::Arc};
 

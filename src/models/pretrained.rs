@@ -5,6 +5,7 @@ mod reuse;
 use super::families::{Description, Process};
 use super::transformer::{Answer, Builder, Memory, Pattern, Sequence, Tensors, Transformer};
 use super::{Manner, Session};
+use crate::models::OrModel;
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
 use candle_core::Tensor;
 use reuse::Read;
@@ -132,14 +133,14 @@ impl Pretrained {
 
     /// Asks the network one question.
     fn ask(&self, question: Sequence) -> Result<Answer> {
-        let answer = self.network.forward(&[question])?.pop();
+        let answer = self.network.forward(&[question]).or_model()?.pop();
         answer.ok_or_else(|| Error::model("the network gave no answer"))
     }
 
     /// Rows of the last `len` positions; where the first one of a text predicts itself and the next, it comes twice.
     fn rows(&self, logits: &Tensor, len: usize) -> Result<Vec<f32>> {
         let size = self.vocab.len();
-        let mut values = logits.flatten_all()?.to_vec1::<f32>()?;
+        let mut values = logits.flatten_all().or_model()?.to_vec1::<f32>().or_model()?;
         values.chunks_exact_mut(size).for_each(|row| self.finish(row));
         if values.len() + size == len * size && !values.is_empty() {
             values.splice(0..0, values[..size].to_vec());
@@ -204,7 +205,7 @@ impl Denoiser for Pretrained {
             let (views, rest) = left.split_at(inputs.len());
             let wanted: Vec<_> = views.iter().zip(&inputs).map(|(view, input)| self.positions(view, input)).collect();
             let questions: Vec<_> = inputs.iter().zip(&wanted).map(|(input, at)| self.question(input, at)).collect();
-            for ((view, wanted), answer) in views.iter().zip(wanted).zip(self.network.forward(&questions)?) {
+            for ((view, wanted), answer) in views.iter().zip(wanted).zip(self.network.forward(&questions).or_model()?) {
                 scores.push(self.scores(view, self.rows(&answer.logits, wanted.len())?)?);
             }
             left = rest;

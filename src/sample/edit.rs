@@ -3,7 +3,7 @@
 use super::{Sample, reading::Reading};
 use crate::{
     Cell, Denoiser, Error, Pos, Proposal, Result, Token,
-    plan::{Plan, lost},
+    engine::plan::{Plan, lost},
 };
 
 impl Sample {

@@ -1,34 +1,62 @@
 //! Reading values of a [`Document`](super::Document) into types: a serde deserialiser whose errors know their place.
 
-use super::{
-    document::{Entry, Node, Value},
-    nearest,
-};
-use crate::{Error, Result};
+use super::document::{Entry, Node, Value};
+use crate::{Error, util::nearest};
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
     VariantAccess, Visitor,
 };
 
-/// Errors of reading: the message says what was expected; the place is added on the way out.
-impl de::Error for Error {
+/// An error of reading: the message says what was expected; the place is added on the way out.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub Error);
+
+type Result<T, E = Refusal> = std::result::Result<T, E>;
+
+impl Refusal {
+    fn input(message: impl Into<String>) -> Self {
+        Self(Error::input(message))
+    }
+    fn at(self, span: std::ops::Range<usize>) -> Self {
+        Self(self.0.at(span))
+    }
+    fn under(self, key: impl std::fmt::Display) -> Self {
+        Self(self.0.under(key))
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.0
+    }
+}
+
+impl de::Error for Refusal {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Error::input(message.to_string())
+        Self::input(message.to_string())
     }
     fn invalid_type(found: Unexpected, expected: &dyn Expected) -> Self {
-        Error::input(format!("expected {expected}, found {found}"))
+        Self::input(format!("expected {expected}, found {found}"))
     }
     fn invalid_value(found: Unexpected, expected: &dyn Expected) -> Self {
-        Error::input(format!("expected {expected}, found {found}"))
+        Self::input(format!("expected {expected}, found {found}"))
     }
     fn missing_field(field: &'static str) -> Self {
-        Error::input(format!("the key `{field}` is missing"))
+        Self::input(format!("the key `{field}` is missing"))
     }
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        unknown("key", field, known.iter().copied())
+        Self(unknown("key", field, known.iter().copied()))
     }
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
-        unknown("value", variant, known.iter().copied())
+        Self(unknown("value", variant, known.iter().copied()))
     }
 }
 
@@ -44,7 +72,7 @@ pub(crate) fn unknown<'a>(what: &str, found: &str, known: impl IntoIterator<Item
 }
 
 impl<'de> Deserializer<'de> for &'de Node {
-    type Error = Error;
+    type Error = Refusal;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match &self.value {
@@ -53,7 +81,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Integer(i) => match (i64::try_from(*i), u64::try_from(*i)) {
                 (Ok(i), _) => visitor.visit_i64(i),
                 (_, Ok(u)) => visitor.visit_u64(u),
-                _ => Err(Error::input(format!("the integer {i} is too large"))),
+                _ => Err(Refusal::input(format!("the integer {i} is too large"))),
             },
             Value::Float(f) => visitor.visit_f64(*f),
             Value::String(s) => visitor.visit_borrowed_str(s),
@@ -81,9 +109,9 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::String(_) => visitor.visit_enum(Variant { name: self, content: None }),
             Value::Table(entries) => match entries.as_slice() {
                 [entry] => visitor.visit_enum(Variant { name: self, content: Some(entry) }),
-                _ => Err(Error::input("expected a table with one key")),
+                _ => Err(Refusal::input("expected a table with one key")),
             },
-            _ => Err(Error::input(format!("expected a string or a table, found {}", self.describe()))),
+            _ => Err(Refusal::input(format!("expected a string or a table, found {}", self.describe()))),
         }
         .map_err(|e| e.at(self.span.clone()))
     }
@@ -100,7 +128,7 @@ struct Items<'de> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'de> {
-    type Error = Error;
+    type Error = Refusal;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         let Some(node) = self.items.next() else { return Ok(None) };
@@ -118,16 +146,16 @@ struct Entries<'de> {
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = Error;
+    type Error = Refusal;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         self.entry = self.entries.next();
         let Some(entry) = self.entry else { return Ok(None) };
         let key = seed.deserialize(entry.key.as_str().into_deserializer());
-        key.map(Some).map_err(|e: Error| e.at(entry.key_span.clone()).under(&entry.key))
+        key.map(Some).map_err(|e: Refusal| e.at(entry.key_span.clone()).under(&entry.key))
     }
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        let entry = self.entry.ok_or_else(|| Error::input("a value without its key"))?;
+        let entry = self.entry.ok_or_else(|| Refusal::input("a value without its key"))?;
         seed.deserialize(&entry.node).map_err(|e| e.at(entry.node.span.clone()).under(&entry.key))
     }
 }
@@ -138,7 +166,7 @@ struct Variant<'de> {
 }
 
 impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = Error;
+    type Error = Refusal;
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
@@ -152,17 +180,17 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
 
 impl<'de> Variant<'de> {
     fn content(&self) -> Result<&'de Node> {
-        self.content.map(|e| &e.node).ok_or_else(|| Error::input("expected a table with one key, found a string"))
+        self.content.map(|e| &e.node).ok_or_else(|| Refusal::input("expected a table with one key, found a string"))
     }
 }
 
 impl<'de> VariantAccess<'de> for Variant<'de> {
-    type Error = Error;
+    type Error = Refusal;
 
     fn unit_variant(self) -> Result<()> {
         match self.content {
             None => Ok(()),
-            Some(_) => Err(Error::input("expected a string, found a table")),
+            Some(_) => Err(Refusal::input("expected a string, found a table")),
         }
     }
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {

@@ -1,6 +1,6 @@
 //! A constraint file as a tree of values that know where they were written.
 
-use crate::{Error, Result, Source, json};
+use crate::{Error, Result, Source, util::json};
 use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
 use std::{fmt, ops::Range};
 use toml::de::{DeTable, DeValue};

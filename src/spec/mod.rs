@@ -2,21 +2,21 @@
 
 mod de;
 mod document;
-mod inputs;
+pub mod kinds;
 mod read;
 mod registry;
 mod schema;
-mod suggest;
-pub(crate) mod template;
 #[cfg(test)]
 mod tests;
 
+pub use crate::constraints::Inputs;
 pub use document::Document;
-pub use inputs::Inputs;
 pub use registry::{BuildCx, GuideFactory, Kind, Part, Registry};
-pub use suggest::nearest;
 
-use crate::{Constraint, Error, Result, Settings, Source, Verdict, constraints as c, schema::Left};
+use crate::{
+    Constraint, Error, Result, Settings, Source, Verdict, Vocab, automata::Dfa, constraints as c, engine::plan,
+    grammar::Compiled, schema::Left,
+};
 use std::{path::Path, sync::Arc};
 
 /// Everything that is asked of a text: constraints that all hold, guides, and how to sample.
@@ -240,6 +240,28 @@ impl Spec {
     /// The text ends so.
     pub fn suffix(self, text: impl Into<String>) -> Self {
         self.constraint(c::Suffix::new(text))
+    }
+}
+
+impl Spec {
+    /// All hard constraints as one automaton over bytes. Needs no model: every vocabulary gives the same one, unless a
+    /// constraint of your own asks for it.
+    ///
+    /// # Errors
+    /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
+    pub fn automaton(&self, vocab: &Vocab) -> Result<Dfa> {
+        match self.acceptor(vocab)? {
+            Compiled::Regular(dfa) => Ok(dfa),
+            Compiled::Pushdown(_) => Err(Error::unsupported("a recursive grammar is no automaton over bytes")),
+        }
+    }
+
+    /// All hard constraints, compiled: what texts may be read with. Any vocabulary will do.
+    ///
+    /// # Errors
+    /// As [`automaton`](Self::automaton).
+    pub fn acceptor(&self, vocab: &Vocab) -> Result<Compiled> {
+        plan::acceptor(&self.constraints, vocab)
     }
 }
 

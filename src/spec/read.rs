@@ -4,10 +4,11 @@ use super::{
     BuildCx, Inputs, Part, Registry, Spec,
     de::unknown,
     document::{Document, Entry, Node, Value},
+    kinds::Bound,
 };
 use crate::{
     Constraint, Error, Result, Settings,
-    constraints::{Bound, Length, ScaffoldPart, Unit},
+    constraints::{Length, ScaffoldPart, TemplateCx, Unit},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -19,7 +20,11 @@ pub(crate) const OWN_KEYS: [&str; 8] =
 pub(crate) const SIZES: [(&str, Unit); 3] = [("words", Unit::Words), ("chars", Unit::Chars), ("tokens", Unit::Tokens)];
 
 pub(crate) fn read(document: &Document, dir: Option<PathBuf>, registry: &Registry, inputs: &Inputs) -> Result<Spec> {
-    let mut reader = Reader { document, registry, cx: BuildCx { dir, inputs: inputs.clone(), ..BuildCx::default() } };
+    let mut reader = Reader {
+        document,
+        registry,
+        cx: BuildCx { dir, template: TemplateCx { inputs: inputs.clone(), ..TemplateCx::default() } },
+    };
     reader.file().map_err(|e| document.blame(e))
 }
 
@@ -110,16 +115,19 @@ impl Reader<'_> {
             };
             read.map_err(|e| e.under(&entry.key))?;
         }
-        self.cx.slots.insert(name.to_string(), constraints);
-        self.cx.sizes.insert(name.to_string(), sizes);
+        self.cx.template.slots.insert(name.to_string(), constraints);
+        self.cx.template.sizes.insert(name.to_string(), sizes);
         Ok(())
     }
 
     fn slot_part(&self, slot: &str, entry: &Entry) -> Result<Vec<Arc<dyn Constraint>>> {
         let cx = BuildCx {
             dir: self.cx.dir.clone(),
-            inputs: self.cx.inputs.clone(),
-            patterns: self.cx.patterns.clone(),
+            template: TemplateCx {
+                inputs: self.cx.template.inputs.clone(),
+                patterns: self.cx.template.patterns.clone(),
+                ..TemplateCx::default()
+            },
             ..BuildCx::default()
         };
         let mut spec = Spec::new();
@@ -155,7 +163,7 @@ impl Reader<'_> {
 
 fn size(unit: Unit, node: &Node) -> Result<Length> {
     let bound = Bound::deserialize(node)?;
-    Length::bound(unit, &bound).map_err(|e| e.replace_span(node.span.clone()))
+    bound.length(unit).map_err(|e| e.replace_span(node.span.clone()))
 }
 
 fn table(node: &Node) -> Result<&[Entry]> {
@@ -166,5 +174,5 @@ fn table(node: &Node) -> Result<&[Entry]> {
 }
 
 fn value<T: DeserializeOwned>(node: &Node) -> Result<T> {
-    T::deserialize(node)
+    Ok(T::deserialize(node)?)
 }

@@ -1,15 +1,11 @@
 //! The plugins a constraint file may name.
 
 use super::{
-    Inputs,
     document::{Document, Node},
+    kinds,
     read::{OWN_KEYS, SIZES},
 };
-use crate::{
-    Constraint, Error, Guide, Model, Result, constraints,
-    constraints::{Length, Patterns},
-    guides,
-};
+use crate::{Constraint, Error, Guide, Model, Result, constraints::TemplateCx};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -45,13 +41,8 @@ impl Part {
 pub struct BuildCx {
     /// Folder that relative paths start from.
     pub dir: Option<PathBuf>,
-    /// Values of `$name` inputs.
-    pub inputs: Inputs,
-    /// Constraints on single slots of the template, by slot name.
-    pub slots: BTreeMap<String, Vec<Arc<dyn Constraint>>>,
-    /// Sizes given in slot tables; they mean what a size inside `{{name:…}}` means.
-    pub(crate) sizes: BTreeMap<String, Vec<Length>>,
-    pub(crate) patterns: Patterns,
+    /// What the parts of a template depend on: inputs, and the conditions on single slots.
+    pub template: TemplateCx,
 }
 
 /// A plugin that a constraint file can name: `NAME = {…}` deserialises into `Self` and builds a part.
@@ -93,27 +84,27 @@ impl Registry {
     /// The kinds that come with the crate.
     pub fn builtin() -> Self {
         Self::empty()
-            .with::<constraints::TemplateKind>()
-            .with::<constraints::RegexKind>()
-            .with::<constraints::GrammarKind>()
-            .with::<constraints::JsonSchemaKind>()
-            .with::<constraints::ChoiceKind>()
-            .with::<constraints::ContainsKind>()
-            .with::<constraints::ExcludesKind>()
-            .with::<constraints::LengthKind>()
-            .with::<constraints::PrefixKind>()
-            .with::<constraints::SuffixKind>()
-            .with::<guides::TopicKind>()
-            .with::<guides::BiasKind>()
-            .with::<guides::ClassifierFreeKind>()
-            .with::<guides::CreditKind>()
+            .with::<kinds::TemplateKind>()
+            .with::<kinds::RegexKind>()
+            .with::<kinds::GrammarKind>()
+            .with::<kinds::JsonSchemaKind>()
+            .with::<kinds::ChoiceKind>()
+            .with::<kinds::ContainsKind>()
+            .with::<kinds::ExcludesKind>()
+            .with::<kinds::LengthKind>()
+            .with::<kinds::PrefixKind>()
+            .with::<kinds::SuffixKind>()
+            .with::<kinds::TopicKind>()
+            .with::<kinds::BiasKind>()
+            .with::<kinds::ClassifierFreeKind>()
+            .with::<kinds::CreditKind>()
     }
 
     /// Adds a kind; one of the same name is replaced. A kind named like a key of the file itself does not compile.
     pub fn with<K: Kind>(mut self) -> Self {
         const { assert!(is_free(K::NAME), "a kind cannot have the name of a key of the file itself") };
         let read = |node: &Node, document: &Document, cx: &BuildCx| {
-            let kind = K::deserialize(node).map_err(|e| document.blame(e))?;
+            let kind = K::deserialize(node).map_err(|e| document.blame(e.into()))?;
             kind.build(cx).map_err(|e| document.blame(place(e, node, document)))
         };
         self.kinds.insert(K::NAME, Registered { read, schema: |generator| generator.subschema_for::<K>() });

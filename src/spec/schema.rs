@@ -1,7 +1,8 @@
 //! The JSON Schema of the constraint file.
 
+use super::kinds::Bound;
 use super::{Registry, read};
-use crate::{Settings, constraints::Bound};
+use crate::Settings;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 

@@ -27,7 +27,7 @@ pub use optimizer::{Optimizer, learning_rate};
 pub use state::Progress;
 pub use text::{Reading, Text, Unit};
 
-use crate::guides::Topics;
+use crate::models::Topics;
 use crate::models::masked::{MaskedConfig, Network, Parameter};
 use crate::models::{TOPICS, masked};
 use crate::{Error, ErrorKind, Result};

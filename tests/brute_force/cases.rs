@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
-use stencil_lm::automata::Language;
+use stencil_lm::Language;
 use stencil_lm::{Scores, Token, Vocab};
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use crate::cases::Case;
 use regex::Regex;
 use std::collections::{BTreeMap, HashMap};
-use stencil_lm::automata::Language;
+use stencil_lm::Language;
 use stencil_lm::{Token, Vocab};
 
 /// Decides membership of token sequences.

@@ -5,6 +5,7 @@
 
 use super::device;
 use super::map::{forget, map};
+use crate::models::OrModel;
 use crate::models::families::{Description, describe};
 use crate::models::transformer::plan::{Plan, TensorPlan};
 use crate::models::transformer::{Matrix, Packed, Tensors};
@@ -310,19 +311,19 @@ fn plain(kind: GgmlDType) -> Option<DType> {
 
 impl Tensors for GgufReader<'_> {
     fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor> {
-        Ok(self.table(plan)?.to_dtype(DType::F32)?)
+        Ok(self.table(plan)?.to_dtype(DType::F32).or_model()?)
     }
 
     fn table(&mut self, plan: &TensorPlan) -> Result<Tensor> {
         self.with(plan, |kind, bytes| match plain(kind) {
-            Some(dtype) => Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())?),
+            Some(dtype) => Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device()).or_model()?),
             None => {
                 let columns = plan.shape.last().copied().unwrap_or(1);
                 let rows = plan.shape.iter().product::<usize>() / columns.max(1);
-                let packed = Packed::from_bytes(kind, bytes, (rows, columns))?;
+                let packed = Packed::from_bytes(kind, bytes, (rows, columns)).or_model()?;
                 let all: Vec<half::bf16> =
                     (0..rows as u32).flat_map(|row| packed.lookup(&[row])).map(half::bf16::from_f32).collect();
-                Ok(Tensor::from_vec(all, plan.shape.as_slice(), &device())?)
+                Ok(Tensor::from_vec(all, plan.shape.as_slice(), &device()).or_model()?)
             }
         })
     }
@@ -333,8 +334,10 @@ impl Tensors for GgufReader<'_> {
         };
         self.with(plan, |kind, bytes| {
             Ok(vec![match plain(kind) {
-                Some(dtype) => Matrix::Dense(Tensor::from_raw_buffer(bytes, dtype, &[rows, columns], &device())?),
-                None => Matrix::Packed(Arc::new(Packed::from_bytes(kind, bytes, (rows, columns))?)),
+                Some(dtype) => {
+                    Matrix::Dense(Tensor::from_raw_buffer(bytes, dtype, &[rows, columns], &device()).or_model()?)
+                }
+                None => Matrix::Packed(Arc::new(Packed::from_bytes(kind, bytes, (rows, columns)).or_model()?)),
             }])
         })
     }

@@ -3,6 +3,7 @@
 use super::device;
 use super::map::{forget, map};
 use super::memory::Precision;
+use crate::models::OrModel;
 use crate::models::transformer::plan::{Plan, TensorPlan};
 use crate::models::transformer::{Matrix, Packed, Tensors};
 use crate::{Error, Result};
@@ -224,7 +225,10 @@ impl Reader<'_> {
 impl Tensors for Reader<'_> {
     fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor> {
         self.with(plan, |dtype, bytes| {
-            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())?.to_dtype(DType::F32)?)
+            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())
+                .or_model()?
+                .to_dtype(DType::F32)
+                .or_model()?)
         })
     }
 
@@ -232,7 +236,7 @@ impl Tensors for Reader<'_> {
         let precision = self.precision;
         self.with(plan, |dtype, bytes| {
             let kept = if precision == Precision::F32 { DType::F32 } else { half(dtype) };
-            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())?.to_dtype(kept)?)
+            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device()).or_model()?.to_dtype(kept).or_model()?)
         })
     }
 
@@ -245,8 +249,8 @@ impl Tensors for Reader<'_> {
             let width = columns * dtype.size_in_bytes();
             let matrix = |bytes: &[u8]| -> Result<Matrix> {
                 let plain = |kept| -> Result<Matrix> {
-                    let stored = Tensor::from_raw_buffer(bytes, dtype, &[rows, columns], &device())?;
-                    Ok(Matrix::Dense(stored.to_dtype(kept)?))
+                    let stored = Tensor::from_raw_buffer(bytes, dtype, &[rows, columns], &device()).or_model()?;
+                    Ok(Matrix::Dense(stored.to_dtype(kept).or_model()?))
                 };
                 match (precision, precision.blocks(columns)) {
                     (Precision::F32, _) => plain(DType::F32),
@@ -257,7 +261,7 @@ impl Tensors for Reader<'_> {
                             let stored = Tensor::from_raw_buffer(bytes, dtype, &[part.len() * columns], &Device::Cpu)?;
                             stored.to_dtype(DType::F32)?.to_vec1::<f32>()
                         };
-                        Ok(Matrix::Packed(Arc::new(Packed::quantize(kind, (rows, columns), read)?)))
+                        Ok(Matrix::Packed(Arc::new(Packed::quantize(kind, (rows, columns), read).or_model()?)))
                     }
                 }
             };

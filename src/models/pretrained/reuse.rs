@@ -2,6 +2,7 @@
 //! bidirectional model, where somebody asks for it.
 
 use super::{Input, Pretrained};
+use crate::models::OrModel;
 use crate::models::families::Process;
 use crate::models::transformer::{Memory, Pattern, Sequence};
 use crate::models::{Cache, Session};
@@ -79,9 +80,9 @@ impl Pretrained {
                 wanted: 0..0,
                 ..Sequence::whole(text[start..len].to_vec(), pattern)
             };
-            let own = self.network.forward(&[sequence])?.pop().and_then(|answer| answer.memory);
+            let own = self.network.forward(&[sequence]).or_model()?.pop().and_then(|answer| answer.memory);
             let own = own.ok_or_else(|| Error::model("the network remembered nothing"))?;
-            let memory = Arc::new(past.map_or(Ok(own.clone()), |past| past.followed_by(&own))?);
+            let memory = Arc::new(past.map_or(Ok(own.clone()), |past| past.followed_by(&own)).or_model()?);
             self.read.keep(&text[..len], memory.clone(), first);
             known = Some((len, memory));
         }
@@ -93,7 +94,7 @@ impl Pretrained {
         let input = self.input(view)?;
         let start = input.start;
         let before = session.kept.take().and_then(|kept| kept.downcast::<Belief>().ok()).filter(|b| b.start == start);
-        let belief = before.map(|b| b.logits / f64::from(session.temperature)).transpose()?;
+        let belief = before.map(|b| b.logits / f64::from(session.temperature)).transpose().or_model()?;
         let positions = self.positions(view, &input);
         let answer = self.ask(Sequence { belief, ..self.question(&input, &positions) })?;
         let rows = self.rows(&answer.logits, positions.len())?;
@@ -119,7 +120,7 @@ impl Pretrained {
             let answer = self.ask(Sequence { remember: true, ..self.question(&input, &(prompt..len)) })?;
             let scores = self.scores(view, self.rows(&answer.logits, len - prompt)?)?;
             let memory = answer.memory.ok_or_else(|| Error::model("the network remembered nothing"))?;
-            let memory = Arc::new(memory.select(|p| !(start..last).contains(&(p as usize)))?);
+            let memory = Arc::new(memory.select(|p| !(start..last).contains(&(p as usize))).or_model()?);
             session.kept = Some(Box::new(Block { range: session.block.clone(), memory, scores: scores.clone() }));
             return Ok(scores);
         };

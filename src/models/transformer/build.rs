@@ -5,6 +5,7 @@ use super::feed_forward::{Experts, FeedForward, Mlp, Moe, Router};
 use super::ops::{Linear, Norm};
 use super::plan::*;
 use super::{Layer, Matrix, Noise, SelfConditioning, Transformer};
+use crate::models::OrModel;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
@@ -87,7 +88,7 @@ impl Builder<'_> {
     fn norm(&mut self, plan: &NormPlan) -> Result<Norm> {
         let mut weight = plan.weight.as_ref().map(|weight| self.tensors.tensor(weight)).transpose()?;
         if let (NormKind::RmsPlusOne, Some(stored)) = (plan.kind, &weight) {
-            weight = Some((stored + 1.0)?);
+            weight = Some((stored + 1.0).or_model()?);
         }
         let bias = plan.bias.as_ref().map(|bias| self.tensors.tensor(bias)).transpose()?;
         Ok(Norm { kind: plan.kind, eps: plan.eps, weight, bias })
@@ -103,7 +104,7 @@ impl Builder<'_> {
     }
 
     fn numbers(&mut self, plan: &TensorPlan) -> Result<Vec<f32>> {
-        Ok(self.tensors.tensor(plan)?.to_dtype(DType::F32)?.to_vec1::<f32>()?)
+        Ok(self.tensors.tensor(plan)?.to_dtype(DType::F32).or_model()?.to_vec1::<f32>().or_model()?)
     }
 
     fn moe(&mut self, plan: &MoePlan) -> Result<Moe> {

@@ -15,7 +15,7 @@ impl TrainConfig {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(format!("cannot read {name}")).because(e))?;
         let source = Source::new(name, text);
         let document = Document::from_toml(&source)?;
-        let mut config = Self::deserialize(&document.root).map_err(|e| e.in_source(&source))?;
+        let mut config = Self::deserialize(&document.root).map_err(|e| e.0.in_source(&source))?;
         if let Err((pointer, message)) = config.check() {
             let value = document.root.resolve(&format!("/{}", pointer.replace('.', "/")));
             return Err(Error::input(format!("{pointer} {message}")).at(value.span.clone()).in_source(&source));

@@ -1,0 +1,29 @@
+//! Byte automata: from languages to minimal DFAs, and their lifting to token classes.
+
+mod automaton;
+mod cache;
+mod compile;
+mod culprit;
+mod dfa;
+mod json_text;
+mod lift;
+mod limits;
+mod minimize;
+mod nfa;
+mod product;
+mod regex;
+mod subset;
+mod symbols;
+#[cfg(test)]
+mod tests;
+mod token_automaton;
+mod token_product;
+#[cfg(test)]
+mod token_tests;
+mod turns;
+mod utf8;
+mod words;
+
+pub use dfa::Dfa;
+pub use limits::Limits;
+pub use token_automaton::{Class, Edge, Label, TokenAutomaton};

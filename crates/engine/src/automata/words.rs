@@ -1,0 +1,123 @@
+//! Finite sets of texts, such as a choice of thousands: their minimal automaton is built in one go.
+
+use super::Limits;
+use super::automaton::{Automaton, DEAD, State};
+use super::minimize;
+use super::symbols::{Bytes, Chars, Symbols};
+use crate::Result;
+use crate::util::FastMap;
+use std::rc::Rc;
+
+impl Automaton<Chars> {
+    /// One of these texts.
+    pub(super) fn words(texts: &[&str], limits: &Limits) -> Result<Self> {
+        let symbols = Chars::single_out(texts.iter().flat_map(|text| text.chars()));
+        let classes = |text: &&str| text.chars().map(|c| symbols.class(c as u32) as u32).collect();
+        build(symbols.clone(), texts.iter().map(classes).collect(), limits)
+    }
+}
+
+impl Automaton<Bytes> {
+    /// One of these texts.
+    pub(super) fn words(texts: &[&str], limits: &Limits) -> Result<Self> {
+        let mut used = [false; 256];
+        texts.iter().flat_map(|text| text.bytes()).for_each(|b| used[b as usize] = true);
+        let symbols = Bytes::group(|b| used[b as usize].then_some(b));
+        let classes = |text: &&str| text.bytes().map(|b| symbols.class(b) as u32).collect();
+        build(symbols.clone(), texts.iter().map(classes).collect(), limits)
+    }
+}
+
+/// What a state reads on: by ascending class, the class and the state after it.
+type Ways = Vec<(u32, State)>;
+
+/// A state while words are added below it; the last way is still open.
+#[derive(Default)]
+struct Open {
+    accept: bool,
+    ways: Ways,
+}
+
+/// Distinct states that nothing more can be added to.
+#[derive(Default)]
+struct Closed {
+    states: Vec<Rc<(bool, Ways)>>,
+    known: FastMap<Rc<(bool, Ways)>, State>,
+}
+
+impl Closed {
+    fn close(&mut self, open: Open) -> State {
+        let new = self.states.len() as State;
+        let state = Rc::new((open.accept, open.ways));
+        *self.known.entry(state).or_insert_with_key(|state| {
+            self.states.push(state.clone());
+            new
+        })
+    }
+
+    /// Closes the states at the end of the path until `len` are left.
+    fn shorten(&mut self, path: &mut Vec<Open>, len: usize) {
+        while path.len() > len {
+            let Some(last) = path.pop() else { return };
+            let state = self.close(last);
+            if let Some((_, to)) = path.last_mut().and_then(|open| open.ways.last_mut()) {
+                *to = state;
+            }
+        }
+    }
+}
+
+/// Adds the words in order and merges each state, once nothing more can be added below it, with an equal one
+/// (Daciuk et al., 2000). The states of the result are in breadth-first order.
+fn build<S: Symbols>(symbols: S, mut words: Vec<Vec<u32>>, limits: &Limits) -> Result<Automaton<S>> {
+    words.sort_unstable();
+    words.dedup();
+    let width = symbols.width();
+    let mut closed = Closed::default();
+    let mut path = vec![Open::default()];
+    let mut before: &[u32] = &[];
+    for word in &words {
+        let shared = word.iter().zip(before).take_while(|(a, b)| a == b).count();
+        closed.shorten(&mut path, shared + 1);
+        for &class in &word[shared..] {
+            if let Some(last) = path.last_mut() {
+                last.ways.push((class, DEAD));
+            }
+            path.push(Open::default());
+        }
+        if let Some(last) = path.last_mut() {
+            last.accept = true;
+        }
+        before = word;
+        limits.check(closed.states.len() + path.len(), width, "the list of texts")?;
+    }
+    if words.is_empty() {
+        return Ok(Automaton::none(&symbols));
+    }
+    closed.shorten(&mut path, 0);
+
+    let mut number = vec![DEAD; closed.states.len()];
+    let mut order = vec![closed.states.len() - 1];
+    number[order[0]] = 1;
+    let mut next = vec![DEAD; (closed.states.len() + 1) * width];
+    let mut accept = vec![false];
+    let mut at = 0;
+    while let Some(&state) = order.get(at) {
+        at += 1;
+        let (accepts, ways) = &*closed.states[state];
+        accept.push(*accepts);
+        let row = &mut next[at * width..][..width];
+        for &(class, to) in ways {
+            let to = to as usize;
+            if number[to] == DEAD {
+                order.push(to);
+                number[to] = order.len() as State;
+            }
+            row[class as usize] = number[to];
+        }
+        if let Some(mark) = symbols.mark() {
+            row[mark] = at as State;
+        }
+    }
+    Ok(minimize::narrow(Automaton { symbols, next, accept, start: 1 }))
+}

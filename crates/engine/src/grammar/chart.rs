@@ -1,0 +1,458 @@
+//! Whether any text fits a canvas, and one that does: complete at every size, in polynomial time.
+//!
+//! Probabilities need each text once, so they need sets of stacks, of which there may be exponentially many. To know
+//! whether there is a text at all, single stacks will do, and all that were pushed by the same token for the same
+//! purpose may share what is above them: a graph-structured stack (Lang 1974, Tomita 1985) over the tokens of a canvas.
+
+use super::bits::Bits;
+use super::moves::{Beside, Moves, Return};
+use super::pushdown::Question;
+use super::rtn::State;
+use super::stacks::{BOTTOM, NONE, NOWHERE, Node, Returned};
+use super::trie::TrieNode;
+use crate::util::FastMap;
+use crate::{Error, Result, Token, Vocab};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most steps; some tens of millions take a second.
+const MOST_WORK: usize = 2_000_000_000;
+
+/// A state to return to, and the frames it was pushed upon.
+#[derive(Clone)]
+struct Frame {
+    back: State,
+    below: Bits,
+}
+
+/// What is on top: a state of the grammar's automata and one of the automaton beside it.
+type Top = (State, Beside);
+
+/// A frame by the top that it was pushed under, its place among those pushed together, and all of those.
+type Pushed = (Top, usize, Vec<State>);
+
+/// What one token does: the states it returns to, one frame after the other, the frames it pushes, topmost first, and
+/// what is on top then.
+struct Act<'a> {
+    from: Top,
+    returns: &'a [State],
+    pushes: &'a [State],
+    to: Top,
+    token: Token,
+    /// The frames beneath the pushed ones.
+    below: &'a Bits,
+}
+
+pub(super) struct Chart<'a> {
+    moves: &'a mut Moves,
+    vocab: &'a Vocab,
+    question: Question<'a>,
+    frames: Vec<Frame>,
+    /// For each gap the frames pushed before it.
+    pushed: Vec<FastMap<Pushed, u32>>,
+    /// For each gap what may be on top, and of which frames.
+    tops: Vec<BTreeMap<Top, Bits>>,
+    /// What frames return to, found while at one position.
+    returns: FastMap<Bits, Arc<BTreeMap<State, Bits>>>,
+    work: usize,
+}
+
+/// The frame beneath all others.
+const GROUND: u32 = 0;
+
+impl<'a> Chart<'a> {
+    /// A text that fits, tail included; `None` if there is none.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn witness(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<Vec<Token>>> {
+        let mut chart = Self::new(moves, vocab, question);
+        for pos in 0..chart.len() {
+            chart.advance(pos)?;
+        }
+        for end in chart.ends() {
+            if let Some((top, frames)) = chart.finished(end) {
+                let mut text = chart.trace(end, top, frames)?;
+                text.extend(chart.tail(end));
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fewest tokens of a text, if no more than there are positions; `None` if there is none.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn fewest(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<usize>> {
+        let mut chart = Self::new(moves, vocab, question);
+        for pos in 0..=chart.len() {
+            if chart.finished(pos).is_some() {
+                return Ok(Some(pos));
+            }
+            if chart.tops[pos].is_empty() || pos == chart.len() {
+                break;
+            }
+            chart.advance(pos)?;
+        }
+        Ok(None)
+    }
+
+    fn len(&self) -> usize {
+        self.question.decided.len()
+    }
+
+    /// Numbers of tokens that a text may have, so that a tail can follow.
+    fn ends(&self) -> Vec<usize> {
+        let (min, max) = self.question.tokens;
+        let decided = self.question.decided;
+        let tail = |pos: usize, first: bool| match decided[pos] {
+            None => self.vocab.eos().is_some(),
+            Some(token) => Some(token) == self.vocab.eos() || !first && self.vocab.is_tail(token),
+        };
+        let fits = |&end: &usize| end == self.len() || tail(end, true) && (end + 1..self.len()).all(|p| tail(p, false));
+        (min..=max.min(self.len())).filter(fits).collect()
+    }
+
+    fn tail(&self, end: usize) -> Vec<Token> {
+        let eos = self.vocab.eos().unwrap_or_default();
+        self.question.decided[end..].iter().map(|decided| decided.unwrap_or(eos)).collect()
+    }
+
+    fn new(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Self {
+        let beside = moves.beside().start();
+        let mut first = BTreeMap::new();
+        if beside != 0 {
+            first.insert((moves.stacks.rtn().start, beside), Bits::of(GROUND));
+            if moves.stacks.rtn().nullable {
+                first.insert((BOTTOM, beside), Bits::default());
+            }
+        }
+        let ground = Frame { back: BOTTOM, below: Bits::default() };
+        let (frames, pushed, tops) = (vec![ground], vec![FastMap::default()], vec![first]);
+        Self { moves, vocab, question, frames, pushed, tops, returns: FastMap::default(), work: 0 }
+    }
+
+    fn advance(&mut self, pos: usize) -> Result<()> {
+        self.tops.push(BTreeMap::new());
+        self.pushed.push(FastMap::default());
+        let before = self.frames.len();
+        self.step(pos, &mut |chart, act| {
+            chart.push(pos + 1, act);
+            false
+        })?;
+        self.merge(pos + 1, before);
+        Ok(())
+    }
+
+    /// Makes one of the frames from `before` on that return to the same state above the same frames.
+    fn merge(&mut self, gap: usize, before: usize) {
+        let mut known: FastMap<(State, Bits), u32> = FastMap::default();
+        let mut names: Vec<u32> = Vec::new();
+        let renamed = |bits: &Bits, names: &[u32]| {
+            let mut new = Bits::default();
+            for frame in bits.iter() {
+                new.insert((frame as usize).checked_sub(before).map_or(frame, |at| names[at]));
+            }
+            new
+        };
+        // What is beneath a frame was pushed before it.
+        for Frame { back, below } in self.frames.split_off(before) {
+            self.work += below.words() + 1;
+            let below = renamed(&below, &names);
+            let new = self.frames.len() as u32;
+            let name = *known.entry((back, below.clone())).or_insert(new);
+            if name == new {
+                self.frames.push(Frame { back, below });
+            }
+            names.push(name);
+        }
+        self.pushed[gap].values_mut().for_each(|frame| *frame = names[*frame as usize - before]);
+        self.tops[gap].values_mut().for_each(|frames| *frames = renamed(frames, &names));
+    }
+
+    fn push(&mut self, gap: usize, act: &Act) {
+        self.work += act.below.words() + 1;
+        let mut below = None;
+        for at in (0..act.pushes.len()).rev() {
+            // Frames pushed together are a chain; only the outermost has what was there before beneath it.
+            let key = (act.to, at, act.pushes.to_vec());
+            let new = self.frames.len() as u32;
+            let frame = *self.pushed[gap].entry(key).or_insert(new);
+            if frame == new {
+                self.frames.push(Frame { back: act.pushes[at], below: Bits::default() });
+            }
+            match below {
+                None => self.frames[frame as usize].below.add(act.below),
+                Some(outer) => self.frames[frame as usize].below.insert(outer),
+            }
+            below = Some(frame);
+        }
+        let frames = self.tops[gap].entry(act.to).or_default();
+        match below {
+            None => frames.add(act.below),
+            Some(innermost) => frames.insert(innermost),
+        }
+    }
+
+    /// Calls `visit` with all that a token at `pos` can do, until it returns true.
+    fn step(&mut self, pos: usize, visit: &mut impl FnMut(&mut Self, &Act) -> bool) -> Result<()> {
+        self.returns.clear();
+        let tops: Vec<(Top, Bits)> = self.tops[pos].iter().map(|(top, below)| (*top, below.clone())).collect();
+        for (top, below) in tops {
+            if top.0 == BOTTOM {
+                continue;
+            }
+            if self.work > MOST_WORK {
+                return Err(Error::too_large("deciding whether the grammar has a text for this canvas")
+                    .help("use fewer positions, or a simpler grammar"));
+            }
+            let shape = self.moves.stacks.over_any(top.0);
+            let mut walker = Walker { chart: self, from: top, visit };
+            let done = match walker.chart.question.decided[pos] {
+                None => walker.walk(0, top.1, shape, &below, &mut Vec::new()),
+                Some(token) => match walker.chart.vocab.bytes(token) {
+                    Some(bytes) => walker.spell(token, bytes, top.1, shape, &below, &mut Vec::new()),
+                    None => false,
+                },
+            };
+            if done {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the frames return to, and the frames beneath, by state. Many tokens return from the same frames.
+    fn returned(&mut self, frames: &Bits) -> Arc<BTreeMap<State, Bits>> {
+        if let Some(known) = self.returns.get(frames) {
+            return known.clone();
+        }
+        let mut by_state: BTreeMap<State, Bits> = BTreeMap::new();
+        for frame in frames.iter() {
+            let Frame { back, below } = &self.frames[frame as usize];
+            self.work += below.words() + 1;
+            by_state.entry(*back).or_default().add(below);
+        }
+        let by_state = Arc::new(by_state);
+        self.returns.insert(frames.clone(), by_state.clone());
+        by_state
+    }
+
+    /// A stack with which the text may end after so many tokens, and what is on top of it.
+    fn finished(&mut self, end: usize) -> Option<(Top, Vec<u32>)> {
+        let tops: Vec<(Top, Bits)> = self.tops[end].iter().map(|(top, below)| (*top, below.clone())).collect();
+        tops.into_iter().find_map(|(top, below)| {
+            let accepted = self.moves.beside().accepting(top.1);
+            accepted.then(|| self.completion(top.0, &below)).flatten().map(|frames| (top, frames))
+        })
+    }
+
+    /// The frames on a stack of which nothing need be read any more, topmost first; `None` if there is no such stack.
+    fn completion(&mut self, top: State, frames: &Bits) -> Option<Vec<u32>> {
+        if top == BOTTOM {
+            return Some(Vec::new());
+        }
+        if !self.moves.stacks.accepting(top) {
+            return None;
+        }
+        frames.iter().find_map(|frame| {
+            let Frame { back, below } = self.frames[frame as usize].clone();
+            let back = self.moves.stacks.resume_after(top, back)?;
+            let mut rest = self.completion(back, &below)?;
+            rest.insert(0, frame);
+            Some(rest)
+        })
+    }
+
+    /// The tokens of a text that ends with these frames on its stack, topmost first.
+    fn trace(&mut self, end: usize, mut top: Top, mut stack: Vec<u32>) -> Result<Vec<Token>> {
+        let mut text = Vec::new();
+        for pos in (0..end).rev() {
+            let mut found = None;
+            self.step(pos, &mut |chart, act| {
+                if act.to == top && found.is_none() {
+                    found = chart.undo(pos, act, &stack).map(|stack| (act.from, stack, act.token));
+                }
+                found.is_some()
+            })?;
+            let (before, frames, token) = found.ok_or_else(|| Error::model("a text of the chart lost its way"))?;
+            (top, stack) = (before, frames);
+            text.push(token);
+        }
+        text.reverse();
+        Ok(text)
+    }
+
+    /// The stack before an act after which it was `stack`, if it can have been.
+    fn undo(&self, pos: usize, act: &Act, stack: &[u32]) -> Option<Vec<u32>> {
+        let rest = stack.get(act.pushes.len()..)?;
+        for (at, frame) in stack[..act.pushes.len()].iter().enumerate() {
+            if self.pushed[pos + 1].get(&(act.to, at, act.pushes.to_vec())) != Some(frame) {
+                return None;
+            }
+        }
+        // What is beneath must be what the returns left.
+        let beneath = rest.first().copied();
+        let frames = self.tops[pos].get(&act.from)?;
+        let mut chain = Vec::new();
+        self.chain(frames, act.returns, beneath, &mut chain).then(|| {
+            chain.extend(rest);
+            chain
+        })
+    }
+
+    /// Finds frames that return to `returns` in turn and have `beneath` under the last of them.
+    fn chain(&self, frames: &Bits, returns: &[State], beneath: Option<u32>, chain: &mut Vec<u32>) -> bool {
+        let Some((&first, rest)) = returns.split_first() else {
+            return beneath.is_none_or(|frame| frames.contains(frame)) && (beneath.is_some() || frames.is_empty());
+        };
+        frames.iter().any(|frame| {
+            let Frame { back, below } = &self.frames[frame as usize];
+            if *back != first {
+                return false;
+            }
+            chain.push(frame);
+            let found = self.chain(below, rest, beneath, chain);
+            if !found {
+                chain.pop();
+            }
+            found
+        })
+    }
+}
+
+/// What to do with each set that a walk comes to.
+type Then<'t, W> = dyn FnMut(&mut W, Node, &Bits, &mut Vec<State>) -> bool + 't;
+
+/// Follows tokens from what is on top, through whatever they return to.
+struct Walker<'w, 'a, V> {
+    chart: &'w mut Chart<'a>,
+    from: Top,
+    visit: &'w mut V,
+}
+
+impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
+    /// All tokens beneath a node of the trie. Whether `visit` has seen enough.
+    fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+        let walk = self.chart.moves.walk(at, beside, shape);
+        for edge in &walk.edges {
+            if self.targets(edge.token, edge.beside, edge.to, below, returns) {
+                return true;
+            }
+        }
+        for &Return { at: node, beside, kept, returned } in &walk.returns {
+            if self.arrive(node, beside, kept, below, returns) {
+                return true;
+            }
+            let class = self.chart.moves.stacks.rtn().class(self.chart.moves.trie.byte(node));
+            if self.go_back(class, returned, below, returns, &mut |walker, shape, below, returns| {
+                walker.arrive(node, beside, shape, below, returns)
+            }) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The token that ends at a node of the trie, and those beneath it.
+    fn arrive(&mut self, at: TrieNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+        if shape == NONE {
+            return false;
+        }
+        let token = self.chart.moves.trie.tokens(at).first().copied();
+        let ended = self.chart.moves.beside().mark(beside);
+        if let Some(token) = token.filter(|_| ended != 0)
+            && self.targets(token, ended, shape, below, returns)
+        {
+            return true;
+        }
+        self.walk(at, beside, shape, below, returns)
+    }
+
+    /// The rest of a decided token.
+    fn spell(
+        &mut self,
+        token: Token,
+        bytes: &[u8],
+        beside: Beside,
+        shape: Node,
+        below: &Bits,
+        returns: &mut Vec<State>,
+    ) -> bool {
+        let Some((&byte, rest)) = bytes.split_first() else {
+            let beside = self.chart.moves.beside().mark(beside);
+            return beside != 0 && self.targets(token, beside, shape, below, returns);
+        };
+        let beside = self.chart.moves.beside().step(beside, byte);
+        if beside == 0 {
+            return false;
+        }
+        let class = self.chart.moves.stacks.rtn().class(byte);
+        let (read, returned) = self.chart.moves.stacks.read(shape, class);
+        if read != NONE && self.spell(token, rest, beside, read, below, returns) {
+            return true;
+        }
+        returned != NOWHERE
+            && self.go_back(class, returned, below, returns, &mut |walker, shape, below, returns| {
+                walker.spell(token, rest, beside, shape, below, returns)
+            })
+    }
+
+    /// Returns from the frames and reads a byte there, or further back.
+    fn go_back(
+        &mut self,
+        class: usize,
+        returned: Returned,
+        frames: &Bits,
+        returns: &mut Vec<State>,
+        then: &mut Then<'_, Self>,
+    ) -> bool {
+        // There is one variable, for what is beneath the top.
+        for (_, inner) in self.chart.moves.stacks.returned(returned).to_vec() {
+            for (&back, below) in &*self.chart.returned(frames) {
+                let Some(state) = self.chart.moves.stacks.resume(back, inner).filter(|&state| state != BOTTOM) else {
+                    continue;
+                };
+                returns.push(back);
+                let shape = self.chart.moves.stacks.over_any(state);
+                let (read, returned) = self.chart.moves.stacks.read(shape, class);
+                let done = read != NONE && then(self, read, below, returns)
+                    || returned != NOWHERE && self.go_back(class, returned, below, returns, then);
+                returns.pop();
+                if done {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// A token has ended with these stacks.
+    fn targets(&mut self, token: Token, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+        for (stack, inner) in self.chart.moves.stacks.paths(shape) {
+            // The last entry stands for what is beneath.
+            let done = match &stack[..] {
+                [] => {
+                    let mut done = false;
+                    for (&back, below) in &*self.chart.returned(below) {
+                        let Some(state) = self.chart.moves.stacks.resume(back, inner) else { continue };
+                        returns.push(back);
+                        let act = Act { from: self.from, returns, pushes: &[], to: (state, beside), token, below };
+                        done = done || (self.visit)(self.chart, &act);
+                        returns.pop();
+                    }
+                    done
+                }
+                [top, pushes @ ..] => {
+                    let act = Act { from: self.from, returns, pushes, to: (*top, beside), token, below };
+                    (self.visit)(self.chart, &act)
+                }
+            };
+            if done {
+                return true;
+            }
+        }
+        false
+    }
+}

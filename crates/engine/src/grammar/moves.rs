@@ -1,0 +1,303 @@
+//! Which tokens lead from one state to which others, found when first asked for and kept.
+//!
+//! A state is what a beginning of a text leaves: a set of stacks, and a state of the automaton of all that is regular
+//! beside the grammar. Two states with the same tops and different stacks beneath them go on alike until they return.
+//! So the vocabulary is walked once for each *shape*, with variables for what is beneath, and walked again, from where
+//! a token returns, only with what is returned to.
+
+use super::partition::Partition;
+use super::stacks::{NONE, NOWHERE, Node, Returned, Stacks};
+use super::trie::{Trie, TrieNode};
+use crate::automata::{Dfa, Edge, Label};
+use crate::util::FastMap;
+use crate::{Result, Token};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
+use std::sync::Arc;
+
+/// Index of a state of [`Moves`].
+pub(super) type Config = u32;
+
+/// After the end of the text.
+pub(super) const ENDED: Config = 0;
+
+/// State of the automaton beside the grammar.
+pub(super) type Beside = u32;
+
+pub(super) struct Moves {
+    pub stacks: Stacks,
+    beside: Dfa,
+    pub trie: Arc<Trie>,
+    pub partition: Partition,
+    configs: Vec<(Beside, Node)>,
+    ids: FastMap<(Beside, Node), Config>,
+    edges: Vec<Option<Arc<[Edge]>>>,
+    walks: FastMap<(TrieNode, Beside, Node), Arc<Walk>>,
+}
+
+/// Where the tokens beneath a node of the trie lead from a shape.
+pub(super) struct Walk {
+    pub edges: Vec<Way>,
+    pub returns: Vec<Return>,
+}
+
+/// The tokens that lead to one target.
+pub(super) struct Way {
+    label: Label,
+    /// One of them.
+    pub token: Token,
+    pub beside: Beside,
+    pub to: Node,
+}
+
+/// A byte after which stacks that were variables go on.
+pub(super) struct Return {
+    /// Where the byte stands.
+    pub at: TrieNode,
+    pub beside: Beside,
+    /// What the byte leads to without the return.
+    pub kept: Node,
+    /// The stacks that it leaves, which go on with the byte.
+    pub returned: Returned,
+}
+
+/// What is known of the text with the fewest bytes.
+pub(super) enum Shortest {
+    Text(Vec<u8>),
+    /// There is no text at all.
+    Nothing,
+    /// It is very hard to find.
+    Unknown,
+}
+
+impl Moves {
+    pub fn new(stacks: Stacks, beside: Dfa, trie: Arc<Trie>, vocab: usize) -> Self {
+        Self {
+            stacks,
+            beside,
+            trie,
+            partition: Partition::new(vocab),
+            configs: vec![(0, NONE)],
+            ids: FastMap::default(),
+            edges: vec![None],
+            walks: FastMap::default(),
+        }
+    }
+
+    /// Number of states that are known.
+    pub fn len(&self) -> usize {
+        self.configs.len()
+    }
+
+    pub fn beside(&self) -> &Dfa {
+        &self.beside
+    }
+
+    /// Before the first token; `None` if there is no text.
+    pub fn start(&mut self) -> Option<Config> {
+        let (beside, node) = (self.beside.start(), self.stacks.start());
+        (beside != 0 && node != NONE).then(|| self.config(beside, node))
+    }
+
+    /// Whether a text may end here.
+    pub fn complete(&self, config: Config) -> bool {
+        let (beside, node) = self.configs[config as usize];
+        self.beside.accepting(beside) && self.stacks.complete(node)
+    }
+
+    /// Fewest bytes that complete the text, as far as the grammar goes.
+    pub fn bytes_to_end(&self, config: Config) -> usize {
+        self.stacks.bytes_to_end(self.configs[config as usize].1)
+    }
+
+    fn config(&mut self, beside: Beside, node: Node) -> Config {
+        let new = self.configs.len() as Config;
+        let id = *self.ids.entry((beside, node)).or_insert(new);
+        if id == new {
+            self.configs.push((beside, node));
+            self.edges.push(None);
+        }
+        id
+    }
+
+    /// How many of the bytes can be read, and whether all of them are a text. Every gap between two bytes may be a
+    /// boundary between tokens or not; the first and the last one always are.
+    pub fn read(&mut self, text: &[u8]) -> (usize, bool) {
+        let mut node = self.stacks.start();
+        let mut beside = BTreeSet::from([self.beside.start()]);
+        for (at, &byte) in text.iter().enumerate() {
+            node = self.stacks.read_all(node, &[byte]);
+            let inside = beside.iter().map(|&state| self.beside.step(state, byte));
+            beside = inside.flat_map(|state| [state, self.beside.mark(state)]).filter(|&state| state != 0).collect();
+            if node == NONE || beside.is_empty() {
+                return (at, false);
+            }
+        }
+        (text.len(), self.stacks.complete(node) && beside.iter().any(|&state| self.beside.accepting(state)))
+    }
+
+    /// A text with the fewest bytes, found best first: the grammar says how many bytes are missing at least.
+    pub fn shortest(&mut self) -> Shortest {
+        const MOST: usize = 200_000;
+        let mut bytes: Vec<u8> = (0..=255).collect();
+        bytes.sort_by_key(|byte| (!byte.is_ascii_lowercase(), !byte.is_ascii_alphanumeric(), !byte.is_ascii_graphic()));
+        let mut seen = HashSet::new();
+        bytes.retain(|&byte| seen.insert((self.stacks.rtn().class(byte), self.beside.class(byte))));
+        let start = (self.beside.start(), self.stacks.start());
+        // (bytes at least, order of discovery, state), smallest first; and how each state was found.
+        let mut open = BinaryHeap::from([Reverse((self.stacks.bytes_to_end(start.1), 0, 0, start))]);
+        type Pair = (Beside, Node);
+        let mut found: FastMap<Pair, (usize, Pair, Option<u8>)> = FastMap::default();
+        found.insert(start, (0, start, None));
+        let mut count = 0;
+        while let Some(Reverse((_, _, depth, state))) = open.pop() {
+            if self.beside.accepting(state.0) && self.stacks.complete(state.1) {
+                let mut text = Vec::new();
+                let mut at = state;
+                while at != start {
+                    let Some(&(_, before, byte)) = found.get(&at) else { break };
+                    text.extend(byte);
+                    at = before;
+                }
+                text.reverse();
+                return Shortest::Text(text);
+            }
+            let marked = (self.beside.mark(state.0), state.1);
+            let reads = bytes.iter().map(|&byte| (Some(byte), self.beside.step(state.0, byte)));
+            for (byte, beside) in [(None, marked.0)].into_iter().chain(reads.collect::<Vec<_>>()) {
+                let node = byte.map_or(state.1, |byte| self.stacks.read_all(state.1, &[byte]));
+                let depth = depth + usize::from(byte.is_some());
+                let known = found.get(&(beside, node)).is_some_and(|known| known.0 <= depth);
+                if beside == 0 || node == NONE || known {
+                    continue;
+                }
+                found.insert((beside, node), (depth, state, byte));
+                count += 1;
+                open.push(Reverse((depth + self.stacks.bytes_to_end(node), count, depth, (beside, node))));
+            }
+            if count > MOST {
+                return Shortest::Unknown;
+            }
+        }
+        Shortest::Nothing
+    }
+
+    /// The state after a token, if it may follow.
+    pub fn step(&mut self, config: Config, bytes: &[u8]) -> Option<Config> {
+        let (beside, node) = self.configs[config as usize];
+        let beside = self.beside.mark(bytes.iter().fold(beside, |state, &byte| self.beside.step(state, byte)));
+        let node = self.stacks.read_all(node, bytes);
+        (beside != 0 && node != NONE).then(|| self.config(beside, node))
+    }
+
+    /// All ways on from a state, one for each target. Classes may be split later; labels stay.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn edges(&mut self, config: Config) -> Result<Arc<[Edge]>> {
+        if let Some(edges) = &self.edges[config as usize] {
+            return Ok(edges.clone());
+        }
+        let (beside, node) = self.configs[config as usize];
+        let mut found: Vec<(Config, Label)> = Vec::new();
+        self.resolve(0, beside, node, &mut found)?;
+        found.sort_unstable();
+        let mut edges: Vec<Edge> = Vec::new();
+        for same in found.chunk_by(|a, b| a.0 == b.0) {
+            let label = self.partition.union(same.iter().map(|&(_, label)| label).collect());
+            edges.push(Edge { label, target: same[0].0 });
+        }
+        let edges: Arc<[Edge]> = edges.into();
+        self.edges[config as usize] = Some(edges.clone());
+        Ok(edges)
+    }
+
+    /// Adds where the tokens beneath a node of the trie lead.
+    fn resolve(&mut self, at: TrieNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) -> Result<()> {
+        let (shape, below) = self.stacks.abstracted(node);
+        let walk = self.walk(at, beside, shape);
+        let mut known = FastMap::default();
+        for way in &walk.edges {
+            let target = self.stacks.concrete(way.to, &below, &mut known);
+            let target = self.config(way.beside, target);
+            found.push((target, way.label));
+        }
+        for back in &walk.returns {
+            let mut joint = self.stacks.concrete(back.kept, &below, &mut known);
+            let class = self.stacks.rtn().class(self.trie.byte(back.at));
+            for (variable, inner) in self.stacks.returned(back.returned).to_vec() {
+                let stacks = self.stacks.resumed(below[variable], inner);
+                let (read, _) = self.stacks.read(stacks, class);
+                joint = self.stacks.union(joint, read);
+            }
+            if joint != NONE {
+                self.finish(back.at, back.beside, joint, found);
+                self.resolve(back.at, back.beside, joint, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the tokens that end at a node.
+    fn finish(&mut self, at: TrieNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) {
+        let beside = self.beside.mark(beside);
+        let tokens = self.trie.tokens(at);
+        if !tokens.is_empty() && beside != 0 {
+            let label = self.partition.tokens(tokens.to_vec());
+            let target = self.config(beside, node);
+            found.push((target, label));
+        }
+    }
+
+    pub fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node) -> Arc<Walk> {
+        if let Some(walk) = self.walks.get(&(at, beside, shape)) {
+            return walk.clone();
+        }
+        let mut targets: FastMap<(Beside, Node), Vec<Token>> = FastMap::default();
+        let mut order = Vec::new();
+        let mut returns = Vec::new();
+        let trie = self.trie.clone();
+        // Ends of the subtrees on the path, with what has been read so far there.
+        let mut path = vec![(trie.end(at), beside, shape)];
+        let mut next = at + 1;
+        while next < trie.end(at) {
+            while path.last().is_some_and(|top| top.0 <= next) {
+                path.pop();
+            }
+            let Some(&(_, beside, node)) = path.last() else { break };
+            let byte = trie.byte(next);
+            let class = self.stacks.rtn().class(byte);
+            let (read, returned) = self.stacks.read(node, class);
+            let beside = self.beside.step(beside, byte);
+            if beside == 0 || (read == NONE && returned == NOWHERE) {
+                next = trie.end(next);
+                continue;
+            }
+            if returned != NOWHERE {
+                returns.push(Return { at: next, beside, kept: read, returned });
+                next = trie.end(next);
+                continue;
+            }
+            let tokens = trie.tokens(next);
+            let ended = self.beside.mark(beside);
+            if !tokens.is_empty() && ended != 0 {
+                let of = targets.entry((ended, read)).or_insert_with(|| {
+                    order.push((ended, read));
+                    Vec::new()
+                });
+                of.extend_from_slice(tokens);
+            }
+            path.push((trie.end(next), beside, read));
+            next += 1;
+        }
+        let mut edges = Vec::with_capacity(order.len());
+        for (beside, node) in order {
+            let tokens = targets.remove(&(beside, node)).unwrap_or_default();
+            let Some(&token) = tokens.first() else { continue };
+            edges.push(Way { label: self.partition.tokens(tokens), token, beside, to: node });
+        }
+        let walk = Arc::new(Walk { edges, returns });
+        self.walks.insert((at, beside, shape), walk.clone());
+        walk
+    }
+}

@@ -1,0 +1,389 @@
+//! Sets of stacks, each kept once: what may be read after a text, however it was parsed.
+
+mod shapes;
+
+use super::narrow::{Inner, LEAVE, OUTSIDE};
+use super::rtn::{Rtn, State};
+use super::sets::{ClassSet, add, after_sets, bytes_left, first_sets, has};
+use crate::util::FastMap;
+use std::sync::Arc;
+
+/// A set of stacks: pairs of the state on top and the set of stacks beneath it, by ascending state, no state twice.
+/// Equal sets have equal numbers, so that two beginnings of a text that leave the same stacks leave the same state.
+pub(super) type Node = u32;
+
+/// No stack at all.
+pub(super) const NONE: Node = 0;
+/// The empty stack: the text is complete.
+pub(super) const DONE: Node = 1;
+
+/// The state on top of the empty stack.
+pub(super) const BOTTOM: State = 0;
+/// States from here on stand for stacks that are not looked at.
+const VARIABLE: State = 1 << 30;
+/// States from here on are others with a state of what narrows the rule.
+const PAIR: State = 1 << 29;
+
+/// A list of variables that were returned to, each with the state of what narrowed the rule that has ended.
+pub(super) type Returned = u32;
+
+/// The empty list.
+pub(super) const NOWHERE: Returned = 0;
+
+/// Where a byte leads: the set after it, and the variables that were returned to.
+type Reads = Box<[(Node, Returned)]>;
+
+pub(super) struct Stacks {
+    rtn: Arc<Rtn>,
+    /// Fewest bytes from each state to the end of its automaton.
+    bytes_left: Vec<usize>,
+    /// Fewest bytes to the end of the text.
+    bytes_to_end: Vec<usize>,
+    /// For each state what may be read after its automaton has ended: an index into `class_sets`.
+    after: Vec<u32>,
+    /// Classes that can be read in a state, calls included, returns not.
+    first: Vec<ClassSet>,
+    nodes: Vec<Box<[(State, Node)]>>,
+    ids: FastMap<Box<[(State, Node)]>, Node>,
+    /// Whether the text may end here.
+    complete: Vec<bool>,
+    /// What can be read: an index into `class_sets`.
+    follow: Vec<u32>,
+    class_sets: Vec<ClassSet>,
+    class_set_ids: FastMap<ClassSet, u32>,
+    unions: FastMap<(Node, Node), Node>,
+    /// Number of the variable with an index and with what its stacks can read.
+    variables: FastMap<(usize, u32), Node>,
+    variable_keys: Vec<(usize, u32)>,
+    /// After a byte of each class, where it has been asked for: the set, and the variables that were returned to.
+    reads: Vec<Option<Reads>>,
+    pairs: Vec<(State, Inner)>,
+    pair_ids: FastMap<(State, Inner), State>,
+    /// Sets of stacks with a state of what narrows the rule given to them.
+    resumed: FastMap<(Node, Inner), Node>,
+    returned: Vec<Box<[(usize, Inner)]>>,
+    returned_ids: FastMap<Box<[(usize, Inner)]>, Returned>,
+    buffer: Vec<(State, Node)>,
+    visited: Vec<(State, Node)>,
+}
+
+const UNREAD: Node = Node::MAX;
+
+impl Stacks {
+    pub fn new(rtn: Arc<Rtn>) -> Self {
+        let first = first_sets(&rtn);
+        let bytes_left = bytes_left(&rtn);
+        let mut new = Self {
+            rtn,
+            bytes_left,
+            after: Vec::new(),
+            bytes_to_end: Vec::new(),
+            first,
+            nodes: Vec::new(),
+            ids: FastMap::default(),
+            complete: Vec::new(),
+            follow: Vec::new(),
+            class_sets: Vec::new(),
+            class_set_ids: FastMap::default(),
+            unions: FastMap::default(),
+            variables: FastMap::default(),
+            variable_keys: Vec::new(),
+            reads: Vec::new(),
+            pairs: Vec::new(),
+            pair_ids: FastMap::default(),
+            resumed: FastMap::default(),
+            returned: vec![Box::default()],
+            returned_ids: FastMap::from_iter([(Box::default(), NOWHERE)]),
+            buffer: Vec::new(),
+            visited: Vec::new(),
+        };
+        new.intern(&[]);
+        new.intern(&[(BOTTOM, NONE)]);
+        let after = after_sets(&new.rtn, &new.first);
+        new.after = after.into_iter().map(|set| new.class_set(set)).collect();
+        new
+    }
+
+    pub fn rtn(&self) -> &Rtn {
+        &self.rtn
+    }
+    /// Fewest bytes to the end of the text.
+    pub fn bytes_to_end(&self, node: Node) -> usize {
+        self.bytes_to_end[node as usize]
+    }
+    pub fn complete(&self, node: Node) -> bool {
+        self.complete[node as usize]
+    }
+
+    /// Before the first byte.
+    pub fn start(&mut self) -> Node {
+        let begun = self.intern(&[(self.rtn.start, DONE)]);
+        if self.rtn.nullable { self.union(begun, DONE) } else { begun }
+    }
+
+    fn intern(&mut self, entries: &[(State, Node)]) -> Node {
+        if let Some(&id) = self.ids.get(entries) {
+            return id;
+        }
+        let (mut complete, mut bytes) = (false, usize::MAX);
+        let mut follow = ClassSet::default();
+        for &(state, below) in entries {
+            let (state, inner) = self.parts(state);
+            if state == BOTTOM {
+                (complete, bytes) = (true, 0);
+            } else if state >= VARIABLE {
+                add(&mut follow, &self.class_sets[self.variable_keys[(state - VARIABLE) as usize].1 as usize]);
+            } else {
+                add(&mut follow, &self.first[state as usize]);
+                let left = self.bytes_left[state as usize].saturating_add(self.bytes_to_end[below as usize]);
+                bytes = bytes.min(left);
+                if self.rtn.accepting(state) {
+                    let resumed = self.resumed(below, inner);
+                    complete |= self.complete[resumed as usize];
+                    add(&mut follow, &self.class_sets[self.follow[below as usize] as usize]);
+                }
+            }
+        }
+        let set = self.class_set(follow);
+        let id = self.nodes.len() as Node;
+        self.bytes_to_end.push(bytes);
+        self.complete.push(complete);
+        self.follow.push(set);
+        self.reads.push(None);
+        self.nodes.push(entries.into());
+        self.ids.insert(entries.into(), id);
+        id
+    }
+
+    /// A state, and the state of what narrows the rule.
+    fn parts(&self, state: State) -> (State, Inner) {
+        if (PAIR..VARIABLE).contains(&state) { self.pairs[(state - PAIR) as usize] } else { (state, OUTSIDE) }
+    }
+
+    fn pair(&mut self, state: State, inner: Inner) -> State {
+        if inner == OUTSIDE {
+            return state;
+        }
+        let new = PAIR + self.pairs.len() as State;
+        let id = *self.pair_ids.entry((state, inner)).or_insert(new);
+        if id == new {
+            self.pairs.push((state, inner));
+        }
+        id
+    }
+
+    /// Whether nothing need be read any more before the state returns.
+    pub fn accepting(&self, state: State) -> bool {
+        self.rtn.accepting(self.parts(state).0)
+    }
+
+    /// The state that a state to return to becomes when it is returned to; `None` if the rule may not end so.
+    pub fn resume(&mut self, back: State, inner: Inner) -> Option<State> {
+        match (inner, self.parts(back)) {
+            (OUTSIDE, _) => Some(back),
+            (_, (state, LEAVE)) => self.rtn.narrowed.accepting(inner).then_some(state),
+            (_, (state, _)) => Some(self.pair(state, inner)),
+        }
+    }
+
+    /// What a state to return to becomes after `from` has ended.
+    pub fn resume_after(&mut self, from: State, back: State) -> Option<State> {
+        let inner = self.parts(from).1;
+        self.resume(back, inner)
+    }
+
+    /// What the stacks beneath a state become when they are returned to.
+    pub fn resumed(&mut self, below: Node, inner: Inner) -> Node {
+        if inner == OUTSIDE {
+            return below;
+        }
+        if let Some(&known) = self.resumed.get(&(below, inner)) {
+            return known;
+        }
+        let from = self.buffer.len();
+        for at in 0..self.nodes[below as usize].len() {
+            let (back, rest) = self.nodes[below as usize][at];
+            if let Some(state) = self.resume(back, inner) {
+                self.enter(state, rest);
+            }
+        }
+        let node = self.collect(from);
+        self.resumed.insert((below, inner), node);
+        node
+    }
+
+    fn class_set(&mut self, set: ClassSet) -> u32 {
+        let sets = &mut self.class_sets;
+        *self.class_set_ids.entry(set).or_insert_with(|| {
+            sets.push(set);
+            sets.len() as u32 - 1
+        })
+    }
+
+    /// The stacks with a state on top of any that may be beneath it, as a variable.
+    pub fn over_any(&mut self, state: State) -> Node {
+        let variable = self.variable(0, self.after[self.parts(state).0 as usize]);
+        self.intern(&[(state, variable)])
+    }
+
+    /// The stacks of a set, each from its top down to a variable, which is left out; and what the variable is given
+    /// where nothing is above it.
+    pub fn paths(&self, node: Node) -> Vec<(Vec<State>, Inner)> {
+        let mut all = Vec::new();
+        for &(state, below) in &*self.nodes[node as usize] {
+            let (plain, inner) = self.parts(state);
+            if plain >= VARIABLE {
+                all.push((Vec::new(), inner));
+            } else {
+                all.extend(self.paths(below).into_iter().map(|(rest, _)| ([vec![state], rest].concat(), OUTSIDE)));
+            }
+        }
+        all
+    }
+
+    /// Interns what is in the buffer from `from` on, which need not be sorted.
+    fn collect(&mut self, from: usize) -> Node {
+        let mut entries = self.buffer.split_off(from);
+        entries.sort_unstable();
+        entries.dedup();
+        let mut at = 0;
+        while at + 1 < entries.len() {
+            if entries[at].0 == entries[at + 1].0 {
+                entries[at].1 = self.union(entries[at].1, entries[at + 1].1);
+                entries.remove(at + 1);
+            } else {
+                at += 1;
+            }
+        }
+        self.intern(&entries)
+    }
+
+    pub fn union(&mut self, a: Node, b: Node) -> Node {
+        let (a, b) = (a.min(b), a.max(b));
+        if a == b || a == NONE {
+            return b;
+        }
+        if let Some(&known) = self.unions.get(&(a, b)) {
+            return known;
+        }
+        let from = self.buffer.len();
+        for node in [a, b] {
+            self.buffer.extend_from_slice(&self.nodes[node as usize]);
+        }
+        let union = self.collect(from);
+        self.unions.insert((a, b), union);
+        union
+    }
+
+    /// The set after a byte of a class, and the variables that were returned to: what their stacks read instead is
+    /// for the caller to add.
+    pub fn read(&mut self, node: Node, class: usize) -> (Node, Returned) {
+        if let Some(row) = &self.reads[node as usize]
+            && row[class].0 != UNREAD
+        {
+            return row[class];
+        }
+        let result = self.read_anew(node, class);
+        let width = self.rtn.width;
+        self.reads[node as usize].get_or_insert_with(|| vec![(UNREAD, NOWHERE); width].into())[class] = result;
+        result
+    }
+
+    fn read_anew(&mut self, node: Node, class: usize) -> (Node, Returned) {
+        if !has(&self.class_sets[self.follow[node as usize] as usize], class) {
+            return (NONE, NOWHERE);
+        }
+        let mut returned = Vec::new();
+        let from = self.buffer.len();
+        self.visited.clear();
+        for at in 0..self.nodes[node as usize].len() {
+            let (state, below) = self.nodes[node as usize][at];
+            self.read_from(state, below, class, &mut returned);
+        }
+        let read = self.collect(from);
+        returned.sort_unstable();
+        returned.dedup();
+        let returned = returned.into_boxed_slice();
+        let new = self.returned.len() as Returned;
+        let list = *self.returned_ids.entry(returned).or_insert_with_key(|list| {
+            self.returned.push(list.clone());
+            new
+        });
+        (read, list)
+    }
+
+    /// The variables of a list, by index, and what their stacks are given.
+    pub fn returned(&self, list: Returned) -> &[(usize, Inner)] {
+        &self.returned[list as usize]
+    }
+
+    fn read_from(&mut self, top: State, below: Node, class: usize, returned: &mut Vec<(usize, Inner)>) {
+        let (state, inner) = self.parts(top);
+        if state == BOTTOM {
+            return;
+        }
+        if state >= VARIABLE {
+            let (index, follow) = self.variable_keys[(state - VARIABLE) as usize];
+            if has(&self.class_sets[follow as usize], class) {
+                returned.push((index, inner));
+            }
+            return;
+        }
+        if self.visited.contains(&(top, below)) {
+            return;
+        }
+        self.visited.push((top, below));
+        if has(&self.first[state as usize], class) {
+            let next = self.rtn.next(state, class);
+            if next != 0
+                && let Some(inner) = self.rtn.narrowed.step(inner, class)
+            {
+                let next = self.pair(next, inner);
+                self.enter(next, below);
+            }
+            for at in 0..self.rtn.calls(state).len() {
+                let (called, back) = self.rtn.calls(state)[at];
+                if has(&self.first[called as usize], class) {
+                    let (called, beneath) = self.call(called, back, inner, below);
+                    self.read_from(called, beneath, class, returned);
+                }
+            }
+        }
+        if self.rtn.accepting(state) {
+            let resumed = self.resumed(below, inner);
+            for at in 0..self.nodes[resumed as usize].len() {
+                let (state, below) = self.nodes[resumed as usize][at];
+                self.read_from(state, below, class, returned);
+            }
+        }
+    }
+
+    /// The state that is called, and the stacks it will return to.
+    fn call(&mut self, called: State, back: State, inner: Inner, below: Node) -> (State, Node) {
+        if let Some(begin) = self.rtn.narrowed.begin(called) {
+            let leave = self.pair(back, LEAVE);
+            return (self.pair(called, begin), self.intern(&[(leave, below)]));
+        }
+        let beneath = if self.rtn.leaf[back as usize] { below } else { self.intern(&[(back, below)]) };
+        (self.pair(called, inner), beneath)
+    }
+
+    /// Adds a stack to the buffer; a state that only returns is left at once.
+    fn enter(&mut self, top: State, below: Node) {
+        let (state, inner) = self.parts(top);
+        if state < VARIABLE && self.rtn.leaf[state as usize] {
+            let resumed = self.resumed(below, inner);
+            self.buffer.extend_from_slice(&self.nodes[resumed as usize]);
+        } else {
+            self.buffer.push((top, below));
+        }
+    }
+
+    /// What all bytes of a text lead to.
+    pub fn read_all(&mut self, node: Node, bytes: &[u8]) -> Node {
+        bytes.iter().fold(node, |node, &byte| {
+            let class = self.rtn.class(byte);
+            self.read(node, class).0
+        })
+    }
+}

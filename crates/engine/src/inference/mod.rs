@@ -1,0 +1,184 @@
+//! Exact inference over a token automaton: feasibility, marginals, joint samples, MAP, log Z.
+//!
+//! [`reach`] finds the states of a regular constraint that lie on a text which fits the canvas, one layer for each gap
+//! between positions; [`infer`] conditions scores on those texts. Both stages run over any [`Graph`]: who has layers of
+//! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
+//! layers to [`Reach::from_layers`]. Everything after that is the same.
+
+mod bits;
+mod candidate;
+mod graph;
+mod known;
+mod layer;
+mod layers;
+mod logits;
+mod map;
+mod messages;
+mod number;
+mod parallel;
+mod posterior;
+mod reach;
+mod row;
+mod sample;
+pub(crate) mod simd;
+mod support;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod truncate;
+mod unions;
+
+pub use candidate::Candidate;
+pub use graph::Graph;
+pub use logits::Logits;
+pub use posterior::Posterior;
+pub use reach::{Problem, Reach, reach};
+pub use tables::Tables;
+
+use crate::automata::Class;
+use crate::{Error, Result, Token};
+use layers::Layers;
+use messages::{Messages, label_masses};
+use number::Message;
+use posterior::Solved;
+use row::{Mass, Row};
+use std::sync::{Arc, OnceLock};
+/// How to read the scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options<'a> {
+    /// Scores are divided by it: 1 leaves them as they are. For temperature 0 ask for [`Posterior::map`].
+    pub temperature: f32,
+    /// Keep the k likeliest legal tokens of each position.
+    pub top_k: Option<usize>,
+    /// Keep the likeliest legal tokens of each position that hold this much probability, after `top_k`.
+    pub top_p: Option<f32>,
+    /// A text that fits the canvas, one token per position; truncation keeps its tokens. The most probable text if
+    /// not given.
+    pub witness: Option<&'a [Token]>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_k: None, top_p: None, witness: None }
+    }
+}
+
+/// Conditions the distribution of the scores on the texts that fit.
+///
+/// `scores` has one row per position; rows of decided positions are not read, and of the others what is legal, unless
+/// that is much of the row. A score of −∞, or one more than 1e9 below its row's largest, counts as 1e9 below it: only
+/// the constraint forbids.
+///
+/// # Truncation
+/// `top_k` and `top_p` look at the *constrained* marginals, so they choose among legal tokens only, and they always
+/// keep the tokens of one whole text that fits. Then all answers are computed anew for what is left. A truncated
+/// position can therefore never be left without a legal token.
+///
+/// # Errors
+/// When the scores do not fit the canvas or the vocabulary, or one that is read is NaN or +∞; when an option is out of
+/// range.
+pub fn infer<'a, G: Graph>(
+    reach: &Reach<'a, G>,
+    scores: impl Into<Logits<'a>>,
+    options: &Options,
+) -> Result<Posterior<'a, G>> {
+    let (problem, scores) = (*reach.problem(), scores.into());
+    check(reach, scores, options)?;
+    let mut undecided = Vec::new();
+    let mut open = Vec::with_capacity(reach.len());
+    for (pos, support) in reach.layers.supports.iter().enumerate() {
+        open.push(support.is_some().then_some(undecided.len()));
+        undecided.extend(support.iter().map(|support| (pos, support.clone())));
+    }
+    let graph = problem.automaton;
+    let read = |(pos, support): (usize, Arc<_>)| {
+        let logits = scores.row(pos, graph.vocab_len());
+        Row::read(logits, (graph, &*reach.tables, &*support), options.temperature, pos)
+    };
+    let work = undecided.len() * graph.vocab_len();
+    let read: Result<Vec<(Row, Vec<Mass>)>> = parallel::map(undecided, work, read).into_iter().collect();
+    let (rows, masses): (Vec<Row>, Vec<Vec<Mass>>) = read?.into_iter().unzip();
+    let messages = solve(&problem, &reach.tables, &reach.layers, &masses)?;
+    let full = Posterior {
+        problem,
+        layers: reach.layers.clone(),
+        tables: reach.tables.clone(),
+        classes: masses.iter().map(|_| OnceLock::new()).collect(),
+        open,
+        log_sum: messages.log_sum(),
+        rows,
+        masses,
+        messages,
+    };
+    if options.top_k.is_none() && options.top_p.is_none() {
+        return Ok(full);
+    }
+    truncate::truncate(full, options)
+}
+
+/// States of all gaps together; each takes up to 36 bytes, 20 unless scores are far apart, 12 where there are
+/// [`MANY`].
+const MOST_MESSAGES: usize = 24 << 20;
+
+fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Result<()> {
+    let (len, vocab) = (reach.len(), reach.problem.automaton.vocab_len());
+    if scores.len() != len * vocab {
+        return Err(Error::model(format!("{} scores for {len} positions × {vocab} tokens", scores.len())));
+    }
+    if !(options.temperature > 0.0 && options.temperature.is_finite()) {
+        return Err(Error::input(format!("temperature {} is not a positive number", options.temperature)));
+    }
+    if reach.layers.len() > MOST_MESSAGES {
+        return Err(Error::too_large(format!(
+            "the constraints, with {} states, are too large for a canvas of {len} positions",
+            reach.problem.automaton.states()
+        ))
+        .help("use fewer positions, or narrow the ranges of repetitions and lengths"));
+    }
+    if options.top_k == Some(0) {
+        return Err(Error::input("top_k 0 leaves no token").help("use 1 or more"));
+    }
+    if options.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
+        return Err(Error::input("top_p must be more than 0 and at most 1"));
+    }
+    if options.witness.is_some_and(|witness| !reach.contains(witness)) {
+        return Err(Error::model("the witness is not a text that fits the canvas"));
+    }
+    Ok(())
+}
+
+/// States of all gaps together from which on single precision is tried first.
+const MANY: usize = 1 << 19;
+
+/// In plain numbers if they suffice.
+fn solve<G: Graph>(
+    problem: &Problem<G>,
+    tables: &Arc<Tables>,
+    layers: &Layers,
+    masses: &[Vec<Mass>],
+) -> Result<Solved> {
+    if layers.len() >= MANY
+        && let Some(messages) = pass(problem, tables, layers, masses)
+    {
+        return Ok(Solved::Single(messages));
+    }
+    if let Some(messages) = pass(problem, tables, layers, masses) {
+        return Ok(Solved::Plain(messages));
+    }
+    let messages = pass(problem, tables, layers, masses).ok_or_else(|| Error::model("the scores are out of range"))?;
+    Ok(Solved::Wide(messages))
+}
+
+fn pass<M: Message, G: Graph>(
+    problem: &Problem<G>,
+    tables: &Arc<Tables>,
+    layers: &Layers,
+    masses: &[Vec<Mass>],
+) -> Option<Messages<M>> {
+    let graph = problem.automaton;
+    let class = |token: &Option<Token>| token.and_then(|token| graph.class_of(token));
+    let decided: Vec<Option<Class>> = problem.decided.iter().map(class).collect();
+    let open = layers.supports.iter().flatten().zip(masses);
+    let labels = open.map(|(support, masses)| label_masses(graph, tables, support, masses)).collect();
+    Messages::pass(graph, tables, layers, &decided, labels)
+}

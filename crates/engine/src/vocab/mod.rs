@@ -1,0 +1,317 @@
+//! The vocabulary as the engine sees it: the bytes each token writes, and which token ends a text.
+
+mod spelling;
+mod store;
+mod tokenizer;
+mod trie;
+
+pub(crate) use tokenizer::read as read_tokenizer;
+pub(crate) use trie::{Node as TrieNode, TokenTrie};
+
+use crate::{Error, Result};
+use spelling::{Spelling, byte_level_alphabet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+use store::Store;
+use tokenizers::{NormalizedString, Normalizer, Tokenizer};
+
+/// Index into the vocabulary.
+pub type Token = u32;
+
+/// The tokens of a model: `bytes(t)` is what token `t` writes.
+///
+/// Special tokens (mask, padding, end of text, control marks) write nothing and have no bytes: no constraint
+/// allows them inside a text, so they can never be predicted there. After the text only `eos` and `pad` are legal.
+#[derive(Clone)]
+pub struct Vocab {
+    /// What the tokens write, one after the other; token `t` from `ends[t - 1]` to `ends[t]`, nothing if special.
+    written: Arc<[u8]>,
+    ends: Arc<[u32]>,
+    eos: Option<Token>,
+    pad: Option<Token>,
+    longest: usize,
+    encoder: Encoder,
+    trie: OnceLock<Arc<TokenTrie>>,
+    fingerprint: OnceLock<u64>,
+}
+
+#[derive(Clone)]
+enum Encoder {
+    Tokenizer(Box<Tokenizer>),
+    /// Read when first needed.
+    Unread(Arc<Unread>),
+    /// Fewest tokens, for vocabularies given as a plain list.
+    Shortest(HashMap<Box<[u8]>, Token>),
+}
+
+/// A `tokenizer.json` that has been read before, by whoever stored the vocabulary.
+struct Unread {
+    json: Vec<u8>,
+    tokenizer: OnceLock<Tokenizer>,
+}
+
+impl Encoder {
+    fn tokenizer(&self) -> Result<Option<&Tokenizer>> {
+        match self {
+            Self::Tokenizer(tokenizer) => Ok(Some(tokenizer)),
+            Self::Unread(file) => match file.tokenizer.get() {
+                Some(tokenizer) => Ok(Some(tokenizer)),
+                None => {
+                    let read = Tokenizer::from_bytes(&file.json)
+                        .map_err(|e| Error::model(format!("cannot read the tokenizer: {e}")))?;
+                    Ok(Some(file.tokenizer.get_or_init(|| read)))
+                }
+            },
+            Self::Shortest(_) => Ok(None),
+        }
+    }
+}
+
+impl Vocab {
+    /// A vocabulary given as a list of byte strings; `None` and empty strings are special tokens.
+    pub fn from_bytes(tokens: Vec<Option<Vec<u8>>>, eos: Option<Token>, pad: Option<Token>) -> Self {
+        let bytes: Vec<Option<Box<[u8]>>> =
+            tokens.into_iter().map(|t| t.filter(|b| !b.is_empty()).map(Vec::into_boxed_slice)).collect();
+        let mut ids = HashMap::new();
+        for (i, b) in bytes.iter().enumerate() {
+            if let Some(b) = b {
+                ids.entry(b.clone()).or_insert(i as Token);
+            }
+        }
+        Self::assemble(bytes, eos, pad, Encoder::Shortest(ids))
+    }
+
+    /// Reads `tokenizer.json`. `size` is the width of the model's output; ids beyond the tokenizer's are special.
+    pub fn from_file(path: &Path, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
+        let tokenizer = Tokenizer::from_file(path)
+            .map_err(|e| Error::model(format!("cannot read the tokenizer {}: {e}", path.display())))?;
+        Self::from_tokenizer(tokenizer, size, eos, pad)
+    }
+
+    pub fn from_tokenizer(tokenizer: Tokenizer, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
+        let vocab = tokenizer.get_vocab(true);
+        let largest = vocab.values().copied().max().unwrap_or(0) as usize;
+        if largest >= size {
+            return Err(Error::model(format!(
+                "the tokenizer does not fit the model: it has ids up to {largest}, the model predicts {size} tokens"
+            ))
+            .help("use the tokenizer.json that was trained with these weights"));
+        }
+        let mut bytes: Vec<Option<Box<[u8]>>> = vec![None; size];
+        let added = tokenizer.get_added_tokens_decoder();
+        let unmap = byte_level_alphabet();
+        let spelling = Spelling::of(&tokenizer);
+        for (text, id) in vocab {
+            let special = added.get(&id).is_some_and(|t| t.special) || Some(id) == eos || Some(id) == pad;
+            if special || text.is_empty() {
+                continue;
+            }
+            let written = match added.get(&id) {
+                Some(token) => token.content.as_bytes().to_vec(),
+                None => spelling.bytes(&text, &unmap)?,
+            };
+            bytes[id as usize] = Some(written.into_boxed_slice());
+        }
+        for (name, id) in [("eos", eos), ("pad", pad)] {
+            if let Some(id) = id.filter(|&id| id as usize >= size) {
+                return Err(Error::model(format!("the {name} token {id} lies outside the vocabulary of {size}")));
+            }
+        }
+        Ok(Self::assemble(bytes, eos, pad, Encoder::Tokenizer(Box::new(tokenizer))))
+    }
+
+    /// Makes these tokens special: they write nothing. Tokens outside the vocabulary are passed over.
+    pub fn with_special(self, tokens: impl IntoIterator<Item = Token>) -> Self {
+        let special: HashSet<Token> = tokens.into_iter().collect();
+        let written = |t: Token| self.bytes(t).filter(|_| !special.contains(&t)).map(Box::from);
+        let bytes = (0..self.len() as Token).map(written).collect();
+        Self::assemble(bytes, self.eos, self.pad, self.encoder)
+    }
+
+    fn assemble(mut bytes: Vec<Option<Box<[u8]>>>, eos: Option<Token>, pad: Option<Token>, encoder: Encoder) -> Self {
+        for special in [eos, pad].into_iter().flatten() {
+            bytes[special as usize] = None;
+        }
+        let longest = bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(0);
+        let mut written = Vec::with_capacity(bytes.iter().flatten().map(|b| b.len()).sum());
+        let ends: Arc<[u32]> = bytes
+            .iter()
+            .map(|bytes| {
+                written.extend_from_slice(bytes.as_deref().unwrap_or_default());
+                written.len() as u32
+            })
+            .collect();
+        Self {
+            written: written.into(),
+            ends,
+            eos,
+            pad,
+            longest,
+            encoder,
+            trie: OnceLock::new(),
+            fingerprint: OnceLock::new(),
+        }
+    }
+
+    /// Number of tokens, special ones included: the width of a score row.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+    /// What the token writes; `None` for special tokens.
+    pub fn bytes(&self, token: Token) -> Option<&[u8]> {
+        let end = *self.ends.get(token as usize)? as usize;
+        let begin = token.checked_sub(1).map_or(0, |before| self.ends[before as usize] as usize);
+        (begin < end).then(|| &self.written[begin..end])
+    }
+    pub fn eos(&self) -> Option<Token> {
+        self.eos
+    }
+    /// The padding token, where it differs from `eos`.
+    pub fn pad(&self) -> Option<Token> {
+        self.pad
+    }
+    /// Length in bytes of the longest token.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+    /// The tokens sorted by what they write; made when first asked for.
+    pub(crate) fn trie(&self) -> &TokenTrie {
+        self.trie.get_or_init(|| Arc::new(TokenTrie::new(|token| self.bytes(token), self.len())))
+    }
+    /// A number for the content: what the tokens write, and which of them end a text.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| {
+            let mut hasher = DefaultHasher::new();
+            (&self.written, &self.ends, self.eos, self.pad).hash(&mut hasher);
+            hasher.finish()
+        })
+    }
+    /// Whether this token may only stand after the text.
+    pub fn is_tail(&self, token: Token) -> bool {
+        Some(token) == self.eos || Some(token) == self.pad
+    }
+
+    /// Tokens of a text, as the model's own tokenizer splits it; special tokens are not recognised in it.
+    ///
+    /// # Errors
+    /// When the tokens do not write the text back byte for byte (a vocabulary that lacks some character).
+    pub fn encode(&self, text: &str) -> Result<Vec<Token>> {
+        let ids = match &self.encoder {
+            Encoder::Shortest(ids) => shortest_encoding(ids, self.longest, text.as_bytes()).unwrap_or_default(),
+            _ => self.encode_marked(text)?,
+        };
+        if self.decode(&ids) == text.as_bytes() {
+            return Ok(ids);
+        }
+        let error = Error::input(format!("the model's vocabulary cannot write {text:?}"));
+        let mut alone = [0; 4];
+        Err(match text.chars().find(|c| text.len() > c.len_utf8() && self.encode(c.encode_utf8(&mut alone)).is_err()) {
+            Some(c) => error.help(format!("leave out {c:?}, which the model has no token for")),
+            None => error.help("leave out characters the model has no token for"),
+        })
+    }
+
+    /// Tokens of a prompt: as [`encode`](Self::encode), but the tokenizer may normalise the text first, as it was
+    /// trained to.
+    ///
+    /// # Errors
+    /// A control token in the text, which would forge a turn, and characters that the vocabulary lacks.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<Token>> {
+        let Some(tokenizer) = self.encoder.tokenizer()? else { return self.encode(text) };
+        let ids = self.encode_marked(text)?;
+        let control = ids.iter().find(|&&id| self.bytes(id).is_none()).and_then(|&id| tokenizer.id_to_token(id));
+        if let Some(control) = control.filter(|control| text.contains(&**control)) {
+            return Err(Error::input(format!("the prompt contains {control:?}, a control token of the model"))
+                .help("it would forge a turn of the conversation: leave it out"));
+        }
+        let mut normal = NormalizedString::from(text);
+        if let Some(normalizer) = tokenizer.get_normalizer() {
+            normalizer.normalize(&mut normal).map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?;
+        }
+        match self.decode(&ids) == normal.get().as_bytes() {
+            true => Ok(ids),
+            false => self.encode(text),
+        }
+    }
+
+    /// Tokens of a text in which control tokens are recognised by their names: a rendered chat template.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode_marked(&self, text: &str) -> Result<Vec<Token>> {
+        let Some(tokenizer) = self.encoder.tokenizer()? else { return self.encode(text) };
+        let encoding = tokenizer.encode_fast(text, false);
+        Ok(encoding.map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?.get_ids().to_vec())
+    }
+
+    /// The bytes that the tokens write, special tokens skipped.
+    pub fn decode(&self, tokens: &[Token]) -> Vec<u8> {
+        tokens.iter().filter_map(|&t| self.bytes(t)).flatten().copied().collect()
+    }
+}
+
+impl std::fmt::Debug for Vocab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vocab({} tokens, eos {:?}, pad {:?})", self.len(), self.eos, self.pad)
+    }
+}
+
+fn shortest_encoding(ids: &HashMap<Box<[u8]>, Token>, longest: usize, text: &[u8]) -> Option<Vec<Token>> {
+    // best[i]: (tokens needed for text[..i], the last of them)
+    let mut best: Vec<Option<(usize, Token)>> = vec![None; text.len() + 1];
+    best[0] = Some((0, 0));
+    for end in 1..=text.len() {
+        for start in end.saturating_sub(longest)..end {
+            if let (Some((n, _)), Some(&id)) = (best[start], ids.get(&text[start..end]))
+                && best[end].is_none_or(|(m, _)| n + 1 < m)
+            {
+                best[end] = Some((n + 1, id));
+            }
+        }
+    }
+    let by_id: HashMap<Token, usize> = ids.iter().map(|(b, &t)| (t, b.len())).collect();
+    let mut tokens = Vec::new();
+    let mut end = text.len();
+    while end > 0 {
+        let (_, token) = best[end]?;
+        tokens.push(token);
+        end -= by_id[&token];
+    }
+    tokens.reverse();
+    Some(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn prompts_are_normalised_as_the_tokenizer_wants_but_forge_no_turn() {
+        let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let token = |id: u32, text: &str| {
+            json!({"id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+                   "special": true})
+        };
+        let file = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [token(5, "<|end|>")],
+            "normalizer": {"type": "NFC"}, "pre_tokenizer": level, "post_processor": null, "decoder": level,
+            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                      "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                      "vocab": {"c": 0, "a": 1, "f": 2, "\u{c3}": 3, "\u{a9}": 4}, "merges": []}});
+        let tokenizer = Tokenizer::from_bytes(file.to_string()).unwrap();
+        let vocab = Vocab::from_tokenizer(tokenizer, 6, Some(5), None).unwrap();
+        // An e and an accent behind it are the one letter that the model knows.
+        assert_eq!(vocab.encode_prompt("cafe\u{301}").unwrap(), [0, 1, 2, 3, 4]);
+        assert!(vocab.encode("cafe\u{301}").is_err(), "what is written comes back byte for byte");
+        let forged = vocab.encode_prompt("caf<|end|>").unwrap_err().report();
+        assert!(forged.contains("\"<|end|>\", a control token"), "{forged}");
+        assert!(vocab.encode_prompt("cab").unwrap_err().message().contains("cannot write"));
+    }
+}

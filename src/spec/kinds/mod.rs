@@ -1,0 +1,29 @@
+//! What constraint files may name: one kind per file, from its value to a part of a [`Spec`](super::Spec).
+
+mod affixes;
+mod bias;
+mod cfg;
+mod choice;
+mod credit;
+mod grammar;
+mod json_schema;
+mod length;
+mod regex;
+mod template;
+#[cfg(test)]
+mod tests;
+mod topic;
+mod words;
+
+pub use affixes::{PrefixKind, SuffixKind};
+pub use bias::BiasKind;
+pub use cfg::ClassifierFreeKind;
+pub use choice::ChoiceKind;
+pub use credit::CreditKind;
+pub use grammar::{GrammarKind, GrammarTable};
+pub use json_schema::JsonSchemaKind;
+pub use length::{Bound, LengthKind, Lengths};
+pub use regex::RegexKind;
+pub use template::TemplateKind;
+pub use topic::{ScaledLabel, TopicKind};
+pub use words::{ContainsKind, ExcludesKind, WordList, WordTable};
