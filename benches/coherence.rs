@@ -7,9 +7,7 @@
 mod common;
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
-use stencil_lm::{
-    Canvas, CanvasView, Event, Model, Result, Sampler, Settings, Source, Token, spec::Inputs, spec::Spec,
-};
+use stencil_lm::{CanvasView, Model, Record, Result, Sampler, Settings, Source, Token, spec::Inputs, spec::Spec};
 
 const POLICIES: [&str; 6] = ["confidence", "entropy", "margin", "random", "sequential", "remdm"];
 const TEMPLATES: [&str; 3] = [
@@ -18,10 +16,10 @@ const TEMPLATES: [&str; 3] = [
     "In the {{place:1-2}} you can {{verb:2-6}}.",
 ];
 
-/// A sample's canvas, and the probability with which each position was written.
+/// A sample's tokens, and the probability with which each position was written.
 #[derive(Default)]
 struct Written {
-    canvas: Option<Canvas>,
+    tokens: Vec<Option<Token>>,
     prob: BTreeMap<usize, f32>,
 }
 
@@ -53,30 +51,29 @@ fn measure(model: &Model, specs: &[Spec], settings: &Settings, texts: usize) -> 
     let (mut sum, mut tokens, mut lines) = (0.0, 0, Vec::new());
     for spec in specs {
         let mut written: Vec<Written> = Vec::new();
-        let observer = |event: &Event| {
-            if let Event::Step { sample, canvas, committed, reopened, candidates, .. } = event {
+        let observer = |record: &Record| {
+            if let Record::Step { sample, cells, committed, reopened, candidates, .. } = record {
                 written.resize_with(written.len().max(sample + 1), Written::default);
                 let one = &mut written[*sample];
                 reopened.iter().for_each(|pos| _ = one.prob.remove(pos));
                 let drawn = candidates.iter().filter(|c| committed.contains(&c.pos));
                 one.prob.extend(drawn.map(|c| (c.pos, c.prob)));
-                one.canvas = Some((*canvas).clone());
+                one.tokens = cells.iter().map(|cell| cell.written.as_ref().map(|written| written.token)).collect();
             }
             ControlFlow::Continue(())
         };
         let sampler = Sampler::new(model).spec(spec).settings(settings.clone()).count(texts / specs.len());
         lines.extend(sampler.observer(observer).run()?.into_iter().map(|output| output.text));
         for one in written {
-            let Some(canvas) = one.canvas else { continue };
             let hidden = |pos: usize| {
-                let mut view: CanvasView = canvas.view();
-                view.tokens[pos] = None;
-                view
+                let mut tokens = one.tokens.clone();
+                tokens[pos] = None;
+                CanvasView { prompt: Vec::new().into(), condition: None, tokens }
             };
             let views: Vec<CanvasView> = one.prob.keys().map(|&pos| hidden(pos)).collect();
             let read = model.denoiser().predict(&views)?;
             for ((&pos, &q), scores) in one.prob.iter().zip(&read) {
-                let Some(token) = canvas.cell(pos).token() else { continue };
+                let Some(token) = one.tokens[pos] else { continue };
                 let p = probability(scores.row(pos), token, settings.temperature.unwrap_or(1.0));
                 sum += (p / f64::from(q)).min(1.0);
                 tokens += 1;

@@ -15,7 +15,7 @@ const ROUNDS: usize = 15;
 
 /// A step as an engine without constraints does it: forward, softmax, one draw per position. Milliseconds.
 fn unconstrained_step(denoiser: &dyn Denoiser, len: usize, rng: &mut ChaCha8Rng) -> Result<f64> {
-    let view = CanvasView { prompt: Vec::new(), condition: None, tokens: vec![None; len] };
+    let view = CanvasView { prompt: Vec::new().into(), condition: None, tokens: vec![None; len] };
     let started = Instant::now();
     let scores = denoiser.predict(&[view])?.remove(0);
     let mut drawn = 0;
@@ -73,10 +73,10 @@ fn main() -> Result<()> {
                 let outputs = Sampler::new(&model)
                     .spec(spec)
                     .settings(settings)
-                    .observer(|event: &stencil_lm::Event| {
-                        match event {
-                            stencil_lm::Event::Start { canvas, .. } => len = canvas.len(),
-                            stencil_lm::Event::Step { .. } => {}
+                    .observer(|record: &stencil_lm::Record| {
+                        match record {
+                            stencil_lm::Record::Start { cells, .. } => len = cells.len(),
+                            stencil_lm::Record::Step { .. } => {}
                             _ => return std::ops::ControlFlow::Continue(()),
                         }
                         marks.push(Instant::now());

@@ -5,20 +5,20 @@
 //!
 //! `cargo run --release --example 02_guide`
 
-use stencil_lm::{Guide, Model, Result, Scores, Step};
+use stencil_lm::{Answer, Energies, Guide, Model, Result, Step};
 
+#[derive(Clone)]
 struct NoRepeats {
     penalty: f32,
 }
 
 impl Guide for NoRepeats {
-    fn guide(&mut self, step: &Step, scores: &mut Scores, _extra: &[Scores]) -> Result<()> {
+    fn guide(&mut self, step: &Step, to: &mut Energies, _: &[Answer]) -> Result<()> {
         let visible: Vec<_> = step.canvas.cells().iter().filter_map(|cell| cell.token()).collect();
         for pos in step.canvas.undecided() {
-            let row = scores.row_mut(pos);
             // Padding repeats by nature.
             for &token in visible.iter().filter(|&&token| !step.vocab.is_tail(token)) {
-                row[token as usize] -= self.penalty;
+                to.add(pos, token, -self.penalty);
             }
         }
         Ok(())

@@ -6,8 +6,9 @@
 //! `cargo run --release --example 03_policy`
 
 use std::ops::ControlFlow;
-use stencil_lm::{Event, Model, Moves, Policy, Proposal, Result, Step};
+use stencil_lm::{Model, Moves, Policy, Proposal, Record, Result, Step};
 
+#[derive(Clone)]
 struct OutsideIn;
 
 impl Policy for OutsideIn {
@@ -24,8 +25,8 @@ fn main() -> Result<()> {
     let output = model
         .fill("The {{animal}} is an animal that {{does:3-6}}.")?
         .policy_with(|| OutsideIn)
-        .observer(|event: &Event| {
-            if let Event::Step { index, committed, .. } = event {
+        .observer(|record: &Record| {
+            if let Record::Step { index, committed, .. } = record {
                 println!("step {index:2}: {committed:?}");
             }
             ControlFlow::Continue(())

@@ -5,7 +5,7 @@
 //! `cargo run --release --example 05_observer`
 
 use std::ops::ControlFlow;
-use stencil_lm::{Cell, Event, Model, Observer, Result};
+use stencil_lm::{Model, Observer, Record, Result};
 
 #[derive(Default)]
 struct Diary {
@@ -13,21 +13,21 @@ struct Diary {
 }
 
 impl Observer for Diary {
-    fn on_step(&mut self, event: &Event) -> ControlFlow<()> {
-        if let Event::Step { index, canvas, vocab, log_z, .. } = event {
-            let shown: Vec<u8> = canvas
-                .cells()
+    fn on_step(&mut self, record: &Record) -> ControlFlow<()> {
+        if let Record::Step { index, cells, log_z, .. } = record {
+            let shown: Vec<u8> = cells
                 .iter()
-                .flat_map(|cell| match cell {
-                    Cell::Open => b"_".to_vec(),
-                    written => written.token().and_then(|t| vocab.bytes(t)).unwrap_or_default().to_vec(),
+                .flat_map(|cell| match &cell.written {
+                    Some(written) => written.bytes().unwrap_or_default(),
+                    None => b"_",
                 })
+                .copied()
                 .collect();
             println!("{index:2}  log Z {log_z:8.3}  {}", String::from_utf8_lossy(&shown));
             self.pages += 1;
         }
         match self.pages {
-            100 => ControlFlow::Break(()), // the run ends with an error that `is_interrupted`
+            100 => ControlFlow::Break(()), // the run ends with an error that keeps the text so far
             _ => ControlFlow::Continue(()),
         }
     }

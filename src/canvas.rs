@@ -1,6 +1,7 @@
 //! The positions of a text in the making.
 
 use crate::{Pos, Token};
+use std::sync::Arc;
 
 /// The state of one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Cell {
 /// What the sampler writes on: the answer's positions, after a prompt that is only read.
 #[derive(Debug, Clone)]
 pub struct Canvas {
-    prompt: Vec<Token>,
+    prompt: Arc<[Token]>,
     condition: Option<usize>,
     cells: Vec<Cell>,
     /// Positions in play; what lies behind is not predicted yet.
@@ -45,10 +46,16 @@ pub struct Canvas {
 impl Canvas {
     /// `len` open positions.
     pub fn open(len: usize) -> Self {
-        Self { prompt: Vec::new(), condition: None, cells: vec![Cell::Open; len], horizon: len }
+        Self { prompt: Arc::default(), condition: None, cells: vec![Cell::Open; len], horizon: len }
     }
-    pub fn with_prompt(mut self, prompt: Vec<Token>) -> Self {
-        self.prompt = prompt;
+    /// A canvas with these cells: for tests of guides and policies.
+    pub fn of(cells: impl IntoIterator<Item = Cell>) -> Self {
+        let cells: Vec<Cell> = cells.into_iter().collect();
+        Self { prompt: Arc::default(), condition: None, horizon: cells.len(), cells }
+    }
+    /// Text that is read before the canvas.
+    pub fn with_prompt(mut self, prompt: impl Into<Arc<[Token]>>) -> Self {
+        self.prompt = prompt.into();
         self
     }
     /// A condition the denoiser was trained with: an index into [`Denoiser::conditions`](crate::Denoiser::conditions).
@@ -100,7 +107,10 @@ impl Canvas {
 /// A denoiser's input: a prompt, a condition, and the visible tokens (`None` where open).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CanvasView {
-    pub prompt: Vec<Token>,
+    /// Read before the canvas.
+    pub prompt: Arc<[Token]>,
+    /// Index of a condition that the denoiser was trained with.
     pub condition: Option<usize>,
+    /// One per position in play.
     pub tokens: Vec<Option<Token>>,
 }

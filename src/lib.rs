@@ -38,33 +38,41 @@
 //! [`Guide`], [`Policy`], [`Observer`], [`Denoiser`], and [`spec::Kind`] for what constraint files may name.
 #![deny(unsafe_code)]
 
-mod blocks;
+mod ask;
 mod canvas;
 pub mod eval;
 pub mod guides;
+mod job;
 mod kernels;
-mod layout;
+mod lane;
 pub mod models;
-mod observe;
 pub mod policies;
+mod population;
+mod record;
 mod report;
 mod request;
-mod sample;
-mod sampler;
+mod runner;
 mod settings;
+mod slot_lengths;
 pub mod spec;
+mod step;
 pub mod train;
 mod typed;
 
+pub use ask::{Answer, Ask};
 pub use canvas::{Canvas, CanvasView, Cell};
-pub use guides::Guide;
+pub use guides::{Energies, Guide};
+pub use job::{GuideFactory, Job, Origin, PolicyFactory, PotentialFactory};
+pub use lane::Lane;
 pub use models::{Denoiser, Model};
-pub use observe::{Event, Observer, Step};
 pub use policies::{Moves, Policy, Proposal};
+pub use population::{LaneView, Population, Potential};
+pub use record::{CandidateRecord, CellRecord, CellState, Interrupted, Observer, Partial, Record, Written};
 pub use report::{Output, Report};
-pub use request::Request;
-pub use sampler::Sampler;
+pub use request::{Many, One, Request, Sampler};
+pub use runner::{LaneId, Runner};
 pub use settings::{Ending, Layout, Settings};
+pub use step::Step;
 
 /// The engine alone, for other runtimes.
 pub use stencil_engine as engine;

@@ -75,7 +75,7 @@ fn every_kind_holds_on_every_family() {
                 let outputs = match write(name, document) {
                     Ok(outputs) => outputs,
                     // The one guide that a model without a mask cannot follow.
-                    Err(error) if name == "cfg" && model.denoiser().manner().revises => {
+                    Err(error) if name == "cfg" && model.denoiser().process().revises() => {
                         assert!(error.message().contains("uniform-state"), "{error:?}");
                         continue;
                     }
@@ -101,7 +101,7 @@ fn a_batch_of_unequal_prompts_gives_what_each_gives_alone() {
         let model = Model::load(&copy.0).unwrap();
         let denoiser = model.denoiser();
         let view = |prompt: &str, tokens: &[Option<u32>]| CanvasView {
-            prompt: denoiser.vocab().encode(prompt).unwrap(),
+            prompt: denoiser.vocab().encode(prompt).unwrap().into(),
             condition: None,
             tokens: tokens.to_vec(),
         };
@@ -164,19 +164,19 @@ fn long_answers_go_beyond_one_canvas_and_keep_their_constraint() {
             output.report.nfe
         };
         let mut forwards = vec![write(settings.clone())];
-        let manner = model.denoiser().manner();
+        let manner = model.denoiser().defaults();
         if manner.blocks.is_none() {
             forwards.push(write(Settings { block_length: Some(16), ..settings.clone() }));
             for cache in [Cache::Prefix, Cache::Dual] {
                 forwards.push(write(Settings { block_length: Some(16), cache: Some(cache), ..settings.clone() }));
             }
         }
-        if !manner.revises {
+        if !model.denoiser().process().revises() {
             let editing = Settings { policy: Some("edit".into()), editing_threshold: Some(0.05), ..settings.clone() };
             forwards.push(write(editing));
         }
         let refused = |settings| Sampler::new(&model).spec(&spec).settings(settings).run().is_err();
-        assert_eq!(refused(Settings { cache: Some(Cache::Dual), ..settings.clone() }), !manner.caches);
+        assert_eq!(refused(Settings { cache: Some(Cache::Dual), ..settings.clone() }), !model.denoiser().uses().caches);
         println!("{}: {len} positions, {forwards:?} forwards", copy.0.display());
     }
 }
@@ -187,7 +187,7 @@ fn long_answers_go_beyond_one_canvas_and_keep_their_constraint() {
 fn approximate_caches_change_texts_and_save_work() {
     for copy in checkpoints("caches") {
         let model = Model::load(&copy.0).unwrap();
-        if !model.denoiser().manner().caches || model.denoiser().max_len() < 48 {
+        if !model.denoiser().uses().caches || model.denoiser().max_len() < 48 {
             continue;
         }
         let write = |prompt: &str, cache| {

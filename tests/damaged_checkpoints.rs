@@ -73,7 +73,7 @@ fn shards_and_their_index() {
     checkpoints("shards").par_iter().for_each(|copy| {
         let tensors = case::tensors(&copy.0);
         let file = copy.whole();
-        let view = CanvasView { prompt: vec![3, 4, 5], condition: None, tokens: vec![Some(6); 4] };
+        let view = CanvasView { prompt: vec![3, 4, 5].into(), condition: None, tokens: vec![Some(6); 4] };
         let scores =
             |copy: &Copy| Model::load(&copy.0).unwrap().denoiser().predict(std::slice::from_ref(&view)).unwrap();
         let whole = scores(copy);

@@ -143,7 +143,7 @@ fn load(path: &Path, what: &dyn Fn() -> String) -> bool {
         }
         Ok(model) => {
             let _ = model.prompt_tokens(Some("Be brief."), "Hi", false);
-            let view = CanvasView { prompt: vec![3, 4], condition: None, tokens: vec![Some(5), None, None] };
+            let view = CanvasView { prompt: vec![3, 4].into(), condition: None, tokens: vec![Some(5), None, None] };
             let _ = model.denoiser().predict(std::slice::from_ref(&view));
             true
         }

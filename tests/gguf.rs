@@ -74,8 +74,8 @@ fn mixture(folder: &Path) {
 fn views(model: &Model) -> Vec<CanvasView> {
     let prompt = model.denoiser().vocab().encode("Name a river, now.").unwrap();
     vec![
-        CanvasView { prompt: prompt.clone(), condition: None, tokens: vec![None; 9] },
-        CanvasView { prompt, condition: None, tokens: vec![Some(40), None, None, Some(77), None] },
+        CanvasView { prompt: prompt.clone().into(), condition: None, tokens: vec![None; 9] },
+        CanvasView { prompt: prompt.into(), condition: None, tokens: vec![Some(40), None, None, Some(77), None] },
     ]
 }
 

@@ -120,7 +120,7 @@ fn generate(denoiser: impl Denoiser + 'static, constraint: &JsonSchema, about: &
     let run = |len: usize, seed: u64, samples: usize| {
         let settings = Settings { len: Some(len), seed: Some(seed), steps: Some(6), ..Settings::default() };
         let whim = move || Whim { seed, reopen: 0.0 };
-        Sampler::new(&model).constraint(constraint.clone()).settings(settings).policy(whim).count(samples).run()
+        Sampler::new(&model).constraint(constraint.clone()).settings(settings).policy_with(whim).count(samples).run()
     };
     let refused = |len: usize| {
         let before = forwards.load(Ordering::Relaxed);

@@ -100,7 +100,7 @@ fn case(seed: u64, oracle: &Model, noise: &Model) -> usize {
     let mut sampler = Sampler::new(model).spec(&spec).settings(settings).count(rng.random_range(4..12));
     if rng.random_bool(0.4) {
         let seed = rng.random();
-        sampler = sampler.policy(move || Whim { seed, reopen: 0.2 });
+        sampler = sampler.policy_with(move || Whim { seed, reopen: 0.2 });
     }
     match sampler.run() {
         Ok(outputs) => {

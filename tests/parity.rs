@@ -17,7 +17,7 @@ use case::{Case, each};
 use serde_json::Value;
 use std::path::Path;
 use stencil_lm::models::{
-    families::Process,
+    families::Diffusion,
     transformer::{Pattern, Sequence},
 };
 
@@ -34,8 +34,8 @@ fn difference(ours: &[Vec<f32>], reference: &[Vec<f32>]) -> f32 {
 fn pattern(case: &Case, input: &str) -> Pattern {
     match (case.ids(&format!("{input}.block")), case.description.process) {
         (Some(block), _) => Pattern::Blocks(block[0][0] as usize),
-        (None, Process::Masked { pattern, .. }) => pattern,
-        (None, Process::Uniform { .. }) => Pattern::Full,
+        (None, Diffusion::Masked { pattern, .. }) => pattern,
+        (None, Diffusion::Uniform { .. }) => Pattern::Full,
     }
 }
 

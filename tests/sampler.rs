@@ -7,14 +7,15 @@ mod scripted;
 use scripted::{Scripted, policy, vocab};
 use std::ops::ControlFlow;
 use stencil_lm::{
-    Cell, Ending, Error, Event, Guide, Layout, Model, Moves, Policy, Pos, Proposal, Result, Sampler, Scores, Settings,
-    Source, Step, Token,
+    Answer, Cell, Ending, Energies, Error, Guide, Layout, Model, Moves, Policy, Pos, Proposal, Record, Result, Sampler,
+    Settings, Source, Step, Token,
     models::{Chain, Oracle},
     spec::{Inputs, Spec},
 };
 
 #[test]
 fn a_policy_that_reopens_for_ever_is_stopped_by_the_budget() {
+    #[derive(Clone)]
     struct Sisyphus;
     impl Policy for Sisyphus {
         fn reopen(&mut self, step: &Step) -> Vec<Pos> {
@@ -27,29 +28,34 @@ fn a_policy_that_reopens_for_ever_is_stopped_by_the_budget() {
     }
     let model = Model::new(Scripted::certain(&[0.6; 8]));
     let settings = Settings { steps: Some(9), len: Some(8), ..Settings::default() };
-    let output = Sampler::new(&model).settings(settings).policy(|| Sisyphus).run().unwrap().remove(0);
+    let output = Sampler::new(&model).settings(settings).policy_with(|| Sisyphus).run().unwrap().remove(0);
     assert!(output.report.verified && output.report.steps == 9);
 }
 
 #[test]
 fn stray_moves_and_infinite_energies_are_errors() {
+    #[derive(Clone)]
     struct Stray;
     impl Policy for Stray {
         fn choose(&mut self, _: &Step, _: &Proposal) -> Result<Moves> {
             Ok(Moves::commit([99]))
         }
     }
-    struct Forbids;
+    #[derive(Clone)]
+    struct Forbids(f32);
     impl Guide for Forbids {
-        fn guide(&mut self, _: &Step, scores: &mut Scores, _: &[Scores]) -> Result<()> {
-            scores.row_mut(0)[0] = f32::NAN;
+        fn guide(&mut self, _: &Step, to: &mut Energies, _: &[Answer]) -> Result<()> {
+            to.add(0, 0, self.0);
             Ok(())
         }
     }
     let model = Model::new(Scripted::certain(&[0.6; 4]));
-    let stray: Error = Sampler::new(&model).policy(|| Stray).run().unwrap_err();
+    let stray: Error = Sampler::new(&model).policy_with(|| Stray).run().unwrap_err();
     assert!(stray.message().contains("99"));
-    assert!(Sampler::new(&model).guide(|_| Ok(Forbids)).run().unwrap_err().message().contains("finite"));
+    for energy in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let refused = Sampler::new(&model).guide(move |_| Ok(Forbids(energy))).run().unwrap_err();
+        assert!(refused.message().contains("finite"), "{energy}: {refused:?}");
+    }
 }
 
 #[test]
@@ -146,7 +152,7 @@ fn settings_out_of_range_are_refused() {
 #[test]
 fn an_observer_can_stop_the_run() {
     let model = oracle();
-    let stop = |_: &Event| ControlFlow::Break(());
+    let stop = |_: &Record| ControlFlow::Break(());
     assert!(Sampler::new(&model).observer(stop).run().unwrap_err().is_interrupted());
 }
 

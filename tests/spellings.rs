@@ -14,7 +14,7 @@ use std::{collections::HashMap, fs};
 use stencil_lm::{CanvasView, Model, Scores};
 
 fn scores(copy: &Copy) -> Vec<Scores> {
-    let view = CanvasView { prompt: vec![3, 4, 5], condition: None, tokens: vec![Some(6), None, None, Some(9)] };
+    let view = CanvasView { prompt: vec![3, 4, 5].into(), condition: None, tokens: vec![Some(6), None, None, Some(9)] };
     let model = Model::load(&copy.0).unwrap_or_else(|e| panic!("{}: {}", copy.0.display(), e.report()));
     model.denoiser().predict(std::slice::from_ref(&view)).unwrap()
 }
@@ -180,8 +180,8 @@ fn ends_that_only_the_vocabulary_names() {
 #[test]
 fn schedules_of_canvases() {
     for copy in checkpoints("schedules") {
-        let manner = |copy: &Copy| Model::load(&copy.0).unwrap().denoiser().manner();
-        if manner(&copy).revises {
+        let manner = |copy: &Copy| Model::load(&copy.0).unwrap().denoiser().defaults();
+        if Model::load(&copy.0).unwrap().denoiser().process().revises() {
             let file = copy.0.join("generation_config.json");
             let given = json!({"max_denoising_steps": 7, "t_max": 0.9, "t_min": 0.25, "sampler_config": null});
             fs::write(&file, given.to_string()).unwrap();

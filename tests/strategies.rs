@@ -8,7 +8,7 @@ use scripted::{Scripted, commits, moves, policy, vocab};
 use std::sync::{Arc, Mutex};
 use stencil_lm::{
     CanvasView, Denoiser, Model, Result, Sampler, Scores, Settings, Token, Vocab,
-    models::{Blocks, Manner},
+    models::{Blocks, Process, SamplingDefaults},
     spec::kinds::CreditKind,
     spec::{BuildCx, Spec},
 };
@@ -191,9 +191,12 @@ impl Denoiser for Uniform {
         shown.extend(views.iter().map(|v| v.tokens.iter().map(|t| t.expect("no mask")).collect::<Vec<_>>()));
         self.scripted.predict(views)
     }
-    fn manner(&self) -> Manner {
+    fn process(&self) -> Process {
+        Process::Uniform
+    }
+    fn defaults(&self) -> SamplingDefaults {
         let blocks = Some(Blocks { size: 4, from_prompt: false });
-        Manner { revises: true, blocks, policy: "entropy_bound", steps: Some(6), ..Manner::default() }
+        SamplingDefaults { blocks, policy: "entropy_bound", steps: Some(6), ..SamplingDefaults::default() }
     }
 }
 

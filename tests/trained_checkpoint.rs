@@ -82,7 +82,7 @@ fn views(model: &dyn Denoiser, front: &[Token]) -> Vec<CanvasView> {
     let view = |text: &&str| {
         let shown = model.vocab().encode(text).unwrap();
         let tokens = shown.into_iter().map(Some).chain([None; 9]).chain([Some(shown_stop(model))]).collect();
-        CanvasView { prompt: front.to_vec(), condition: None, tokens }
+        CanvasView { prompt: front.to_vec().into(), condition: None, tokens }
     };
     PROMPTS.iter().map(view).collect()
 }

@@ -51,7 +51,7 @@ pub fn print(spec: Spec, model: &Model) -> Result<()> {
     };
     let unit = if fewest == 1 { "token" } else { "tokens" };
     lines.push(("shortest", format!("{fewest} {unit} of {name}")));
-    let drawn = model.write().spec(spec).steps(8).seed(0).samples(TEXTS)?;
+    let drawn = model.write().spec(&spec).steps(8).seed(0).samples(TEXTS)?;
     lines.extend(drawn.iter().map(|output| ("text", format!("{:?}", shorten(&output.text)))));
     lines.iter().try_for_each(|(what, line)| sink::print(&format!("  {what:<8} {line}\n")))
 }

@@ -1,6 +1,6 @@
 //! A sample in the making, as text: what the observers of the command line draw, record and save.
 
-use stencil_lm::{Candidate, Canvas, Cell, Event, Pos, Vocab};
+use stencil_lm::{CandidateRecord, CellRecord, CellState, Pos, Record};
 
 /// How a piece of text stands on the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,36 +51,18 @@ impl Frame {
         self.pieces.iter().filter(|p| p.look.is_gap()).count()
     }
 
-    /// The text so far, with `____` for every stretch that is not written yet: a template of what is missing.
-    pub fn text(&self) -> String {
-        let mut bytes = Vec::new();
-        let mut inside = false;
-        for piece in &self.pieces {
-            match piece.look.is_gap() {
-                true if !inside && piece.bytes.starts_with(b" ") => bytes.extend_from_slice(b" ____"),
-                true if !inside => bytes.extend_from_slice(b"____"),
-                true => {}
-                false => bytes.extend_from_slice(&piece.bytes),
-            }
-            inside = piece.look.is_gap();
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// Takes the news of an event about this sample.
-    pub fn update(&mut self, event: &Event) {
-        match event {
-            Event::Start { canvas, vocab, .. } => {
-                *self = Self { pieces: pieces(canvas, vocab, &[], &[], &[]), ..Self::default() };
-            }
-            Event::Step { index, budget, canvas, vocab, committed, reopened, candidates, log_z, nfe, .. } => {
-                self.pieces = pieces(canvas, vocab, committed, reopened, candidates);
+    /// Takes the news of a record about this sample.
+    pub fn update(&mut self, record: &Record) {
+        match record {
+            Record::Start { cells, .. } => *self = Self { pieces: pieces(cells, &[], &[], &[]), ..Self::default() },
+            Record::Step { index, budget, cells, committed, reopened, candidates, log_z, nfe, .. } => {
+                self.pieces = pieces(cells, committed, reopened, candidates);
                 self.step = index + 1;
                 self.budget = (*budget).max(self.step);
                 self.log_z = Some(*log_z);
                 self.nfe = *nfe;
             }
-            Event::End { text, verified, .. } => {
+            Record::End { text, verified, .. } => {
                 let kept: Vec<u8> = self.pieces.iter().flat_map(|p| p.bytes.iter().copied()).collect();
                 if kept != text.as_bytes() {
                     self.pieces = vec![Piece { look: Look::Held, bytes: text.as_bytes().to_vec() }];
@@ -92,32 +74,23 @@ impl Frame {
     }
 }
 
-/// The sample that an event is about.
-pub fn sample(event: &Event) -> Option<usize> {
-    match event {
-        Event::Start { sample, .. } | Event::Step { sample, .. } | Event::End { sample, .. } => Some(*sample),
-        _ => None,
-    }
-}
-
 /// One piece per position that writes something or may still do so; the tail after the text writes nothing.
-fn pieces(canvas: &Canvas, vocab: &Vocab, committed: &[Pos], reopened: &[Pos], candidates: &[Candidate]) -> Vec<Piece> {
+fn pieces(cells: &[CellRecord], committed: &[Pos], reopened: &[Pos], candidates: &[CandidateRecord]) -> Vec<Piece> {
     let likely = |pos: Pos| match candidates.iter().find(|c| c.pos == pos) {
-        Some(c) => vocab.bytes(c.token).map(<[u8]>::to_vec),
+        Some(c) => c.written.bytes().map(<[u8]>::to_vec),
         None => Some(b" ____".to_vec()),
     };
-    let piece = |(pos, &cell): (Pos, &Cell)| {
-        let written = |token| vocab.bytes(token).map(<[u8]>::to_vec);
-        let fresh = committed.contains(&pos);
-        let (look, bytes) = match cell {
-            Cell::Open if reopened.contains(&pos) => (Look::Reopened, likely(pos)),
-            Cell::Open => (Look::Open, likely(pos)),
-            Cell::Draft { token } => (Look::Draft, written(token)),
-            Cell::Fixed(token) | Cell::Held { token, .. } if fresh => (Look::Fresh, written(token)),
-            Cell::Fixed(token) => (Look::Fixed, written(token)),
-            Cell::Held { token, .. } => (Look::Held, written(token)),
+    let piece = |(pos, cell): (Pos, &CellRecord)| {
+        let written = || cell.written.as_ref().and_then(|written| written.bytes()).map(<[u8]>::to_vec);
+        let (look, bytes) = match cell.state {
+            CellState::Open if reopened.contains(&pos) => (Look::Reopened, likely(pos)),
+            CellState::Open => (Look::Open, likely(pos)),
+            CellState::Draft => (Look::Draft, written()),
+            CellState::Fixed | CellState::Held if committed.contains(&pos) => (Look::Fresh, written()),
+            CellState::Fixed => (Look::Fixed, written()),
+            CellState::Held => (Look::Held, written()),
         };
         bytes.map(|bytes| Piece { look, bytes })
     };
-    canvas.cells().iter().enumerate().filter_map(piece).collect()
+    cells.iter().enumerate().filter_map(piece).collect()
 }

@@ -3,7 +3,6 @@
 use super::{
     Status,
     args::{Constraints, Guidance, Quantize, Shared},
-    frame::{self, Frame},
     input, interrupt,
     progress::Progress,
     result, sink,
@@ -16,10 +15,9 @@ use std::{
     io::{self, IsTerminal},
     ops::ControlFlow,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
 };
 use stencil_lm::{
-    Error, ErrorKind, Event, Model, Output, Result, Sampler, Source,
+    Error, ErrorKind, Interrupted, Model, Output, Partial, Record, Result, Sampler, Source,
     constraints::{Grammar, GrammarSyntax, JsonSchema},
     models::Loading,
     schema::{SchemaOptions, shorthand},
@@ -227,7 +225,6 @@ impl Run<'_> {
         let flags = &self.shared.output;
         let mut settings = self.spec.settings.clone();
         settings.seed = Some(settings.seed.unwrap_or(0).wrapping_add(first as u64));
-        let last: Arc<Mutex<BTreeMap<usize, Frame>>> = Arc::default();
         let watched = self.terminal.zip(flags.watch);
         let quiet = flags.quiet || watched.is_some();
         let progress = Progress::start(self.terminal.filter(|_| !quiet), "preparing the constraints");
@@ -237,34 +234,31 @@ impl Run<'_> {
             if all > count { format!("samples {}-{} of {all}, ", first + 1, first + count) } else { String::new() };
 
         let mut sampler = Sampler::new(self.model).settings(settings).spec(self.spec).prompt(self.prompt).count(count);
+        sampler = sampler.numbered_from(first);
         sampler = sampler.raw(self.shared.prompting.raw);
         if let Some(system) = &self.shared.prompting.system {
             sampler = sampler.system(system);
         }
         if let Some(trace) = &self.trace {
-            sampler = sampler.observer(trace.clone().from(first));
+            sampler = sampler.observer(trace.clone());
         }
         if let Some((terminal, speed)) = watched {
             let give_way = io::stdout().is_terminal() && flags.output.is_none();
-            sampler = sampler.observer(Watch::new(terminal, speed, give_way, first));
+            sampler = sampler.observer(Watch::new(terminal, speed, give_way));
         }
-        let frames = Arc::clone(&last);
-        sampler = sampler.observer(move |event: &Event| {
+        sampler = sampler.observer(move |record: &Record| {
             interrupt::obey();
-            if let Event::Step { index, budget, .. } = event {
+            if let Record::Step { index, budget, .. } = record {
                 teller.tell(|| format!("{which}step {} of {budget}", index + 1));
-            }
-            if let Some(sample) = frame::sample(event) {
-                frames.lock().unwrap_or_else(PoisonError::into_inner).entry(first + sample).or_default().update(event);
             }
             if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
 
         let outputs = sampler.run();
         drop(progress);
-        outputs.map_err(|error| match error.is_interrupted() && interrupt::requested() {
-            true => interrupted(&last.lock().unwrap_or_else(PoisonError::into_inner)),
-            false => error,
+        outputs.map_err(|error| match Interrupted::of(&error).filter(|_| interrupt::requested()) {
+            Some(texts) => interrupted(&texts.partial),
+            None => error,
         })
     }
 }
@@ -275,14 +269,14 @@ fn line(text: &str) -> String {
 }
 
 /// Shows the texts as far as they are written, with `____` for the gaps: templates that can be filled later.
-fn interrupted(frames: &BTreeMap<usize, Frame>) -> Error {
+fn interrupted(texts: &[Partial]) -> Error {
     const SHOWN: usize = 10;
     let mut message = "interrupted".to_string();
-    for (sample, frame) in frames.iter().take(SHOWN) {
-        message += &format!("\nsample {} so far: {}", sample + 1, frame.text().trim());
+    for text in texts.iter().take(SHOWN) {
+        message += &format!("\nsample {} so far: {}", text.sample + 1, text.text.trim());
     }
-    if frames.len() > SHOWN {
-        message += &format!("\nand {} more", frames.len() - SHOWN);
+    if texts.len() > SHOWN {
+        message += &format!("\nand {} more", texts.len() - SHOWN);
     }
     Error::new(ErrorKind::Interrupted, message)
 }

@@ -6,7 +6,7 @@ use stencil_lm::{
     Error, Result, Token,
     models::{
         checkpoint::{CONFIG, ChatTemplate, Checkpoint, Precision, Stored, TOKENIZER, Tokens, available_memory, place},
-        families::{Description, Process},
+        families::{Description, Diffusion},
         masked::MODEL_TYPE,
         transformer::{
             Pattern,
@@ -67,8 +67,8 @@ pub fn inspect(path: &Path, json: bool) -> Result<Option<String>> {
 fn process(description: &Description) -> String {
     let shift = if description.shift { ", output one position late" } else { "" };
     match description.process {
-        Process::Uniform { canvas, .. } => format!("uniform-state: no mask, a canvas of {canvas} tokens is revised"),
-        Process::Masked { pattern, timed } => {
+        Diffusion::Uniform { canvas, .. } => format!("uniform-state: no mask, a canvas of {canvas} tokens is revised"),
+        Diffusion::Masked { pattern, timed } => {
             let timed = if timed { ", told the noise level" } else { "" };
             match pattern {
                 Pattern::Blocks(size) => format!("masked, block-causal by {size} tokens{timed}{shift}"),
@@ -88,7 +88,7 @@ fn approximate(description: &Description, stored: &Stored) -> Vec<String> {
     } else if matches!(stored, Stored::Safetensors(_)) {
         list.push("weights with --quantize bf16, q8_0, q4k".to_string());
     }
-    if description.manner().caches {
+    if description.uses().caches {
         list.push("keys and values with --cache prefix, dual".to_string());
     }
     list

@@ -2,7 +2,7 @@
 
 use super::{
     args::Speed,
-    frame::{self, Frame, Look},
+    frame::{Frame, Look},
     interrupt, paint,
     terminal::{self, Terminal},
 };
@@ -13,7 +13,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use stencil_lm::{Event, Observer};
+use stencil_lm::{Observer, Record};
 
 /// Draws every step of every sample on standard error.
 pub struct Watch {
@@ -21,8 +21,6 @@ pub struct Watch {
     speed: Speed,
     /// Whether the result will appear on the same terminal, so that the picture should give way to it.
     give_way: bool,
-    /// Number of the run's first sample.
-    first: usize,
     samples: BTreeMap<usize, Frame>,
     /// Samples with news that no picture showed yet.
     news: Vec<usize>,
@@ -32,10 +30,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(terminal: Terminal, speed: Speed, give_way: bool, first: usize) -> Self {
+    pub fn new(terminal: Terminal, speed: Speed, give_way: bool) -> Self {
         let _ = terminal::hide_cursor(&mut io::stderr());
         let samples = BTreeMap::new();
-        Self { terminal, speed, give_way, first, samples, news: Vec::new(), height: 0, drawn: None }
+        Self { terminal, speed, give_way, samples, news: Vec::new(), height: 0, drawn: None }
     }
 
     /// How long a picture stays, so that a person can follow.
@@ -82,14 +80,14 @@ impl Watch {
 }
 
 impl Observer for Watch {
-    fn on_step(&mut self, event: &Event) -> ControlFlow<()> {
-        let Some(sample) = frame::sample(event) else { return ControlFlow::Continue(()) };
+    fn on_step(&mut self, record: &Record) -> ControlFlow<()> {
+        let sample = record.sample();
         // The samples of a batch move in turn: the second news of one means that a round is complete.
         if self.news.contains(&sample) {
             self.wait();
             self.draw();
         }
-        self.samples.entry(self.first + sample).or_default().update(event);
+        self.samples.entry(sample).or_default().update(record);
         self.news.push(sample);
         ControlFlow::Continue(())
     }

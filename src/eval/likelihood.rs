@@ -92,7 +92,7 @@ pub(super) fn masked_nats(denoiser: &dyn Denoiser, texts: &[Coded], seed: u64, d
             let set = rand::seq::index::sample(&mut random, n, k).into_vec();
             let mut tokens: Vec<Option<Token>> = text.tokens.iter().copied().map(Some).collect();
             set.iter().for_each(|&i| tokens[i] = None);
-            views.push(CanvasView { prompt: Vec::new(), condition: text.condition, tokens });
+            views.push(CanvasView { prompt: Vec::new().into(), condition: text.condition, tokens });
             hidden.push(set);
         }
         let tables = denoiser.predict(&views)?;
@@ -134,7 +134,7 @@ mod tests {
         let coded: Vec<Coded> = texts.iter().map(coded).collect();
         let exact = |text: &Coded| {
             let tokens = text.tokens.iter().copied().map(Some).collect();
-            -oracle.log_prob(&CanvasView { prompt: Vec::new(), condition: None, tokens })
+            -oracle.log_prob(&CanvasView { prompt: Vec::new().into(), condition: None, tokens })
         };
         let want: f64 = coded.iter().map(exact).sum();
         let found = likelihood(&Model::new(Oracle::new(vocab, chain).unwrap()), &coded, 0, 200).unwrap();

@@ -224,7 +224,7 @@ impl LanguageModel for CausalModel {
 }
 
 fn masked_scores(denoiser: &dyn Denoiser, blanks: &[Blank]) -> Result<Scores> {
-    let view = |b: &Blank| CanvasView { prompt: Vec::new(), condition: b.condition, tokens: b.tokens.clone() };
+    let view = |b: &Blank| CanvasView { prompt: Vec::new().into(), condition: b.condition, tokens: b.tokens.clone() };
     let views: Vec<CanvasView> = blanks.iter().map(view).collect();
     let tables = denoiser.predict(&views)?;
     let rows = tables.iter().zip(blanks).flat_map(|(table, blank)| table.row(blank.at));

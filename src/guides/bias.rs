@@ -1,11 +1,12 @@
-use super::Guide;
-use crate::{Error, Pos, Result, Scores, Step, Token, Vocab};
+use super::{Energies, Guide};
+use crate::{Answer, Error, Pos, Result, Step, Token, Vocab};
 use std::collections::BTreeMap;
 
 /// Adds a constant to the score of words, at every position, whatever is already written.
 ///
 /// A word of several tokens is favoured piece by piece: its first token everywhere, each further token only where
 /// its predecessor stands to the left, and each earlier one where its successor stands to the right.
+#[derive(Debug, Clone)]
 pub struct Bias {
     /// Spellings in tokens, with their energies.
     words: Vec<(Vec<Token>, f32)>,
@@ -34,18 +35,17 @@ impl Bias {
 }
 
 impl Guide for Bias {
-    fn guide(&mut self, step: &Step, scores: &mut Scores, _: &[Scores]) -> Result<()> {
+    fn guide(&mut self, step: &Step, to: &mut Energies, _: &[Answer]) -> Result<()> {
         let cells = step.canvas.cells();
         let token_at = |pos: Option<Pos>| pos.and_then(|p| cells.get(p)).and_then(|c| c.token());
         for pos in step.canvas.undecided() {
             let (left, right) = (token_at(pos.checked_sub(1)), token_at(Some(pos + 1)));
-            let row = scores.row_mut(pos);
             for (pieces, energy) in &self.words {
                 for (k, &piece) in pieces.iter().enumerate() {
                     let begun = k == 0 || left == Some(pieces[k - 1]);
                     let continued = pieces.get(k + 1).is_some_and(|&next| right == Some(next));
                     if begun || continued {
-                        row[piece as usize] += energy;
+                        to.add(pos, piece, *energy);
                     }
                 }
             }

@@ -1,5 +1,5 @@
-use super::Guide;
-use crate::{CanvasView, Denoiser, Error, Result, Scores, Step};
+use super::{Energies, Guide};
+use crate::{Answer, Ask, CanvasView, Denoiser, Error, Result, Step};
 
 /// Classifier-free guidance towards a condition the denoiser was trained with.
 ///
@@ -7,6 +7,7 @@ use crate::{CanvasView, Denoiser, Error, Result, Scores, Step};
 /// exaggerates it, less than 0 steers away. Costs one further forward per step (the one without a condition is the
 /// sampler's own, unless that is conditioned too).
 /// Source: Ho and Salimans, arXiv 2207.12598, in the form used for masked models.
+#[derive(Debug, Clone)]
 pub struct ClassifierFree {
     condition: usize,
     scale: f32,
@@ -32,27 +33,29 @@ impl ClassifierFree {
 }
 
 impl Guide for ClassifierFree {
-    fn views(&mut self, step: &Step) -> Vec<CanvasView> {
+    fn ask(&mut self, step: &Step) -> Vec<Ask> {
         let view = step.canvas.view();
-        vec![CanvasView { condition: None, ..view.clone() }, CanvasView { condition: Some(self.condition), ..view }]
+        let without = CanvasView { condition: None, ..view.clone() };
+        vec![Ask::Scores(without), Ask::Scores(CanvasView { condition: Some(self.condition), ..view })]
     }
 
-    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()> {
-        let [without, with] = extra else {
+    fn guide(&mut self, step: &Step, to: &mut Energies, answers: &[Answer]) -> Result<()> {
+        let [without, with] = answers else {
             return Err(Error::model("classifier-free guidance got no extra predictions"));
         };
+        let (without, with) = (without.scores()?, with.scores()?);
         for pos in step.canvas.undecided() {
             let (u, c) = (without.row(pos), with.row(pos));
             let (zu, zc) = (log_sum_exp(u), log_sum_exp(c));
-            for (score, (u, c)) in scores.row_mut(pos).iter_mut().zip(u.iter().zip(c)) {
-                let energy = self.scale * ((c - zc) - (u - zu));
-                if energy.is_finite() {
-                    *score += energy;
-                }
-            }
+            to.add_each(pos, |token, _| finite(self.scale * ((c[token] - zc) - (u[token] - zu))));
         }
         Ok(())
     }
+}
+
+/// Where both distributions forbid a token, their ratio says nothing.
+pub(super) fn finite(energy: f32) -> f32 {
+    if energy.is_finite() { energy } else { 0.0 }
 }
 
 fn log_sum_exp(row: &[f32]) -> f32 {

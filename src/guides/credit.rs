@@ -1,5 +1,5 @@
-use super::Guide;
-use crate::{Error, Pos, Result, Scores, Step, Token};
+use super::{Energies, Guide};
+use crate::{Answer, Error, Pos, Result, Step, Token};
 use std::{collections::BTreeMap, ops::Range};
 
 /// Trust in tokens that were likeliest before: what a model has said of a position in several steps becomes surer, so that
@@ -31,20 +31,19 @@ impl Credit {
 }
 
 impl Guide for Credit {
-    fn guide(&mut self, step: &Step, scores: &mut Scores, _: &[Scores]) -> Result<()> {
+    fn guide(&mut self, step: &Step, to: &mut Energies, _: &[Answer]) -> Result<()> {
         if self.block != step.block {
             self.block = step.block.clone();
             self.earned.clear();
         }
         self.earned.values_mut().for_each(|credit| *credit *= self.beta);
-        let open = |pos: &Pos| step.block.contains(pos) && *pos < scores.len();
+        let open = |pos: &Pos| step.block.contains(pos) && *pos < to.len();
         let open: Vec<Pos> = step.canvas.undecided().filter(open).collect();
         for pos in open {
-            let (best, p) = likeliest(scores.row(pos));
+            let (best, p) = likeliest(to.row(pos));
             *self.earned.entry((pos, best)).or_default() += p.powf(self.gamma);
-            let row = scores.row_mut(pos);
             for (&(_, token), credit) in self.earned.range((pos, 0)..=(pos, Token::MAX)) {
-                row[token as usize] += self.alpha * credit.ln_1p();
+                to.add(pos, token, self.alpha * credit.ln_1p());
             }
         }
         Ok(())

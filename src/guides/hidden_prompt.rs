@@ -1,10 +1,12 @@
-use super::Guide;
-use crate::{CanvasView, Error, Result, Scores, Step};
+use super::{Energies, Guide, classifier_free::finite};
+use crate::{Answer, Ask, CanvasView, Error, Result, Step};
+use std::sync::Arc;
 
 /// Classifier-free guidance by a hidden prompt: away from what the model says when it does not see what it was asked.
 ///
 /// scores = s + w·(s − s_hidden), where every token of the prompt is shown as open for s_hidden: w = 0 changes nothing.
 /// Costs one further forward per step. Source: LLaDA's `cfg_scale` (arXiv 2502.09992).
+#[derive(Debug, Clone)]
 pub struct HiddenPrompt {
     scale: f32,
 }
@@ -21,33 +23,29 @@ impl HiddenPrompt {
 }
 
 impl Guide for HiddenPrompt {
-    fn views(&mut self, step: &Step) -> Vec<CanvasView> {
+    fn ask(&mut self, step: &Step) -> Vec<Ask> {
         let CanvasView { prompt, tokens, .. } = step.canvas.view();
         let tokens = prompt.iter().map(|_| None).chain(tokens).collect();
-        vec![CanvasView { prompt: Vec::new(), condition: None, tokens }]
+        vec![Ask::Scores(CanvasView { prompt: Arc::default(), condition: None, tokens })]
     }
 
-    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()> {
+    fn guide(&mut self, step: &Step, to: &mut Energies, answers: &[Answer]) -> Result<()> {
         let prompt = step.canvas.prompt().len();
         if prompt == 0 {
             return Err(Error::input("`cfg` without a label hides the prompt, but there is none")
                 .help("give a prompt, or a label that the model knows"));
         }
-        if step.revises {
+        if step.process.revises() {
             return Err(Error::input(
                 "`cfg` without a label needs a model that can be shown nothing, which a \
                                      uniform-state model cannot",
             ));
         }
-        let [hidden] = extra else { return Err(Error::model("guidance by a hidden prompt got no prediction")) };
-        let len = scores.len();
+        let [hidden] = answers else { return Err(Error::model("guidance by a hidden prompt got no prediction")) };
+        let (hidden, len) = (hidden.scores()?, to.len());
         for pos in step.canvas.undecided().filter(|&pos| pos < len) {
-            for (score, without) in scores.row_mut(pos).iter_mut().zip(hidden.row(prompt + pos)) {
-                let energy = self.scale * (*score - without);
-                if energy.is_finite() {
-                    *score += energy;
-                }
-            }
+            let without = hidden.row(prompt + pos);
+            to.add_each(pos, |token, score| finite(self.scale * (score - without[token])));
         }
         Ok(())
     }

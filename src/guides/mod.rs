@@ -3,24 +3,41 @@
 mod bias;
 mod classifier_free;
 mod credit;
+mod energies;
 mod hidden_prompt;
 mod naive_bayes;
 pub use bias::Bias;
 pub use classifier_free::ClassifierFree;
 pub use credit::Credit;
+pub use energies::Energies;
 pub use hidden_prompt::HiddenPrompt;
 pub use naive_bayes::NaiveBayes;
 
-use crate::{CanvasView, Result, Scores, Step};
+use crate::{Answer, Ask, Result, Step};
 
 /// Moves probability, never forbids: it may add finite numbers to the scores, nothing else.
 ///
-/// One instance serves one sample of a batch, so it may keep state between steps.
-pub trait Guide: Send {
-    /// Extra forwards this guide needs at this step; the engine batches them with its own.
-    fn views(&mut self, _step: &Step) -> Vec<CanvasView> {
+/// One instance serves one lane, so it may keep state between steps; a copy of the lane gets a clone of it.
+pub trait Guide: ForkGuide + Send {
+    /// What this guide wants to know at this step; the runner answers it in one batch with everything else.
+    fn ask(&mut self, _step: &Step) -> Vec<Ask> {
         Vec::new()
     }
-    /// Adds to `scores` (L × V log-probabilities). `extra` answers [`views`](Guide::views), in order.
-    fn guide(&mut self, step: &Step, scores: &mut Scores, extra: &[Scores]) -> Result<()>;
+    /// Adds to the scores (L × V log-probabilities). `answers` are those to [`ask`](Guide::ask), in order.
+    ///
+    /// # Errors
+    /// What the guide cannot do.
+    fn guide(&mut self, step: &Step, to: &mut Energies, answers: &[Answer]) -> Result<()>;
+}
+
+/// Copies a guide for a copy of its lane: every guide that is `Clone`.
+pub trait ForkGuide {
+    /// A copy.
+    fn fork(&self) -> Box<dyn Guide>;
+}
+
+impl<T: Guide + Clone + 'static> ForkGuide for T {
+    fn fork(&self) -> Box<dyn Guide> {
+        Box::new(self.clone())
+    }
 }

@@ -1,5 +1,5 @@
-use super::Guide;
-use crate::{Error, Result, Scores, Step, models::Topics};
+use super::{Energies, Guide};
+use crate::{Answer, Error, Result, Step, models::Topics};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Guides towards a topic with naive-Bayes label statistics, exactly.
@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 /// With s_y = log π_y + Σ W_y\[v\] over the distinct visible tokens, every token v not yet present gains
 /// γ·(log softmax(s + W\[:, v\])_y − log softmax(s)_y): what the topic's posterior would gain if v were written.
 /// The gain fades as the topic becomes certain, so the text is not flooded with keywords. γ < 0 steers away.
+#[derive(Debug, Clone)]
 pub struct NaiveBayes {
     topics: Arc<Topics>,
     label: usize,
@@ -54,20 +55,18 @@ impl NaiveBayes {
 }
 
 impl Guide for NaiveBayes {
-    fn guide(&mut self, step: &Step, scores: &mut Scores, _: &[Scores]) -> Result<()> {
-        if self.topics.vocab() != scores.vocab() {
+    fn guide(&mut self, step: &Step, to: &mut Energies, _: &[Answer]) -> Result<()> {
+        if self.topics.vocab() != to.vocab() {
             return Err(Error::model(format!(
                 "the topic statistics are of {} tokens, the model predicts {}",
                 self.topics.vocab(),
-                scores.vocab()
+                to.vocab()
             )));
         }
         let visible = step.canvas.cells().iter().filter_map(|c| c.token()).map(|t| t as usize).collect();
         let gains = self.gains(&visible);
         for pos in step.canvas.undecided() {
-            for (score, gain) in scores.row_mut(pos).iter_mut().zip(&gains) {
-                *score += gain;
-            }
+            to.add_row(pos, &gains);
         }
         Ok(())
     }

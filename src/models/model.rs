@@ -38,7 +38,18 @@ impl Model {
     /// The model that ships with this crate (`models/stencil-base`): short, simple sentences about everyday things.
     ///
     /// # Errors
-    /// None, unless the build is damaged.
+    /// A build without the feature `bundled`.
+    #[cfg(not(feature = "bundled"))]
+    pub fn bundled() -> Result<Self> {
+        Err(Error::input("this build has no bundled model")
+            .help("name a model, or build with the feature `bundled`, which is on by default"))
+    }
+
+    /// The model that ships with this crate (`models/stencil-base`): short, simple sentences about everyday things.
+    ///
+    /// # Errors
+    /// None, unless the build is damaged, or one without the feature `bundled`.
+    #[cfg(feature = "bundled")]
     pub fn bundled() -> Result<Self> {
         macro_rules! file {
             ($name:literal) => {
@@ -173,6 +184,10 @@ impl Model {
         let turns = system.map(|s| Message::new("system", s)).into_iter().chain([Message::new("user", prompt)]);
         vocab.encode_marked(&chat.render(&turns.collect::<Vec<_>>())?)
     }
+    /// Whether this is the same model, not only an equal one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.denoiser, &other.denoiser)
+    }
     /// What predicts the open positions.
     pub fn denoiser(&self) -> &dyn Denoiser {
         &*self.denoiser
@@ -183,7 +198,7 @@ impl Model {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "bundled"))]
 mod tests {
     use super::*;
     use crate::CanvasView;
@@ -197,7 +212,7 @@ mod tests {
         let (before, after) = (encode("The"), encode(" is a small animal that lives in Africa."));
         let tokens = before.iter().copied().map(Some).chain([None]).chain(after.iter().copied().map(Some));
         let tokens = tokens.chain([denoiser.vocab().eos()]).collect();
-        let scores = denoiser.predict(&[CanvasView { prompt: vec![], condition: None, tokens }]).unwrap();
+        let scores = denoiser.predict(&[CanvasView { prompt: vec![].into(), condition: None, tokens }]).unwrap();
         let score = |word: &str| scores[0].row(before.len())[encode(word)[0] as usize];
         assert!(score(" bird") > score(" table") + 2.0, "{} {}", score(" bird"), score(" table"));
     }

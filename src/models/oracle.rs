@@ -311,7 +311,7 @@ mod tests {
         let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec()), Some(b"b".to_vec()), None], Some(2), None);
         let chain = Chain::fit(&vocab, [&[0u32, 1][..], &[0, 1, 1]], 0.01).unwrap();
         let oracle = Oracle::new(vocab, chain).unwrap();
-        let view = CanvasView { prompt: vec![0], condition: None, tokens: vec![Some(2), None, None] };
+        let view = CanvasView { prompt: vec![0].into(), condition: None, tokens: vec![Some(2), None, None] };
         let scores = oracle.predict(&[view]).unwrap().remove(0);
         assert!(scores.row(1)[2].exp() > 0.999 && scores.row(2)[2].exp() > 0.999);
     }

@@ -2,12 +2,12 @@
 
 mod reuse;
 
-use super::families::{Description, Process};
+use super::families::{Description, Diffusion};
 use super::transformer::{Answer, Builder, Memory, Pattern, Sequence, Tensors, Transformer};
-use super::{Manner, Session};
+use super::{DenoiserState, Hidden, Item, Prediction, Process, SamplingDefaults, Uses, Want};
 use crate::models::OrModel;
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
-use candle_core::Tensor;
+use candle_core::{CpuStorage, Storage, Tensor};
 use reuse::Read;
 use std::{ops::Range, sync::Arc};
 
@@ -44,7 +44,7 @@ impl Pretrained {
         if vocab.len() != size {
             return Err(Error::model(format!("the tokenizer has {} tokens, the model predicts {size}", vocab.len())));
         }
-        if matches!(description.process, Process::Masked { .. }) && mask.is_none() {
+        if matches!(description.process, Diffusion::Masked { .. }) && mask.is_none() {
             return Err(Error::model("neither the configuration nor the tokenizer says which token is the mask")
                 .help("add \"mask_token_id\" to config.json"));
         }
@@ -87,11 +87,11 @@ impl Pretrained {
         }
         let open = visible().position(|t| t.is_none()).unwrap_or(len);
         let (start, pattern, past, noise) = match self.description.process {
-            Process::Uniform { canvas, .. } => {
+            Diffusion::Uniform { canvas, .. } => {
                 let start = prompt + view.tokens.len().saturating_sub(1) / canvas * canvas;
                 (start, Pattern::Canvas, Pattern::Causal, 0.0)
             }
-            Process::Masked { pattern, timed } => {
+            Diffusion::Masked { pattern, timed } => {
                 let share = view.tokens.iter().filter(|t| t.is_none()).count() as f32 / view.tokens.len().max(1) as f32;
                 let noise = if timed { -(1.0 - (1.0 - 1e-3) * share).ln() } else { 0.0 };
                 // Blocks before the first one with an open position look at no later one: they are read once.
@@ -137,24 +137,68 @@ impl Pretrained {
         answer.ok_or_else(|| Error::model("the network gave no answer"))
     }
 
-    /// Rows of the last `len` positions; where the first one of a text predicts itself and the next, it comes twice.
-    fn rows(&self, logits: &Tensor, len: usize) -> Result<Vec<f32>> {
-        let size = self.vocab.len();
-        let mut values = logits.flatten_all().or_model()?.to_vec1::<f32>().or_model()?;
-        values.chunks_exact_mut(size).for_each(|row| self.finish(row));
-        if values.len() + size == len * size && !values.is_empty() {
-            values.splice(0..0, values[..size].to_vec());
+    /// A table with one row for each position of a view, from those of its last `len` positions, copied once. Where the
+    /// first position of a text predicts itself and the next, its row comes twice. Rows before them are zeros: they are
+    /// of decided positions, and nobody reads them.
+    fn table(&self, view: &CanvasView, rows: &Tensor, len: usize) -> Result<Vec<f32>> {
+        let width = rows.dim(1).or_model()?;
+        let mut values = vec![0.0; (view.tokens.len() - len) * width];
+        values.reserve_exact(len * width);
+        let (storage, layout) = rows.storage_and_layout();
+        let dense = match (&*storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::F32(all)), Some((from, to))) => Some(&all[from..to]),
+            _ => None,
+        };
+        let mut put = |rows: &[f32]| {
+            if rows.len() + width == len * width && !rows.is_empty() {
+                values.extend_from_slice(&rows[..width]);
+            }
+            values.extend_from_slice(rows);
+        };
+        match dense {
+            Some(rows) => put(rows),
+            None => put(&rows.flatten_all().or_model()?.to_vec1::<f32>().or_model()?),
         }
         Ok(values)
     }
 
-    /// A view's scores from the rows of its last positions. Rows before them are of decided positions: nobody reads
-    /// them.
-    fn scores(&self, view: &CanvasView, rows: Vec<f32>) -> Result<Scores> {
-        let size = self.vocab.len();
-        let mut values = vec![0.0; (view.tokens.len() * size).saturating_sub(rows.len())];
-        values.extend(rows);
+    /// A view's scores from the logits of its last `len` positions.
+    fn scores(&self, view: &CanvasView, logits: &Tensor, len: usize) -> Result<Scores> {
+        let (size, mut values) = (self.vocab.len(), self.table(view, logits, len)?);
+        let first = (view.tokens.len() - len) * size;
+        values[first..].chunks_exact_mut(size).for_each(|row| self.finish(row));
         Scores::new(size, values)
+    }
+
+    /// Asks the network about many views, each as if it were alone.
+    fn ask_all<T>(
+        &self,
+        views: &[CanvasView],
+        read: impl Fn(&CanvasView, &Answer, usize) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        // More at once win nothing: so many positions already share what it costs to read a weight.
+        const TOGETHER: usize = 256;
+        let mut answers = Vec::with_capacity(views.len());
+        let mut left = views;
+        while !left.is_empty() {
+            let mut inputs = Vec::new();
+            let mut sum = 0;
+            for view in left {
+                sum += view.prompt.len() + view.tokens.len();
+                if !inputs.is_empty() && (sum > TOGETHER || !self.network.batches()) {
+                    break;
+                }
+                inputs.push(self.input(view)?);
+            }
+            let (views, rest) = left.split_at(inputs.len());
+            let wanted: Vec<_> = views.iter().zip(&inputs).map(|(view, input)| self.positions(view, input)).collect();
+            let questions: Vec<_> = inputs.iter().zip(&wanted).map(|(input, at)| self.question(input, at)).collect();
+            for ((view, wanted), answer) in views.iter().zip(wanted).zip(self.network.forward(&questions).or_model()?) {
+                answers.push(read(view, &answer, wanted.len())?);
+            }
+            left = rest;
+        }
+        Ok(answers)
     }
 }
 
@@ -187,46 +231,53 @@ impl Denoiser for Pretrained {
         usize::try_from(self.description.plan.parameters()).ok()
     }
 
+    fn process(&self) -> Process {
+        self.description.kind()
+    }
+    fn defaults(&self) -> SamplingDefaults {
+        self.description.defaults()
+    }
+    fn uses(&self) -> Uses {
+        self.description.uses()
+    }
+
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
-        // More at once win nothing: so many positions already share what it costs to read a weight.
-        const TOGETHER: usize = 256;
-        let mut scores = Vec::with_capacity(views.len());
-        let mut left = views;
-        while !left.is_empty() {
-            let mut inputs = Vec::new();
-            let mut sum = 0;
-            for view in left {
-                sum += view.prompt.len() + view.tokens.len();
-                if !inputs.is_empty() && (sum > TOGETHER || !self.network.batches()) {
-                    break;
-                }
-                inputs.push(self.input(view)?);
-            }
-            let (views, rest) = left.split_at(inputs.len());
-            let wanted: Vec<_> = views.iter().zip(&inputs).map(|(view, input)| self.positions(view, input)).collect();
-            let questions: Vec<_> = inputs.iter().zip(&wanted).map(|(input, at)| self.question(input, at)).collect();
-            for ((view, wanted), answer) in views.iter().zip(wanted).zip(self.network.forward(&questions).or_model()?) {
-                scores.push(self.scores(view, self.rows(&answer.logits, wanted.len())?)?);
-            }
-            left = rest;
-        }
-        Ok(scores)
+        self.ask_all(views, |view, answer, len| self.scores(view, &answer.logits, len))
     }
 
-    fn manner(&self) -> Manner {
-        self.description.manner()
+    fn hidden(&self, views: &[CanvasView]) -> Result<Vec<Hidden>> {
+        self.ask_all(views, |view, answer, len| {
+            Hidden::new(answer.hidden.dim(1).or_model()?, self.table(view, &answer.hidden, len)?)
+        })
     }
 
-    fn resume(&self, views: &[CanvasView], sessions: &mut [&mut Session]) -> Result<Vec<Scores>> {
-        if !self.manner().revises && sessions.iter().all(|session| session.cache.is_none()) {
-            return self.predict(views);
+    fn answer(&self, items: &mut [Item]) -> Result<()> {
+        let uniform = self.process() == Process::Uniform;
+        let (mut own, mut views, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            match (item.want, &item.state) {
+                (Want::Hidden, _) => hidden.push(item),
+                (Want::Scores, Some(state)) if uniform || state.cache.is_some() => own.push(item),
+                (Want::Scores, _) => views.push(item),
+            }
         }
-        let resume = |(view, session): (&CanvasView, &mut &mut Session)| match session.cache {
-            _ if self.manner().revises => self.believing(view, session),
-            Some(cache) => self.reusing(view, session, cache),
-            None => self.predict(std::slice::from_ref(view))?.pop().ok_or_else(|| Error::model("no answer")),
-        };
-        views.iter().zip(sessions).map(resume).collect()
+        let shown = |items: &[&mut Item]| -> Vec<CanvasView> { items.iter().map(|item| item.view.clone()).collect() };
+        for (scores, item) in self.predict(&shown(&views))?.into_iter().zip(views) {
+            item.prediction = Some(Prediction::Scores(Arc::new(scores)));
+        }
+        for (states, item) in self.hidden(&shown(&hidden))?.into_iter().zip(hidden) {
+            item.prediction = Some(Prediction::Hidden(Arc::new(states)));
+        }
+        for item in own {
+            let (view, feedback) = (item.view.clone(), item.feedback.clone());
+            let Some(state) = item.state.as_deref_mut() else { continue };
+            let scores = match state.cache {
+                Some(cache) if !uniform => self.reusing(&view, state, cache)?,
+                _ => Arc::new(self.believing(&view, state, feedback.as_deref())?),
+            };
+            item.prediction = Some(Prediction::Scores(scores));
+        }
+        Ok(())
     }
 }
 

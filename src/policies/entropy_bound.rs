@@ -38,7 +38,7 @@ impl Stop {
 
 impl Policy for EntropyBound {
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
-        if step.revises && self.stop.reached(step, proposal) {
+        if step.process.revises() && self.stop.reached(step, proposal) {
             return Ok(Moves::all());
         }
         let mut before = 0.0; // Σ H − max H of a prefix in ascending order is the sum without its last

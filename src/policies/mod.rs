@@ -22,13 +22,17 @@ pub use remdm::Remdm;
 pub use spread::Spread;
 pub use threshold::Threshold;
 
-use crate::{Candidate, Pos, Result, Step};
+use crate::{Answer, Ask, Candidate, Pos, Result, Step, Token};
 
 /// One valid text for all undecided positions, drawn jointly. Any subset of it can be committed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Proposal {
     /// In order of position; never empty where positions are to be written.
     pub candidates: Vec<Candidate>,
+    /// The whole text that was drawn, one token for each position in play, with what pads it.
+    pub text: Vec<Token>,
+    /// The answers to [`Policy::ask`], in order.
+    pub answers: Vec<Answer>,
 }
 
 impl Proposal {
@@ -64,9 +68,13 @@ impl Moves {
 }
 
 /// Picks positions; the engine writes the tokens. One instance serves one sample of a batch.
-pub trait Policy: Send {
+pub trait Policy: ForkPolicy + Send {
     /// Held positions to open again before the next prediction.
     fn reopen(&mut self, _step: &Step) -> Vec<Pos> {
+        Vec::new()
+    }
+    /// What this policy wants to know before it chooses; answered in one batch for all lanes.
+    fn ask(&mut self, _step: &Step, _proposal: &Proposal) -> Vec<Ask> {
         Vec::new()
     }
     /// Which candidates to commit now. An empty answer commits the most probable one.
@@ -80,5 +88,17 @@ pub trait Policy: Send {
     /// block has another token than stands there.
     fn edit(&mut self, _step: &Step, _proposal: &Proposal) -> Result<Vec<Pos>> {
         Ok(Vec::new())
+    }
+}
+
+/// Copies a policy for a copy of its lane: every policy that is `Clone`.
+pub trait ForkPolicy {
+    /// A copy.
+    fn fork(&self) -> Box<dyn Policy>;
+}
+
+impl<T: Policy + Clone + 'static> ForkPolicy for T {
+    fn fork(&self) -> Box<dyn Policy> {
+        Box::new(self.clone())
     }
 }

@@ -11,11 +11,11 @@ mod tests;
 
 pub use crate::constraints::Inputs;
 pub use document::Document;
-pub use registry::{BuildCx, GuideFactory, Kind, Part, Registry};
+pub use registry::{BuildCx, Kind, Part, Registry};
 
 use crate::{
-    Constraint, Error, Result, Settings, Source, Verdict, Vocab, automata::Dfa, constraints as c, engine::plan,
-    grammar::Compiled, schema::Left,
+    Constraint, Error, GuideFactory, Result, Settings, Source, Verdict, Vocab, automata::Dfa, constraints as c,
+    engine::plan, grammar::Compiled, schema::Left,
 };
 use std::{path::Path, sync::Arc};
 

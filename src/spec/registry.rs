@@ -5,7 +5,7 @@ use super::{
     kinds,
     read::{OWN_KEYS, SIZES},
 };
-use crate::{Constraint, Error, Guide, Model, Result, constraints::TemplateCx};
+use crate::{Constraint, Error, Guide, GuideFactory, Model, Result, constraints::TemplateCx};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -20,9 +20,6 @@ pub enum Part {
     /// Several of them, from one key.
     Many(Vec<Part>),
 }
-
-/// Makes a guide for one sample, once the model is known.
-pub type GuideFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync>;
 
 impl Part {
     /// A part that must hold.

@@ -83,7 +83,7 @@ impl Trained {
 }
 
 fn sample(model: &dyn Denoiser, len: usize, condition: Option<usize>, rng: &mut impl Rng) -> Result<String> {
-    let mut view = CanvasView { prompt: Vec::new(), condition, tokens: vec![None; len] };
+    let mut view = CanvasView { prompt: Vec::new().into(), condition, tokens: vec![None; len] };
     let mut order: Vec<usize> = (0..len).collect();
     order.shuffle(rng);
     for pos in order {

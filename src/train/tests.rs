@@ -76,7 +76,7 @@ fn a_short_run_learns_and_its_checkpoint_loads() {
     let denoiser = model.denoiser();
     assert_eq!(denoiser.conditions(), ["animal", "food"]);
     assert_eq!(model.topics().unwrap().labels(), ["animal", "food"]);
-    let view = CanvasView { prompt: vec![], condition: Some(0), tokens: vec![None; 12] };
+    let view = CanvasView { prompt: vec![].into(), condition: Some(0), tokens: vec![None; 12] };
     assert_eq!(denoiser.predict(&[view]).unwrap()[0].len(), 12);
 }
 
@@ -220,7 +220,7 @@ fn exported_models_are_smaller_and_nearly_the_same() {
     run(&folder.config(|c| c.replace("seed = 3", "seed = 3\nexport = \"f32\"")), options()).unwrap();
     let out = folder.0.join("out");
     let scores = |path: &Path| {
-        let view = CanvasView { prompt: vec![], condition: None, tokens: vec![None; 9] };
+        let view = CanvasView { prompt: vec![].into(), condition: None, tokens: vec![None; 9] };
         Model::load(path).unwrap().denoiser().predict(&[view]).unwrap()[0].values().to_vec()
     };
     let want = scores(&out);

@@ -36,6 +36,7 @@ impl Denoiser for Noise {
 }
 
 /// Commits at random, and reopens each held position with a probability.
+#[derive(Clone)]
 pub struct Whim {
     pub seed: u64,
     pub reopen: f64,

@@ -4,7 +4,7 @@ use std::{
     ops::ControlFlow,
     sync::{Arc, Mutex},
 };
-use stencil_lm::{CanvasView, Denoiser, Event, Model, Pos, Result, Sampler, Scores, Settings, Vocab, spec::Spec};
+use stencil_lm::{CanvasView, Denoiser, Model, Pos, Record, Result, Sampler, Scores, Settings, Vocab, spec::Spec};
 
 /// Token ids: `a` 0, `b` 1, `c` 2, space 3, end 4, a special token 5.
 pub fn vocab() -> Vocab {
@@ -52,8 +52,8 @@ impl Denoiser for Scripted {
 pub fn moves(denoiser: &Scripted, settings: Settings, spec: &Spec) -> Vec<(Vec<Pos>, Vec<Pos>)> {
     let mut seen = Vec::new();
     let model = Model::new(denoiser.clone());
-    let observer = |event: &Event| {
-        if let Event::Step { committed, reopened, .. } = event {
+    let observer = |record: &Record| {
+        if let Record::Step { committed, reopened, .. } = record {
             let mut committed = committed.to_vec();
             committed.sort();
             seen.push((committed, reopened.to_vec()));

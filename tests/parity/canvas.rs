@@ -10,8 +10,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 use stencil_lm::{
-    CanvasView, Denoiser, Event, Model, Pos, Result, Sampler, Scores, Settings, Token, Vocab,
-    models::{Manner, Pretrained, Session},
+    CanvasView, Denoiser, Model, Pos, Record, Result, Sampler, Scores, Settings, Token, Vocab,
+    models::{DenoiserState, Item, Prediction, Pretrained, Process, SamplingDefaults, Uses},
 };
 
 /// A model that is shown the reference's noise.
@@ -43,31 +43,38 @@ impl Denoiser for Noised {
     fn max_len(&self) -> usize {
         self.inner.max_len()
     }
-    fn manner(&self) -> Manner {
-        Manner { temperature: self.temperature, ..self.inner.manner() }
+    fn defaults(&self) -> SamplingDefaults {
+        SamplingDefaults { temperature: self.temperature, ..self.inner.defaults() }
     }
     fn predict(&self, _: &[CanvasView]) -> Result<Vec<Scores>> {
         unreachable!("a uniform-state model keeps what it believed")
     }
-    fn resume(&self, views: &[CanvasView], sessions: &mut [&mut Session]) -> Result<Vec<Scores>> {
+    fn process(&self) -> Process {
+        self.inner.process()
+    }
+    fn uses(&self) -> Uses {
+        self.inner.uses()
+    }
+    fn answer(&self, items: &mut [Item]) -> Result<()> {
+        let item = &mut items[0];
         let mut state = self.state.lock().unwrap();
-        let block = sessions[0].block.clone();
+        let block = item.state.as_deref().map(|state: &DenoiserState| state.block.clone()).unwrap();
         if state.block != block {
             // The reference draws noise after the last step of a canvas, too.
             state.row += usize::from(!state.block.is_empty());
             (state.block, state.accepted) = (block.clone(), Vec::new());
         }
-        let mut view = views[0].clone();
         for pos in block.clone() {
             let accepted = state.accepted.contains(&pos);
             let token = if accepted { state.best[pos] } else { self.noise[state.row][pos - block.start] };
-            view.tokens[pos] = Some(token);
+            item.view.tokens[pos] = Some(token);
         }
         state.row += 1;
-        let scores = self.inner.resume(&[view], sessions)?;
+        self.inner.answer(items)?;
+        let Some(Prediction::Scores(scores)) = &items[0].prediction else { panic!("no scores") };
         let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as Token;
-        state.best = (0..scores[0].len()).map(|pos| best(scores[0].row(pos))).collect();
-        Ok(scores)
+        state.best = (0..scores.len()).map(|pos| best(scores.row(pos))).collect();
+        Ok(())
     }
 }
 
@@ -85,7 +92,7 @@ pub fn check(case: &Case, runs: &serde_json::Map<String, Value>, model: impl Fn(
             temperature: (number("t_max"), number("t_min")),
             state: state.clone(),
         });
-        let canvases = expected.len().div_ceil(model.denoiser().manner().blocks.unwrap().size);
+        let canvases = expected.len().div_ceil(model.denoiser().defaults().blocks.unwrap().size);
         let settings = Settings {
             len: Some(expected.len()),
             steps: Some(canvases * number("max_denoising_steps") as usize),
@@ -94,8 +101,8 @@ pub fn check(case: &Case, runs: &serde_json::Map<String, Value>, model: impl Fn(
             ..Settings::default()
         };
         let mut ours = Vec::new();
-        let observer = |event: &Event| {
-            if let Event::Step { committed, .. } = event {
+        let observer = |record: &Record| {
+            if let Record::Step { committed, .. } = record {
                 let mut state = state.lock().unwrap();
                 state.accepted = committed.to_vec();
                 let row = state.block.clone().map(|pos| u32::from(committed.contains(&pos)));

@@ -4,7 +4,7 @@
 
 use stencil_lm::{Error, Moves, Policy, Pos, Proposal, Result, Step, policies::Pace};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Overwriting {
     /// What this step writes where something stands already.
     chosen: Vec<Pos>,

@@ -10,9 +10,9 @@ use stencil_lm::{
     CanvasView, Denoiser, Model, Result, Sampler, Scores, Settings, Token, Vocab,
     guides::HiddenPrompt,
     models::{
-        Cache, Manner, Pretrained, Session,
+        Cache, Item, Prediction, Pretrained, Process, SamplingDefaults, Uses,
         checkpoint::{Precision, Weights},
-        families::{Process, describe},
+        families::{Diffusion, describe},
     },
     spec::Spec,
 };
@@ -153,21 +153,33 @@ impl Denoiser for Shaken {
     fn max_len(&self) -> usize {
         self.inner.max_len()
     }
-    fn manner(&self) -> Manner {
-        self.inner.manner()
+    fn defaults(&self) -> SamplingDefaults {
+        self.inner.defaults()
     }
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
         Ok(self.shake(self.inner.predict(views)?))
     }
-    fn resume(&self, views: &[CanvasView], sessions: &mut [&mut Session]) -> Result<Vec<Scores>> {
-        Ok(self.shake(self.inner.resume(views, sessions)?))
+    fn process(&self) -> Process {
+        self.inner.process()
+    }
+    fn uses(&self) -> Uses {
+        self.inner.uses()
+    }
+    fn answer(&self, items: &mut [Item]) -> Result<()> {
+        self.inner.answer(items)?;
+        for item in items {
+            let Some(Prediction::Scores(scores)) = &mut item.prediction else { continue };
+            let shaken = self.shake(vec![(**scores).clone()]).remove(0);
+            *scores = std::sync::Arc::new(shaken);
+        }
+        Ok(())
     }
 }
 
 /// Runs every sampler of a folder; how many there were.
 pub fn check(folder: &Path, case: &Case, about: &Value) -> usize {
     let Some(runs) = about["samplers"].as_object().filter(|runs| !runs.is_empty()) else { return 0 };
-    if let Process::Uniform { .. } = case.description.process {
+    if let Diffusion::Uniform { .. } = case.description.process {
         let model = || pretrained(folder, &case::config(folder), None);
         return super::canvas::check(case, runs, model);
     }
@@ -197,7 +209,7 @@ pub fn check(folder: &Path, case: &Case, about: &Value) -> usize {
                 sampler = sampler.guide(move |_| HiddenPrompt::new(scale));
             }
             if run.overwrites {
-                sampler = sampler.policy(Overwriting::default);
+                sampler = sampler.policy_with(Overwriting::default);
             }
             sampler.run().map(|mut outputs| outputs.remove(0))
         };

@@ -2,7 +2,7 @@
 
 use super::byte_level::{self, VOCABULARY};
 use super::{Gguf, read, read_json};
-use crate::models::families::{Description, Process};
+use crate::models::families::{Description, Diffusion};
 use crate::{Error, Result, Token, Vocab};
 use serde_json::Value;
 use std::{collections::HashMap, path::Path};
@@ -86,8 +86,8 @@ impl Tokens {
             check_special(&tokenizer, what, token)?;
         }
         let mask = match description.process {
-            Process::Uniform { .. } => None,
-            Process::Masked { .. } => {
+            Diffusion::Uniform { .. } => None,
+            Diffusion::Masked { .. } => {
                 description.mask.or_else(|| named("mask_token")).or_else(|| known(MASKS)).or(description.mask_default)
             }
         };

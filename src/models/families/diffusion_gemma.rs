@@ -3,7 +3,7 @@
 
 use super::config::{Config, check_heads};
 use super::qwen::{MOST_EXPERTS, MOST_LAYERS};
-use super::{Description, Process};
+use super::{Description, Diffusion};
 use crate::models::transformer::{RopeScaling, plan::*};
 use crate::{Error, Result};
 use serde_json::Value;
@@ -69,7 +69,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     };
     let canvas = config.size_if("canvas_length")?.unwrap_or(256);
     // The defaults of its own generation code.
-    let process = Process::Uniform { canvas, steps: 48, temperature: (0.8, 0.4) };
+    let process = Diffusion::Uniform { canvas, steps: 48, temperature: (0.8, 0.4) };
     let mut new = Description::new("DiffusionGemma", plan, max_len, process).with_tokens(&text)?;
     // The encoder's tensors are the decoder's, but for the factors of its layers, which are read.
     new.ignored.extend(["encoder.vision_tower.", "encoder.embed_vision.", "encoder.language_model."]);

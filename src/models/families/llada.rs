@@ -2,7 +2,7 @@
 
 use super::config::{Config, check_heads, even_head};
 use super::qwen::MOST_LAYERS;
-use super::{Description, Process};
+use super::{Description, Diffusion};
 use crate::models::transformer::{Pattern, plan::*};
 use crate::{Error, Result};
 
@@ -88,7 +88,7 @@ pub fn describe(config: &Config) -> Result<Description> {
         noise: None,
         self_conditioning: None,
     };
-    let process = Process::Masked { pattern: Pattern::Full, timed: false };
+    let process = Diffusion::Masked { pattern: Pattern::Full, timed: false };
     let mut new = Description::new("LLaDA", plan, max_len, process).with_tokens(config)?;
     new.mask_default = (vocab > 126336).then_some(126336);
     Ok(new)

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::qwen::{MOST_EXPERTS, Sizes, Variant, window_note};
-use super::{Description, Process};
+use super::{Description, Diffusion};
 use crate::models::transformer::{Pattern, plan::*};
 use crate::{Error, Result};
 
@@ -84,7 +84,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     let mut plan = sizes.network(config, rope, layers)?;
     plan.embedding.name = "model.word_embeddings.weight".into();
     let block = config.size_if("block_size")?.or(config.size_if("block_length")?).unwrap_or(BLOCK);
-    let process = Process::Masked { pattern: Pattern::Blocks(block), timed: false };
+    let process = Diffusion::Masked { pattern: Pattern::Blocks(block), timed: false };
     let mut new = Description::new("LLaDA2 MoE", plan, sizes.max_len, process).with_tokens(config)?;
     new.mask_default = (sizes.vocab > 156895).then_some(156895);
     new.notes.extend(window_note(config)?);

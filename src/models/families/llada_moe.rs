@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::qwen::{MOST_EXPERTS, Sizes, Variant};
-use super::{Description, Process};
+use super::{Description, Diffusion};
 use crate::models::transformer::{Pattern, plan::*};
 use crate::{Error, Result};
 use serde_json::Value;
@@ -61,7 +61,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     let rotary = config.rotary(sizes.head_dim)?;
     let rope = config.rope(sizes.head_dim, rotary, variant.theta, sizes.max_len)?;
     let plan = sizes.network(config, rope, layers)?;
-    let process = Process::Masked { pattern: Pattern::Full, timed: false };
+    let process = Diffusion::Masked { pattern: Pattern::Full, timed: false };
     let mut new = Description::new("LLaDA-MoE", plan, sizes.max_len, process).with_tokens(config)?;
     new.mask_default = (sizes.vocab > 156895).then_some(156895);
     Ok(new)

@@ -2,7 +2,7 @@
 
 use super::config::{Config, check_heads, even_head};
 use super::qwen::MOST_LAYERS;
-use super::{Description, Process};
+use super::{Description, Diffusion};
 use crate::Result;
 use crate::models::transformer::{Pattern, plan::*};
 
@@ -70,7 +70,7 @@ pub fn describe(config: &Config) -> Result<Description> {
         self_conditioning: None,
     };
     let timed = config.flag("time_conditioning", false)?;
-    let process = Process::Masked { pattern: Pattern::Full, timed };
+    let process = Diffusion::Masked { pattern: Pattern::Full, timed };
     let mut new = Description::new("MDLM", plan, max_len, process).with_tokens(config)?;
     // The mask is appended to the tokenizer's vocabulary.
     new.mask_default = Some(vocab as u32 - 1);

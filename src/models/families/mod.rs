@@ -12,14 +12,14 @@ mod qwen;
 mod sdar;
 
 use super::transformer::{Pattern, Plan};
-use super::{Blocks, Manner};
+use super::{Blocks, Process, SamplingDefaults, Uses};
 use crate::{Error, Result, Token};
 use config::Config;
 use serde_json::Value;
 
 /// How a model's process shows what is not decided yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Process {
+pub enum Diffusion {
     /// As a mask token; attention follows the pattern.
     Masked {
         pattern: Pattern,
@@ -43,7 +43,7 @@ pub struct Description {
     pub plan: Plan,
     /// Most positions, prompt included.
     pub max_len: usize,
-    pub process: Process,
+    pub process: Diffusion,
     /// The output at position i − 1 predicts token i.
     pub shift: bool,
     /// From the configuration, if it says.
@@ -61,7 +61,7 @@ pub struct Description {
 
 impl Description {
     /// A description without special tokens, remarks or shift.
-    fn new(family: &'static str, plan: Plan, max_len: usize, process: Process) -> Self {
+    fn new(family: &'static str, plan: Plan, max_len: usize, process: Diffusion) -> Self {
         let mut ignored = vec!["rotary_emb.inv_freq"];
         if plan.head.is_none() {
             // A head that is tied to the embedding may be stored all the same.
@@ -83,22 +83,38 @@ impl Description {
         }
     }
 
-    /// How the model is meant to be sampled.
-    pub fn manner(&self) -> Manner {
+    /// What an open position is in the model's process.
+    pub fn kind(&self) -> Process {
         match self.process {
-            Process::Uniform { canvas, steps, temperature } => Manner {
-                revises: true,
+            Diffusion::Uniform { .. } => Process::Uniform,
+            Diffusion::Masked { .. } => Process::Masked,
+        }
+    }
+
+    /// How the model is sampled where nobody says otherwise.
+    pub fn defaults(&self) -> SamplingDefaults {
+        match self.process {
+            Diffusion::Uniform { canvas, steps, temperature } => SamplingDefaults {
                 blocks: Some(Blocks { size: canvas, from_prompt: false }),
-                keeps: true,
                 policy: "entropy_bound",
                 steps: Some(steps),
                 temperature,
-                ..Manner::default()
+                ..SamplingDefaults::default()
             },
-            Process::Masked { pattern: Pattern::Blocks(size), .. } => {
-                Manner { blocks: Some(Blocks { size, from_prompt: true }), ..Manner::default() }
+            Diffusion::Masked { pattern: Pattern::Blocks(size), .. } => {
+                let blocks = Some(Blocks { size, from_prompt: true });
+                SamplingDefaults { blocks, ..SamplingDefaults::default() }
             }
-            Process::Masked { .. } => Manner { caches: true, ..Manner::default() },
+            Diffusion::Masked { .. } => SamplingDefaults::default(),
+        }
+    }
+
+    /// What the model uses beside the canvas.
+    pub fn uses(&self) -> Uses {
+        match self.process {
+            Diffusion::Uniform { .. } => Uses { state: true, feedback: true, caches: false },
+            Diffusion::Masked { pattern: Pattern::Blocks(_), .. } => Uses::default(),
+            Diffusion::Masked { .. } => Uses { caches: true, ..Uses::default() },
         }
     }
 
@@ -107,7 +123,7 @@ impl Description {
     /// # Errors
     /// Numbers out of range.
     pub fn with_generation(mut self, generation: &Value) -> Result<Self> {
-        if let Process::Uniform { steps, temperature: (first, last), .. } = &mut self.process
+        if let Diffusion::Uniform { steps, temperature: (first, last), .. } = &mut self.process
             && !generation.is_null()
         {
             let config = Config::new(generation)?;

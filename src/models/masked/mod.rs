@@ -13,7 +13,7 @@ pub use gradient::Targets;
 pub use network::{EMBEDDING, Init, Network, Packed, Parameter};
 pub use precision::{Precision, weights_to_bytes};
 
-use super::Manner;
+use super::{Hidden, SamplingDefaults};
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
 
 /// Score of tokens that stand for no text (mask, conditions): finite, and beyond any guide's reach.
@@ -72,6 +72,18 @@ impl MaskedModel {
         &self.network
     }
 
+    /// The views as one batch, and the rows of their open and written positions.
+    fn pack(&self, views: &[CanvasView]) -> Result<(Packed, Vec<u32>)> {
+        let mut packed = Packed::default();
+        let mut rows = Vec::new();
+        for view in views {
+            packed.push(self.sequence(view)?);
+            let end = packed.tokens.len();
+            rows.extend((end - view.tokens.len()..end).map(|row| row as u32));
+        }
+        Ok((packed, rows))
+    }
+
     fn sequence<'a>(&self, view: &'a CanvasView) -> Result<impl Iterator<Item = u32> + use<'a>> {
         let len = view.prompt.len() + view.tokens.len();
         if len > self.config.max_len {
@@ -112,8 +124,8 @@ impl Denoiser for MaskedModel {
     }
     /// Chosen by what the bundled model then writes, as varied as it can be while it still reads well
     /// (`docs/measurements.md`).
-    fn manner(&self) -> Manner {
-        Manner { temperature: (1.0, 1.0), templates: Some(("entropy", 0.8)), ..Manner::default() }
+    fn defaults(&self) -> SamplingDefaults {
+        SamplingDefaults { temperature: (1.0, 1.0), templates: Some(("entropy", 0.8)), ..SamplingDefaults::default() }
     }
     fn lengths(&self) -> &[usize] {
         &self.config.lengths
@@ -122,14 +134,20 @@ impl Denoiser for MaskedModel {
         Some(self.config.parameters())
     }
 
+    fn hidden(&self, views: &[CanvasView]) -> Result<Vec<Hidden>> {
+        let (packed, rows) = self.pack(views)?;
+        let width = self.config.hidden_size;
+        let states = if rows.is_empty() { Vec::new() } else { self.network.hidden(&packed, &rows) };
+        let mut rest = states.as_slice();
+        let own = |view: &CanvasView| {
+            let own = rest.split_off(..view.tokens.len() * width).unwrap_or_default();
+            Hidden::new(width, own.to_vec())
+        };
+        views.iter().map(own).collect()
+    }
+
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>> {
-        let mut packed = Packed::default();
-        let mut rows = Vec::new();
-        for view in views {
-            packed.push(self.sequence(view)?);
-            let end = packed.tokens.len();
-            rows.extend((end - view.tokens.len()..end).map(|row| row as u32));
-        }
+        let (packed, rows) = self.pack(views)?;
         let size = self.config.vocab_size;
         if rows.is_empty() {
             return Ok(views.iter().map(|_| Scores::zeros(0, size)).collect());

@@ -39,7 +39,7 @@ fn tiny_model() -> MaskedModel {
 }
 
 fn view(prompt: &[u32], condition: Option<usize>, tokens: &[Option<u32>]) -> CanvasView {
-    CanvasView { prompt: prompt.to_vec(), condition, tokens: tokens.to_vec() }
+    CanvasView { prompt: prompt.to_vec().into(), condition, tokens: tokens.to_vec() }
 }
 
 /// Three sequences with losses.

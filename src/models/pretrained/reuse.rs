@@ -1,11 +1,11 @@
 //! What is not computed again: exactly, of finished blocks and encoded prompts; approximately, within a block of a
 //! bidirectional model, where somebody asks for it.
 
-use super::{Input, Pretrained};
+use super::{DenoiserState, Input, Pretrained};
 use crate::models::OrModel;
-use crate::models::families::Process;
+use crate::models::families::Diffusion;
 use crate::models::transformer::{Memory, Pattern, Sequence};
-use crate::models::{Cache, Session};
+use crate::models::{Cache, Marginals};
 use crate::{CanvasView, Denoiser, Error, Pos, Result, Scores, Token};
 use candle_core::Tensor;
 use std::{
@@ -20,6 +20,8 @@ pub(super) struct Read(Mutex<Vec<(Vec<Token>, Arc<Memory>)>>);
 /// Most texts that are kept, and the bytes they may take together.
 const MOST: usize = 64;
 const MOST_BYTES: usize = 1 << 30;
+/// Logit of a token that the constraints forbid.
+const FORBIDDEN: f32 = -1e4;
 
 impl Read {
     /// The longest known beginning of a text whose length is one of `lengths`.
@@ -41,18 +43,20 @@ impl Read {
 }
 
 /// What a uniform-state network said of its canvas a step ago.
+#[derive(Clone)]
 struct Belief {
     start: usize,
     logits: Tensor,
 }
 
 /// What the first step of a block has left for the others.
+#[derive(Clone)]
 struct Block {
     range: Range<Pos>,
     /// Of everything outside of what the other steps compute.
     memory: Arc<Memory>,
     /// Scores of the whole canvas.
-    scores: Scores,
+    scores: Arc<Scores>,
 }
 
 impl Pretrained {
@@ -60,9 +64,9 @@ impl Pretrained {
     /// block, so that a text has the same keys and values to the bit whatever has been read before.
     pub(super) fn remember(&self, text: &[Token], prompt: usize, pattern: Pattern) -> Result<Arc<Memory>> {
         let (size, from_prompt) = match self.description.process {
-            Process::Uniform { canvas, .. } => (canvas, false),
-            Process::Masked { pattern: Pattern::Blocks(size), .. } => (size, true),
-            Process::Masked { .. } => (text.len(), true),
+            Diffusion::Uniform { canvas, .. } => (canvas, false),
+            Diffusion::Masked { pattern: Pattern::Blocks(size), .. } => (size, true),
+            Diffusion::Masked { .. } => (text.len(), true),
         };
         let first = if from_prompt { prompt / size * size } else { prompt };
         let mut lengths: Vec<usize> = (first..=text.len()).step_by(size.max(1)).filter(|&len| len > 0).collect();
@@ -89,51 +93,75 @@ impl Pretrained {
         known.map(|(_, memory)| memory).ok_or_else(|| Error::model("there is nothing to remember"))
     }
 
-    /// A uniform-state network is told what it said a step ago of the same canvas.
-    pub(super) fn believing(&self, view: &CanvasView, session: &mut Session) -> Result<Scores> {
+    /// A uniform-state network is told what it said a step ago of the same canvas, or, where constraints hold, what was
+    /// made of that: the distribution given the constraints.
+    pub(super) fn believing(
+        &self,
+        view: &CanvasView,
+        state: &mut DenoiserState,
+        feedback: Option<&Marginals>,
+    ) -> Result<Scores> {
         let input = self.input(view)?;
         let start = input.start;
-        let before = session.kept.take().and_then(|kept| kept.downcast::<Belief>().ok()).filter(|b| b.start == start);
-        let belief = before.map(|b| b.logits / f64::from(session.temperature)).transpose().or_model()?;
         let positions = self.positions(view, &input);
+        let before = state.take::<Belief>().filter(|belief| belief.start == start);
+        let belief = match (before, feedback) {
+            (None, _) => None,
+            (Some(_), Some(marginals)) => Some(self.projected(marginals, view.prompt.len(), &positions)?),
+            (Some(belief), None) => Some((belief.logits / f64::from(state.temperature)).or_model()?),
+        };
         let answer = self.ask(Sequence { belief, ..self.question(&input, &positions) })?;
-        let rows = self.rows(&answer.logits, positions.len())?;
-        session.kept = Some(Box::new(Belief { start, logits: answer.logits }));
-        self.scores(view, rows)
+        let scores = self.scores(view, &answer.logits, positions.len())?;
+        state.keep(Belief { start, logits: answer.logits });
+        Ok(scores)
+    }
+
+    /// Log-probabilities given the constraints, as the logits that a network is told.
+    fn projected(&self, marginals: &Marginals, prompt: usize, positions: &Range<usize>) -> Result<Tensor> {
+        // What is forbidden is far out of reach; an infinite logit would make a mean of embeddings undefined.
+        let finite = |&log: &f32| log.max(FORBIDDEN);
+        let rows = positions.clone().flat_map(|pos| marginals.row(pos - prompt).iter().map(finite));
+        let rows: Vec<f32> = rows.collect();
+        Tensor::from_vec(rows, (positions.len(), self.vocab().len()), self.network.device()).or_model()
     }
 
     /// The first step of a block computes everything; the others only the block (dual), or the block and what follows
     /// it (prefix), behind keys and values that are no longer quite right. Source: Fast-dLLM (arXiv 2505.22618).
-    pub(super) fn reusing(&self, view: &CanvasView, session: &mut Session, cache: Cache) -> Result<Scores> {
+    pub(super) fn reusing(&self, view: &CanvasView, state: &mut DenoiserState, cache: Cache) -> Result<Arc<Scores>> {
         let Input { tokens, start: _, pattern, past: _, noise } = self.input(view)?;
         let (prompt, len) = (view.prompt.len(), tokens.len());
         let last = match cache {
             Cache::Prefix => len,
-            Cache::Dual => prompt + session.block.end,
+            Cache::Dual => prompt + state.block.end,
         };
-        let positions = prompt + session.block.start..last;
+        let positions = prompt + state.block.start..last;
         // With a shift the token before the block predicts its first one.
         let start = positions.start.saturating_sub(usize::from(self.description.shift));
-        let kept = session.kept.take().and_then(|kept| kept.downcast::<Block>().ok());
-        let Some(mut block) = kept.filter(|kept| kept.range == session.block) else {
+        let Some(mut block) = state.take::<Block>().filter(|kept| kept.range == state.block) else {
             let input = Input { tokens, start: 0, pattern, past: None, noise };
             let answer = self.ask(Sequence { remember: true, ..self.question(&input, &(prompt..len)) })?;
-            let scores = self.scores(view, self.rows(&answer.logits, len - prompt)?)?;
+            let scores = Arc::new(self.scores(view, &answer.logits, len - prompt)?);
             let memory = answer.memory.ok_or_else(|| Error::model("the network remembered nothing"))?;
             let memory = Arc::new(memory.select(|p| !(start..last).contains(&(p as usize))).or_model()?);
-            session.kept = Some(Box::new(Block { range: session.block.clone(), memory, scores: scores.clone() }));
+            state.keep(Block { range: state.block.clone(), memory, scores: scores.clone() });
             return Ok(scores);
         };
         let tokens = tokens.get(start..last).ok_or_else(|| Error::model("a block outside its canvas"))?.to_vec();
         let past = (!block.memory.positions.is_empty()).then(|| block.memory.clone());
         let input = Input { tokens, start, pattern, past, noise };
         let answer = self.ask(self.question(&input, &positions))?;
-        let rows = self.rows(&answer.logits, positions.len())?;
-        for (pos, row) in (session.block.start..).zip(rows.chunks_exact(self.vocab().len())) {
-            block.scores.row_mut(pos).copy_from_slice(row);
+        let own = self.scores(
+            &CanvasView { tokens: vec![None; positions.len()], ..view.clone() },
+            &answer.logits,
+            positions.len(),
+        )?;
+        // The lane has let go of the scores of the step before: nothing is copied but what is new.
+        let scores = Arc::make_mut(&mut block.scores);
+        for pos in 0..own.len() {
+            scores.row_mut(state.block.start + pos).copy_from_slice(own.row(pos));
         }
         let scores = block.scores.clone();
-        session.kept = Some(block);
+        state.keep(block);
         Ok(scores)
     }
 }

@@ -55,6 +55,8 @@ impl Sequence<'_> {
 pub struct Answer {
     /// (wanted, V), f32.
     pub logits: Tensor,
+    /// (wanted, hidden), f32: what the logits are made from.
+    pub hidden: Tensor,
     /// Keys and values of the sequence's own positions, if it was asked to remember.
     pub memory: Option<Memory>,
 }
@@ -138,6 +140,11 @@ impl Transformer {
         self.embedding.device().is_cpu()
     }
 
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        self.embedding.device()
+    }
+
     /// One forward for all sequences. A batch either encodes ([`Pattern::Causal`]) or does not.
     pub fn forward(&self, sequences: &[Sequence]) -> Result<Vec<Answer>> {
         let device = self.embedding.device();
@@ -178,12 +185,13 @@ impl Transformer {
                 }
             }
         }
-        let logits = self.logits(&x, &spans, sequences, condition.as_ref(), &of_row)?;
+        let (hidden, logits) = self.head(&x, &spans, sequences, condition.as_ref(), &of_row)?;
         let mut answers = Vec::with_capacity(sequences.len());
         let mut row = 0;
         for ((s, span), layers) in sequences.iter().zip(&spans).zip(memories) {
             let memory = s.remember.then(|| Memory { positions: span.positions.to_vec(), layers });
-            answers.push(Answer { logits: logits.narrow(0, row, s.wanted.len())?, memory });
+            let wanted = |all: &Tensor| all.narrow(0, row, s.wanted.len());
+            answers.push(Answer { logits: wanted(&logits)?, hidden: wanted(&hidden)?, memory });
             row += s.wanted.len();
         }
         Ok(answers)
@@ -225,19 +233,21 @@ impl Transformer {
         Ok(sum)
     }
 
-    fn logits(
+    /// Last hidden states and logits of the rows that are wanted.
+    fn head(
         &self,
         x: &Tensor,
         spans: &[Span],
         sequences: &[Sequence],
         condition: Option<&Tensor>,
         of_row: &Tensor,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Tensor)> {
         let wanted = spans.iter().zip(sequences);
         let rows: Vec<u32> =
             wanted.flat_map(|(span, s)| s.wanted.clone().map(|row| (span.rows.start + row) as u32)).collect();
         if rows.is_empty() {
-            return Tensor::zeros((0, self.head.weight.dims()?.0), DType::F32, x.device());
+            let none = |width: usize| Tensor::zeros((0, width), DType::F32, x.device());
+            return Ok((none(x.dim(1)?)?, none(self.head.weight.dims()?.0)?));
         }
         let rows = Tensor::new(rows, x.device())?;
         let mut x = self.norm.forward(&x.index_select(&rows, 0)?)?;
@@ -248,7 +258,10 @@ impl Transformer {
         if self.logit_scale != 1.0 {
             logits = (logits * f64::from(self.logit_scale))?;
         }
-        self.softcap.map_or(Ok(logits.clone()), |cap| softcap(&logits, cap))
+        if let Some(cap) = self.softcap {
+            logits = softcap(&logits, cap)?;
+        }
+        Ok((x, logits))
     }
 }
 

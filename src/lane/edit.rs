@@ -1,15 +1,12 @@
 //! Token editing: written positions of a block whose tokens a policy replaces.
 
-use super::{Sample, reading::Reading};
-use crate::{
-    Cell, Denoiser, Error, Pos, Proposal, Result, Token,
-    engine::plan::{Plan, lost},
-};
+use super::{Lane, reading::Reading};
+use crate::{Cell, Error, Job, Pos, Proposal, Result, Token, engine::plan::lost};
 
-impl Sample {
+impl Lane {
     /// Positions of the block that are written and that the policy wants to look at again.
-    pub(super) fn editable(&self, denoiser: &dyn Denoiser) -> Vec<Pos> {
-        if !self.policy.edits(&self.writing.step(denoiser)) {
+    pub(super) fn editable(&self) -> Vec<Pos> {
+        if !self.policy.edits(&self.writing.step(self.job.model.denoiser())) {
             return Vec::new();
         }
         self.writing.blocks.range().filter(|&pos| matches!(self.writing.canvas.cell(pos), Cell::Held { .. })).collect()
@@ -17,13 +14,8 @@ impl Sample {
 
     /// Draws the editable positions anew, given everything else, and replaces those that the policy chooses. What it
     /// does not choose keeps its token where that still fits; elsewhere the position is open again.
-    pub(super) fn edit(
-        &mut self,
-        denoiser: &dyn Denoiser,
-        plan: &Plan,
-        reading: &Reading,
-        editable: &[Pos],
-    ) -> Result<()> {
+    pub(super) fn edit(&mut self, job: &Job, reading: &Reading, editable: &[Pos]) -> Result<()> {
+        let plan = &job.plan;
         let old: Vec<Option<Token>> = self.writing.canvas.decided();
         let mut rest = old.clone();
         editable.iter().for_each(|&pos| rest[pos] = None);
@@ -31,11 +23,13 @@ impl Sample {
         let reach = region.reach()?.ok_or_else(lost)?;
         let near = reading.near(&reach);
         let posterior = reading.posterior(&near)?;
-        let step = self.writing.step(denoiser);
+        let step = self.writing.step(job.model.denoiser());
         let text = reading.draw(&posterior, &step, 0xed17);
         let mut candidates = posterior.candidates_at(editable, &text);
         candidates.retain(|c| old[c.pos] != Some(c.token));
-        let chosen = self.policy.edit(&step, &Proposal { candidates: candidates.clone() })?;
+        let proposal = Proposal { candidates, text, answers: Vec::new() };
+        let chosen = self.policy.edit(&step, &proposal)?;
+        let Proposal { candidates, text, .. } = proposal;
         if let Some(stray) = chosen.iter().find(|&&pos| candidates.iter().all(|c| c.pos != pos)) {
             return Err(Error::input(format!("the policy edits position {stray}, which was not proposed")));
         }

@@ -1,9 +1,10 @@
 //! Where writing stands: the blocks of a canvas, one after the other, each with its own steps.
 
-use crate::{Canvas, Error, Pos, Result, Settings, models::Manner};
+use crate::{Canvas, Error, Pos, Result, Settings, models::SamplingDefaults};
 use std::ops::Range;
 
 /// The blocks of one canvas.
+#[derive(Clone)]
 pub(crate) struct Blocks {
     ranges: Vec<Range<Pos>>,
     /// Positions of a whole block, those of the prompt included.
@@ -21,9 +22,9 @@ pub(crate) struct Blocks {
 impl Blocks {
     /// # Errors
     /// A block length that the model's own blocks do not allow.
-    pub fn new(canvas: &Canvas, settings: &Settings, manner: &Manner) -> Result<Self> {
+    pub fn new(canvas: &Canvas, settings: &Settings, defaults: &SamplingDefaults) -> Result<Self> {
         let len = canvas.len();
-        let (size, first) = match (manner.blocks, settings.block_length) {
+        let (size, first) = match (defaults.blocks, settings.block_length) {
             (Some(own), Some(asked)) if own.size != asked => {
                 return Err(Error::input(format!("the model writes in blocks of {}, not of {asked}", own.size))
                     .help("leave out `block_length`; the size comes from the model's config.json"));
@@ -41,7 +42,7 @@ impl Blocks {
         }
         let open = |range: &&Range<Pos>| canvas.cells()[(*range).clone()].iter().any(|c| c.decided().is_none());
         let steps = settings.steps.map(|steps| steps.div_ceil(ranges.iter().filter(open).count().max(1)));
-        let (steps, blind) = (steps.or(manner.steps), manner.blocks.is_some());
+        let (steps, blind) = (steps.or(defaults.steps), defaults.blocks.is_some());
         let mut new = Self { ranges, size, blind, current: 0, index: 0, budget: 1, steps };
         new.enter(canvas);
         Ok(new)

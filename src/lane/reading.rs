@@ -1,8 +1,9 @@
 //! From scores to a text that fits.
 
 use crate::{
-    Result, Scores, Settings, Step, Token,
+    Candidate, Ending, Pos, Result, Scores, Settings, Step, Token,
     inference::{self, Options, Posterior, Reach},
+    models::Marginals,
 };
 
 /// How the scores of a step are read.
@@ -34,5 +35,24 @@ impl Reading<'_> {
     /// One text of it.
     pub fn draw(&self, posterior: &Posterior, step: &Step, purpose: u64) -> Vec<Token> {
         if self.temperature == 0.0 { posterior.map() } else { posterior.sample(&mut step.rng(purpose)) }
+    }
+
+    /// What a policy may choose from: the drawn tokens at these positions. Where the end is to be written last, tokens
+    /// behind the text are left out as long as there are others.
+    pub fn candidates(&self, posterior: &Posterior, step: &Step, block: &[Pos], text: &[Token]) -> Vec<Candidate> {
+        let mut candidates = posterior.candidates_at(block, text);
+        let in_text = |c: &Candidate| !step.vocab.is_tail(c.token);
+        if self.settings.ending == Some(Ending::Last) && candidates.iter().any(in_text) {
+            candidates.retain(in_text);
+        }
+        candidates
+    }
+
+    /// The distribution of every position in play.
+    pub fn marginals(&self, posterior: &Posterior) -> Marginals {
+        let vocab = self.scores.vocab();
+        let mut values = vec![0.0; self.scores.len() * vocab];
+        values.chunks_exact_mut(vocab).enumerate().for_each(|(pos, row)| posterior.log_marginal(pos, row));
+        Marginals { vocab, values }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     constraints::{Scaffold, ScaffoldPart, SlotSize},
     engine::plan::Plan,
     inference::{self, Options},
-    sampler::forward,
+    models::scores_of,
 };
 use rand::{Rng, SeedableRng, seq::IndexedRandom, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -15,51 +15,65 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A canvas to start from, and what finding it cost.
-#[derive(Clone)]
-pub(crate) struct Draft {
-    pub canvas: Canvas,
-    pub nfe: usize,
-    pub constraint_time: Duration,
-}
-
 /// Layouts that are scored before one is pinned.
 const CANDIDATES: usize = 16;
 /// Positions for a text whose length nothing tells.
 const FREE_LEN: usize = 32;
 
-/// One canvas per seed.
-///
-/// # Errors
-/// Unsatisfiable within the positions there are.
-pub(crate) fn canvases(
-    model: &Model,
-    plan: &Plan,
-    constraints: &[Arc<dyn Constraint>],
-    settings: &Settings,
-    prompt: Vec<Token>,
-    seeds: &[u64],
-) -> Result<Vec<Draft>> {
-    let room = room(model, plan, settings, prompt.len())?;
-    let scaffolds: Vec<Scaffold> = constraints.iter().filter_map(|c| c.scaffold()).collect();
-    if let ([scaffold], Layout::Pinned) = (&scaffolds[..], settings.layout.unwrap_or(DEFAULT_LAYOUT)) {
-        let pinned = Pinned { model, plan, room, len: settings.len, prompt: &prompt };
-        let found = pinned.search(scaffold, seeds)?;
-        if !found.is_empty() {
-            return Ok(found);
+/// The canvases that a job's lanes may start from, and what finding them cost.
+pub(crate) struct SlotLengths {
+    prompt: Arc<[Token]>,
+    canvases: Canvases,
+    /// Forwards of the denoiser.
+    pub nfe: usize,
+    /// Time spent on the constraints.
+    pub time: Duration,
+}
+
+enum Canvases {
+    /// Literals at known positions, each layout with its log-probability.
+    Pinned(Vec<Canvas>, Vec<f64>),
+    /// One of these lengths, with everything open; the first of the two where no usual length fits.
+    Floating(usize, Vec<usize>),
+}
+
+impl SlotLengths {
+    /// # Errors
+    /// Unsatisfiable within the positions there are.
+    pub fn find(
+        model: &Model,
+        plan: &Plan,
+        constraints: &[Arc<dyn Constraint>],
+        settings: &Settings,
+        prompt: Arc<[Token]>,
+    ) -> Result<Self> {
+        let room = room(model, plan, settings, prompt.len())?;
+        let scaffolds: Vec<Scaffold> = constraints.iter().filter_map(|c| c.scaffold()).collect();
+        if let ([scaffold], Layout::Pinned) = (&scaffolds[..], settings.layout.unwrap_or(DEFAULT_LAYOUT)) {
+            let pinned = Pinned { model, plan, room, len: settings.len, prompt: &prompt };
+            if let Some(found) = pinned.search(scaffold)? {
+                return Ok(found);
+            }
+        }
+        let longest = floating_len(plan, settings, room)?;
+        let usual = match settings.len {
+            // Nothing but the canvas bounds the text.
+            None if plan.longest > longest => usual_lengths(model, plan, longest)?,
+            _ => Vec::new(),
+        };
+        Ok(Self { prompt, canvases: Canvases::Floating(longest, usual), nfe: 0, time: Duration::ZERO })
+    }
+
+    /// The canvas of the lane with this seed; likelier layouts come more often.
+    pub fn canvas(&self, seed: u64) -> Canvas {
+        match &self.canvases {
+            Canvases::Pinned(canvases, scores) => canvases[pick(scores, seed)].clone(),
+            Canvases::Floating(longest, usual) => {
+                let usual = usual.choose(&mut ChaCha8Rng::seed_from_u64(seed ^ LAYOUT));
+                Canvas::open(usual.copied().unwrap_or(*longest)).with_prompt(self.prompt.clone())
+            }
         }
     }
-    let longest = floating_len(plan, settings, room)?;
-    let usual = match settings.len {
-        // Nothing but the canvas bounds the text.
-        None if plan.longest > longest => usual_lengths(model, plan, longest)?,
-        _ => Vec::new(),
-    };
-    let draft = |&seed: &u64| {
-        let len = usual.choose(&mut ChaCha8Rng::seed_from_u64(seed ^ LAYOUT)).copied().unwrap_or(longest);
-        Draft { canvas: Canvas::open(len).with_prompt(prompt.clone()), nfe: 0, constraint_time: Duration::ZERO }
-    };
-    Ok(seeds.iter().map(draft).collect())
 }
 
 /// Keeps the random numbers here apart from those of the steps.
@@ -151,7 +165,7 @@ struct Pinned<'a> {
     plan: &'a Plan,
     room: usize,
     len: Option<usize>,
-    prompt: &'a [Token],
+    prompt: &'a Arc<[Token]>,
 }
 
 /// A part with its tokens, or with the numbers of tokens it may have.
@@ -161,9 +175,8 @@ enum Span {
 }
 
 impl Pinned<'_> {
-    /// Scores candidate layouts in one batched forward and gives each seed one, likelier ones more often.
-    /// Empty where no candidate is feasible.
-    fn search(&self, scaffold: &Scaffold, seeds: &[u64]) -> Result<Vec<Draft>> {
+    /// Scores candidate layouts in one batched forward. `None` where no candidate is feasible.
+    fn search(&self, scaffold: &Scaffold) -> Result<Option<SlotLengths>> {
         let started = Instant::now();
         let denoiser = self.model.denoiser();
         let spans = spans(scaffold, denoiser.vocab(), self.room)?;
@@ -178,20 +191,27 @@ impl Pinned<'_> {
                 canvases.push(canvas);
             }
         }
-        let draft = |canvas: &Canvas, nfe, constraint_time| Draft { canvas: canvas.clone(), nfe, constraint_time };
-        if let [] | [_] = canvases[..] {
-            return Ok(canvases.first().map(|c| vec![draft(c, 0, started.elapsed()); seeds.len()]).unwrap_or_default());
+        let found = |canvases, scores, nfe, time| SlotLengths {
+            prompt: self.prompt.clone(),
+            canvases: Canvases::Pinned(canvases, scores),
+            nfe,
+            time,
+        };
+        match canvases.len() {
+            0 => return Ok(None),
+            1 => return Ok(Some(found(canvases, vec![0.0], 0, started.elapsed()))),
+            _ => {}
         }
         let mut searching = started.elapsed();
         // The model is asked before anything is written: layouts of the same length share what it says.
-        let blank = |canvas: &Canvas| Canvas::open(canvas.len()).with_prompt(self.prompt.to_vec()).view();
+        let blank = |canvas: &Canvas| Canvas::open(canvas.len()).with_prompt(self.prompt.clone()).view();
         let mut views: Vec<CanvasView> = Vec::new();
         for view in canvases.iter().map(blank) {
             if !views.contains(&view) {
                 views.push(view);
             }
         }
-        let predictions = forward(denoiser, &views)?;
+        let predictions = scores_of(denoiser, &views)?;
         let started = Instant::now();
         let mut scores = Vec::new();
         for canvas in &canvases {
@@ -200,7 +220,7 @@ impl Pinned<'_> {
             scores.push(self.log_prob(canvas, said.ok_or_else(lost)?.1)?.ok_or_else(lost)?);
         }
         searching += started.elapsed();
-        Ok(seeds.iter().map(|&seed| draft(&canvases[pick(&scores, seed)], views.len(), searching)).collect())
+        Ok(Some(found(canvases, scores, views.len(), searching)))
     }
 
     /// How probable the model finds a text of this layout, of all texts as long: its literals where they stand, the end
@@ -233,7 +253,7 @@ impl Pinned<'_> {
         if cells.len() > len || len == 0 || (cells.len() < len && vocab.eos().is_none()) {
             return None;
         }
-        let mut canvas = Canvas::open(len).with_prompt(self.prompt.to_vec());
+        let mut canvas = Canvas::open(len).with_prompt(self.prompt.clone());
         let tail = vocab.eos().map(|eos| (cells.len()..len, eos));
         for (pos, cell) in cells.into_iter().enumerate() {
             canvas.set(pos, cell);

@@ -1,0 +1,196 @@
+//! A request, resolved once: constraints compiled, defaults chosen, canvases found. Lanes are made from it.
+
+use crate::{
+    Constraint, Ending, Error, Guide, Lane, Model, Policy, Potential, Result, Settings,
+    constraints::{Length, Unit},
+    engine::plan::Plan,
+    models::SamplingDefaults,
+    slot_lengths::SlotLengths,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Makes a policy for one lane.
+pub type PolicyFactory = Arc<dyn Fn() -> Result<Box<dyn Policy>> + Send + Sync>;
+/// Makes a guide for one lane, once the model is known.
+pub type GuideFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync>;
+/// Makes a potential for one lane, once the model is known.
+pub type PotentialFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Potential>> + Send + Sync>;
+
+/// What is asked of a model, compiled for it. Any number of lanes with seeds of their own are made from one job; a
+/// [`Runner`](crate::Runner) drives them.
+///
+/// ```
+/// use stencil_lm::{Model, Runner};
+///
+/// # fn main() -> stencil_lm::Result<()> {
+/// let model = Model::bundled()?;
+/// let job = model.fill("The {{animal:1-2}} is {{size|small|large}}.")?.job()?;
+/// let mut run = Runner::new(&model);
+/// let id = run.submit(job.lane(0)?)?;
+/// while let Some(records) = run.step()? {
+///     assert!(records.iter().all(|record| record.sample() == id.index()));
+/// }
+/// assert!(run.take(id)?.report.verified);
+/// # Ok(()) }
+/// ```
+pub struct Job {
+    pub(crate) model: Model,
+    pub(crate) constraints: Vec<Arc<dyn Constraint>>,
+    pub(crate) plan: Plan,
+    pub(crate) settings: Settings,
+    pub(crate) defaults: SamplingDefaults,
+    pub(crate) guides: Vec<GuideFactory>,
+    pub(crate) potentials: Vec<PotentialFactory>,
+    pub(crate) policy: PolicyFactory,
+    pub(crate) lengths: SlotLengths,
+    /// The model is told the constrained distribution of the step before.
+    pub(crate) feeds_back: bool,
+    pub(crate) compile_time: Duration,
+    origins: Vec<(&'static str, Origin)>,
+}
+
+/// Who decided a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The request.
+    Request,
+    /// The model's habit with templates.
+    Template,
+    /// The model's habit.
+    Model,
+}
+
+/// The parts of a request.
+pub(crate) struct Parts {
+    pub constraints: Vec<Arc<dyn Constraint>>,
+    pub guides: Vec<GuideFactory>,
+    pub potentials: Vec<PotentialFactory>,
+    pub policy: Option<PolicyFactory>,
+    pub settings: Settings,
+    pub prompt: String,
+    pub system: Option<String>,
+    pub raw: bool,
+}
+
+impl Job {
+    /// # Errors
+    /// Contradictory constraints or too few positions (`is_unsatisfiable`), settings out of range, or a failing model.
+    pub(crate) fn compile(model: &Model, parts: Parts) -> Result<Arc<Self>> {
+        let started = Instant::now();
+        let Parts { mut constraints, guides, potentials, policy, settings, prompt, system, raw } = parts;
+        check_settings(&settings)?;
+        let denoiser = model.denoiser();
+        let defaults = denoiser.defaults();
+        let templated = constraints.iter().any(|c| c.scaffold().is_some());
+        let (settings, origins) = resolve(settings, &defaults, templated, policy.is_some());
+        if settings.cache.is_some() && !denoiser.uses().caches {
+            return Err(Error::input(format!("{} has no approximate cache", denoiser.name()))
+                .help("caches are for pretrained bidirectional models; leave out `cache`"));
+        }
+        if settings.ending == Some(Ending::Never) {
+            let len = settings.len.ok_or_else(|| {
+                Error::input("a text that never ends needs a number of positions").help("give `len`, or --len TOKENS")
+            })?;
+            constraints.push(Arc::new(Length::new(Unit::Tokens, len, len)?));
+        }
+        let prompt = model.prompt_tokens(system.as_deref(), &prompt, raw)?;
+        let plan = Plan::compile(&constraints, denoiser.vocab())?;
+        let compile_time = started.elapsed();
+        let policy = policy.unwrap_or_else(|| {
+            let (settings, usual) = (settings.clone(), defaults.policy);
+            Arc::new(move || crate::policies::by_name(&settings, usual))
+        });
+        let lengths = SlotLengths::find(model, &plan, &constraints, &settings, prompt.into())?;
+        // Nothing is made of what a model says where nothing constrains it.
+        let feeds_back = denoiser.uses().feedback && !constraints.is_empty();
+        let model = model.clone();
+        let job = Self {
+            model,
+            constraints,
+            plan,
+            settings,
+            defaults,
+            guides,
+            potentials,
+            policy,
+            lengths,
+            feeds_back,
+            compile_time,
+            origins,
+        };
+        Ok(Arc::new(job))
+    }
+
+    /// A lane with this seed, before its first step.
+    ///
+    /// # Errors
+    /// What guides, policies and potentials cannot do with the model, and those of inference.
+    pub fn lane(self: &Arc<Self>, seed: u64) -> Result<Lane> {
+        Lane::new(self.clone(), seed)
+    }
+
+    /// The model that it is compiled for.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+    /// The settings, with those that the model's habits decided.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+    /// Who decided `policy` and `temperature`.
+    pub fn origins(&self) -> &[(&'static str, Origin)] {
+        &self.origins
+    }
+}
+
+/// Fills in what a request leaves to the model's habits, and says who decided what.
+fn resolve(
+    asked: Settings,
+    defaults: &SamplingDefaults,
+    templated: bool,
+    own_policy: bool,
+) -> (Settings, Vec<(&'static str, Origin)>) {
+    let habit = defaults.templates.filter(|_| templated);
+    let origin = |given: bool| match (given, habit) {
+        (true, _) => Origin::Request,
+        (false, Some(_)) => Origin::Template,
+        (false, None) => Origin::Model,
+    };
+    let origins = vec![
+        ("policy", origin(own_policy || asked.policy.is_some())),
+        ("temperature", origin(asked.temperature.is_some())),
+    ];
+    let usual = habit.map(|(policy, temperature)| Settings {
+        policy: Some(policy.into()),
+        temperature: Some(temperature),
+        ..Settings::default()
+    });
+    (asked.or(usual.unwrap_or_default()), origins)
+}
+
+fn check_settings(settings: &Settings) -> Result<()> {
+    let Settings { steps, len, temperature, top_k, top_p, block_length, .. } = settings;
+    let bad = |what: String, help: &str| Err(Error::input(what).help(help));
+    if *steps == Some(0) {
+        return bad("`steps` must be at least 1".into(), "each step is one forward; leave it out for one per position");
+    }
+    if *len == Some(0) {
+        return bad("`len` must be at least 1".into(), "it is the number of tokens there is room for");
+    }
+    if *block_length == Some(0) {
+        return bad("`block_length` must be at least 1".into(), "leave it out to write all positions together");
+    }
+    if let Some(t) = temperature.filter(|t| !(0.0..=100.0).contains(t)) {
+        return bad(format!("`temperature` must lie between 0 and 100, not {t}"), "0 takes the most probable text");
+    }
+    if *top_k == Some(0) {
+        return bad("`top_k` must be at least 1".into(), "leave it out to keep every token");
+    }
+    if let Some(p) = top_p.filter(|p| !(*p > 0.0 && *p <= 1.0)) {
+        return bad(format!("`top_p` must lie above 0 and up to 1, not {p}"), "leave it out to keep every token");
+    }
+    Ok(())
+}

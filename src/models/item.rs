@@ -1,0 +1,160 @@
+//! What a denoiser is asked in a step, and what it answers.
+
+use crate::{CanvasView, Error, Pos, Result, Scores, settings::Cache};
+use std::{any::Any, ops::Range, sync::Arc};
+
+/// One question to a denoiser: a canvas, and what belongs to the lane that asks.
+pub struct Item<'a> {
+    /// What is visible.
+    pub view: CanvasView,
+    /// What is wanted of it.
+    pub want: Want,
+    /// Where the lane stands; none where a view stands for itself.
+    pub clock: Option<Clock>,
+    /// What the denoiser keeps of the lane; none where a view stands for itself.
+    pub state: Option<&'a mut DenoiserState>,
+    /// The constrained distribution of the step before, where the model uses it and a constraint holds.
+    pub feedback: Option<Arc<Marginals>>,
+    /// The answer, set by [`Denoiser::answer`](super::Denoiser::answer).
+    pub prediction: Option<Prediction>,
+}
+
+impl Item<'_> {
+    /// A view that stands for itself.
+    pub fn of(view: CanvasView, want: Want) -> Self {
+        Self { view, want, clock: None, state: None, feedback: None, prediction: None }
+    }
+}
+
+/// What an [`Item`] asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Want {
+    /// Log-probabilities of every token at every position.
+    Scores,
+    /// The network's last hidden state at every position.
+    Hidden,
+}
+
+/// What a denoiser says of a canvas.
+#[derive(Debug, Clone)]
+pub enum Prediction {
+    /// Positions × tokens.
+    Scores(Arc<Scores>),
+    /// Positions × width.
+    Hidden(Arc<Hidden>),
+}
+
+/// Where a lane stands when its denoiser is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// Zero-based step of the block.
+    pub index: usize,
+    /// Steps planned for the block.
+    pub budget: usize,
+    /// Steps taken before, over all blocks.
+    pub taken: usize,
+    /// Seed of the lane.
+    pub seed: u64,
+}
+
+/// Hidden states: one row of `width` numbers per position, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hidden {
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl Hidden {
+    /// # Errors
+    /// A number of values that is no multiple of the width.
+    pub fn new(width: usize, values: Vec<f32>) -> Result<Self> {
+        match width > 0 && values.len().is_multiple_of(width) {
+            true => Ok(Self { width, values }),
+            false => Err(Error::model(format!("hidden states: {} values are no rows of {width}", values.len()))),
+        }
+    }
+    /// Number of positions.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.width
+    }
+    /// Whether there is no position.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+    /// Numbers of a position.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+    /// The state of a position.
+    pub fn row(&self, pos: Pos) -> &[f32] {
+        &self.values[pos * self.width..(pos + 1) * self.width]
+    }
+}
+
+/// Log-probabilities of a step given its constraints: positions × tokens, −∞ where a constraint forbids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Marginals {
+    pub(crate) vocab: usize,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Marginals {
+    /// Number of positions.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.vocab
+    }
+    /// Whether there is no position.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+    /// Log-probabilities at a position, in nats.
+    pub fn row(&self, pos: Pos) -> &[f32] {
+        &self.values[pos * self.vocab..(pos + 1) * self.vocab]
+    }
+}
+
+/// What a denoiser keeps of one lane from step to step.
+#[derive(Default)]
+pub struct DenoiserState {
+    /// The positions being written.
+    pub block: Range<Pos>,
+    /// What may be reused within a block; none: everything is computed anew.
+    pub cache: Option<Cache>,
+    /// Temperature at which the latest prediction was read.
+    pub temperature: f32,
+    /// The denoiser's own.
+    pub kept: Option<Box<dyn Kept>>,
+}
+
+impl DenoiserState {
+    /// Takes what was kept, if it is of this type.
+    pub fn take<T: Kept>(&mut self) -> Option<T> {
+        self.kept.take().and_then(|kept| (kept as Box<dyn Any>).downcast::<T>().ok()).map(|kept| *kept)
+    }
+    /// Keeps something for the next step.
+    pub fn keep(&mut self, kept: impl Kept) {
+        self.kept = Some(Box::new(kept));
+    }
+    /// The same for a copy of the lane.
+    pub fn fork(&self) -> Self {
+        let Self { block, cache, temperature, kept } = self;
+        Self {
+            block: block.clone(),
+            cache: *cache,
+            temperature: *temperature,
+            kept: kept.as_ref().map(|kept| (**kept).fork()),
+        }
+    }
+}
+
+/// Something that a lane keeps and a copy of the lane gets a copy of: any `Clone + Send + 'static`.
+pub trait Kept: Any + Send {
+    /// A copy.
+    fn fork(&self) -> Box<dyn Kept>;
+}
+
+impl<T: Any + Send + Clone> Kept for T {
+    fn fork(&self) -> Box<dyn Kept> {
+        Box::new(self.clone())
+    }
+}
