@@ -1,6 +1,10 @@
 //! Populations: lanes of one job that are weighed against each other; and the potentials that weigh them.
 
-use crate::{Answer, Ask, Canvas, Result, Step, Token};
+use crate::{Answer, Ask, Canvas, Model, Result, Step, Token};
+use std::sync::Arc;
+
+/// Makes a potential for one lane, once the model is known.
+pub type PotentialFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Potential>> + Send + Sync>;
 
 /// What a [`Population`] sees of a lane after a step.
 #[derive(Debug, Clone, Copy)]

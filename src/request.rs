@@ -1,10 +1,10 @@
 //! What is asked of a model: `model.fill("The {{animal}} …")?.topic("animal", 2.0).seed(0).run()?`.
 
 use crate::{
-    Constraint, Error, Guide, Interrupted, Job, Model, Observer, Output, Policy, Population, Potential, Record, Result,
-    Runner, Settings, Source,
+    Constraint, Error, Guide, Interrupted, Job, Model, Observer, Output, Policy, PolicyFactory, Population, Potential,
+    PotentialFactory, Record, Result, Runner, Settings, Source,
     guides::{ClassifierFree, NaiveBayes},
-    job::{Parts, PolicyFactory},
+    lane::Parts,
     models::Reader,
     spec::{Inputs, Spec},
 };
@@ -36,7 +36,7 @@ pub struct Request<'a, Wanted = One> {
     /// What was given in code; it wins over what a constraint file says.
     settings: Settings,
     policy: Option<PolicyFactory>,
-    potentials: Vec<crate::job::PotentialFactory>,
+    potentials: Vec<PotentialFactory>,
     population: Option<Box<dyn Population>>,
     readers: Vec<(String, Arc<dyn Reader>)>,
     observers: Vec<Box<dyn Observer + 'a>>,

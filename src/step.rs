@@ -1,7 +1,6 @@
 //! Where a lane stands when a hook is called.
 
-use crate::{Canvas, Pos, Vocab, models::Process};
-use rand::SeedableRng;
+use crate::{Canvas, Pos, Vocab, models::Process, random::rng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::Range;
 
@@ -50,11 +49,7 @@ impl<'a> Step<'a> {
     /// Random numbers of this step. The same `purpose` at the same step of the same lane gives the same numbers. The
     /// generator's type is named since numbers must be the same in every version.
     pub fn rng(&self, purpose: u64) -> ChaCha8Rng {
-        let mut key = [0u8; 32];
-        key[..8].copy_from_slice(&self.seed.to_le_bytes());
-        key[8..16].copy_from_slice(&(self.taken as u64).to_le_bytes());
-        key[16..24].copy_from_slice(&purpose.to_le_bytes());
-        ChaCha8Rng::from_seed(key)
+        rng(self.seed, self.taken as u64, purpose)
     }
     /// Steps left, this one included; at least one.
     pub fn left(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Whether a model finds a hidden word.
 
 use super::{Coded, LanguageModel, likelihood::POSITIONS, likelihood::surprise};
-use crate::{Result, Token, Vocab, train::rng};
+use crate::{Result, Token, Vocab, random::rng};
 use rand::Rng;
 use std::ops::Range;
 

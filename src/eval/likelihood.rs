@@ -1,7 +1,7 @@
 //! How likely texts are: exactly, or bounded by the masked-diffusion ELBO.
 
 use super::{Coded, LanguageModel};
-use crate::{CanvasView, Denoiser, Result, Token, train::rng};
+use crate::{CanvasView, Denoiser, Result, Token, random::rng};
 use rand::Rng;
 use rayon::prelude::*;
 

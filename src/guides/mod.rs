@@ -13,7 +13,11 @@ pub use energies::Energies;
 pub use hidden_prompt::HiddenPrompt;
 pub use naive_bayes::NaiveBayes;
 
-use crate::{Answer, Ask, Result, Step};
+use crate::{Answer, Ask, Model, Result, Step};
+use std::sync::Arc;
+
+/// Makes a guide for one lane, once the model is known.
+pub type GuideFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync>;
 
 /// Moves probability, never forbids: it may add finite numbers to the scores, nothing else.
 ///

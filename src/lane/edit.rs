@@ -1,7 +1,7 @@
 //! Token editing: written positions of a block whose tokens a policy replaces.
 
-use super::{Lane, reading::Reading};
-use crate::{Cell, Error, Job, Pos, Proposal, Result, Token, engine::plan::lost};
+use super::{Job, Lane, reading::Reading};
+use crate::{Cell, Error, Pos, Proposal, Result, Token, engine::plan::lost};
 
 impl Lane {
     /// Positions of the block that are written and that the policy wants to look at again.

@@ -3,12 +3,16 @@
 mod blocks;
 mod edit;
 mod finish;
+mod job;
 mod reading;
 mod writing;
 
+pub(crate) use job::Parts;
+pub use job::{Job, Origin};
+
 use crate::{
-    Answer, Ask, Candidate, CanvasView, Cell, Guide, Job, LaneView, Moves, Policy, Pos, Potential, Proposal, Record,
-    Result, Scores, Token,
+    Answer, Ask, Candidate, CanvasView, Cell, Guide, LaneView, Moves, Policy, Pos, Potential, Proposal, Record, Result,
+    Scores, Token,
     engine::plan::lost,
     guides::Energies,
     models::{Clock, Denoiser, DenoiserState, Marginals, Process},

@@ -1,7 +1,7 @@
 //! How far a lane has come: what hooks are shown of it.
 
-use super::blocks::Blocks;
-use crate::{Canvas, Cell, Error, Job, Pos, Result, Step, models::Denoiser, models::Process};
+use super::{Job, blocks::Blocks};
+use crate::{Canvas, Cell, Error, Pos, Result, Step, models::Denoiser, models::Process};
 
 /// How far a lane has come.
 #[derive(Clone)]

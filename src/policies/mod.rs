@@ -23,6 +23,10 @@ pub use spread::Spread;
 pub use threshold::Threshold;
 
 use crate::{Answer, Ask, Candidate, Pos, Result, Step, Token};
+use std::sync::Arc;
+
+/// Makes a policy for one lane.
+pub type PolicyFactory = Arc<dyn Fn() -> Result<Box<dyn Policy>> + Send + Sync>;
 
 /// One valid text for all undecided positions, drawn jointly. Any subset of it can be committed.
 #[derive(Debug, Clone, Default)]

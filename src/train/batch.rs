@@ -2,17 +2,7 @@
 
 use super::{config::ObjectiveConfig, config::ObjectiveKind, data::Example};
 use crate::models::masked::{MaskedConfig, Packed, Targets};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-/// Random numbers that depend on the seed, what they are for and a counter, and on nothing else.
-pub fn rng(seed: u64, purpose: u64, counter: u64) -> ChaCha8Rng {
-    let mut key = [0u8; 32];
-    for (part, number) in key.chunks_exact_mut(8).zip([seed, purpose, counter]) {
-        part.copy_from_slice(&number.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(key)
-}
+use rand::Rng;
 
 /// Of a canvas's extra end-of-text tokens: uᵀᴬᴵᴸ of the room, u uniform.
 const TAIL: i32 = 12;

@@ -1,12 +1,12 @@
 //! Training the classifier: a head on the frozen network, shown texts of which a share t is masked, t uniform.
 
-use super::batch::rng;
 use super::data::{Corpus, Example};
 use super::order::Permutation;
 use super::store::Store;
 use super::{ClassifierConfig, TrainConfig, TrainOptions, state};
 use crate::models::masked::{MaskedConfig, Network};
 use crate::models::{CLASSIFIER, Head, states};
+use crate::random::rng;
 use crate::{Result, Token};
 use rand::Rng;
 

@@ -1,8 +1,9 @@
 //! The model as it would be shipped, while it is trained: how well it does, and what it writes.
 
-use super::{Run, batch::rng, data::Example, journal::Journal, journal::Record};
+use super::{Run, data::Example, journal::Journal, journal::Record};
 use crate::eval::{Coded, LanguageModel, likelihood};
 use crate::models::{CausalModel, MaskedModel, masked::MaskedConfig, masked::Network};
+use crate::random::rng;
 use crate::{CanvasView, Denoiser, Model, Result, Vocab};
 use rand::{Rng, seq::SliceRandom};
 

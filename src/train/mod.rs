@@ -16,7 +16,7 @@ mod store;
 mod text;
 mod tokenizer;
 
-pub(crate) use batch::rng;
+use crate::random::rng;
 pub use config::{
     ClassifierConfig, DataConfig, Long, ModelConfig, ObjectiveConfig, ObjectiveKind, OptimizerConfig, ReportConfig,
     SourceConfig, TokenizerConfig, TrainConfig,

@@ -1,7 +1,7 @@
 //! A request, resolved once: constraints compiled, defaults chosen, canvases found. Lanes are made from it.
 
 use crate::{
-    Constraint, Ending, Error, Guide, Lane, Model, Policy, Potential, Result, Settings,
+    Constraint, Ending, Error, GuideFactory, Lane, Model, PolicyFactory, PotentialFactory, Result, Settings,
     constraints::{Length, Unit},
     engine::plan::Plan,
     models::SamplingDefaults,
@@ -11,13 +11,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// Makes a policy for one lane.
-pub type PolicyFactory = Arc<dyn Fn() -> Result<Box<dyn Policy>> + Send + Sync>;
-/// Makes a guide for one lane, once the model is known.
-pub type GuideFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync>;
-/// Makes a potential for one lane, once the model is known.
-pub type PotentialFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Potential>> + Send + Sync>;
 
 /// What is asked of a model, compiled for it. Any number of lanes with seeds of their own are made from one job; a
 /// [`Runner`](crate::Runner) drives them.
