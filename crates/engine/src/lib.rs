@@ -13,6 +13,7 @@
 
 pub mod automata;
 pub mod constraints;
+pub mod cpu;
 mod error;
 pub mod grammar;
 pub mod inference;

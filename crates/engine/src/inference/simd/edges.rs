@@ -1,6 +1,6 @@
 //! Sums over the edges of many states at once.
 
-use super::kernels::LANES;
+use super::loops::LANES;
 use crate::automata::Edge;
 use std::ops::Range;
 

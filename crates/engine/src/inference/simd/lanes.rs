@@ -1,6 +1,6 @@
 //! Sixteen numbers at a time.
 
-use super::kernels::LANES;
+use super::loops::LANES;
 
 /// Sixteen floats in registers. Multiplications and additions are fused where the machine can.
 pub(super) trait Lanes: Copy {

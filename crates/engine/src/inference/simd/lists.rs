@@ -1,7 +1,7 @@
 //! Subsets of a row that are summed while it is read.
 
-use super::kernels::LANES;
-pub(super) use super::kernels::SPAN;
+use super::loops::LANES;
+pub(super) use super::loops::SPAN;
 use super::picks::{self, Picks};
 
 /// What is summed on the way, and the sums, in units of the largest number read.

@@ -12,9 +12,9 @@
 //! again with an origin nearby.
 
 mod edges;
-mod kernels;
 mod lanes;
 mod lists;
+mod loops;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod picks;
@@ -25,59 +25,43 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::cpu::{self, Level};
 pub(crate) use edges::{Edges, MaxPlus, NUMBERS, Numbers, Semiring, WINDOW};
-pub(crate) use kernels::{LANES, Peak, Scale};
 pub(crate) use lists::{Lists, Parts};
+pub(crate) use loops::{LANES, Peak, Scale};
 pub(crate) use shapes::{Shape, Shapes};
 use std::ops::Range;
-use std::sync::OnceLock;
 
-/// The instructions to use.
+/// The instructions that a loop uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Simd {
-    #[cfg(target_arch = "x86_64")]
-    Avx512(x86::Avx512),
-    #[cfg(target_arch = "x86_64")]
-    Avx2(x86::Avx2),
-    #[cfg(target_arch = "aarch64")]
-    Neon(neon::Neon),
-    Portable,
-}
+pub(crate) struct Simd(Level);
 
-/// Calls a kernel compiled for the instructions at hand.
+/// Calls a loop compiled for the instructions at hand.
 macro_rules! dispatch {
-    ($simd:expr, $kernel:ident ( $($argument:expr),* )) => {
-        match $simd {
+    ($simd:expr, $function:ident ( $($argument:expr),* )) => {
+        match $simd.0 {
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx512(simd) => simd.$kernel($($argument),*),
+            Level::Avx512(proof) => x86::avx512::$function(proof, $($argument),*),
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2(simd) => simd.$kernel($($argument),*),
+            Level::Avx2(proof) => x86::avx2::$function(proof, $($argument),*),
             #[cfg(target_arch = "aarch64")]
-            Simd::Neon(simd) => simd.$kernel($($argument),*),
-            Simd::Portable => kernels::$kernel::<portable::Array>($($argument),*),
+            Level::Neon(proof) => neon::$function(proof, $($argument),*),
+            Level::Portable => loops::$function::<portable::Array>($($argument),*),
         }
     };
 }
 
 impl Simd {
-    /// The best there is on this machine.
+    /// Those of the level that all loops use.
+    #[inline]
     pub(crate) fn best() -> Self {
-        static BEST: OnceLock<Simd> = OnceLock::new();
-        *BEST.get_or_init(|| Self::available()[0])
+        Self(cpu::level())
     }
 
-    /// All there are on this machine, the best first.
+    /// Those of each level of this processor, the best first.
+    #[cfg(test)]
     pub(crate) fn available() -> Vec<Self> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            found.extend(x86::Avx512::detect().map(Self::Avx512));
-            found.extend(x86::Avx2::detect().map(Self::Avx2));
-        }
-        #[cfg(target_arch = "aarch64")]
-        found.extend(neon::Neon::detect().map(Self::Neon));
-        found.push(Self::Portable);
-        found
+        Level::available().into_iter().map(Self).collect()
     }
 
     /// The largest; −∞ of none. NaN is passed over.

@@ -2,37 +2,26 @@
 #![allow(unsafe_code)]
 
 use super::edges::{Edges, MaxPlus, Numbers};
-use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
 use super::lists::Parts;
+use super::loops::{self, LANES, Peak, Scale};
 use super::shapes::Shapes;
+use crate::cpu::Neon;
 use std::arch::aarch64::*;
 use std::ops::Range;
 
-/// Proof that the machine has NEON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Neon(());
-
-impl Neon {
-    pub(super) fn detect() -> Option<Self> {
-        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
-    }
-}
-
-/// Each kernel compiled for NEON.
+/// The loops compiled for NEON.
 macro_rules! compile {
-    ($($kernel:ident ( $($name:ident : $kind:ty),* ) -> $result:ty;)*) => {
-        impl Neon {$(
-            pub(super) fn $kernel(self, $($name: $kind),*) -> $result {
-                #[target_feature(enable = "neon")]
-                fn compiled($($name: $kind),*) -> $result {
-                    kernels::$kernel::<Quads>($($name),*)
-                }
-                // SAFETY: a value of `Neon` exists only where the feature has been detected.
-                unsafe { compiled($($name),*) }
+    ($($function:ident ( $($name:ident : $kind:ty),* ) -> $result:ty;)*) => {$(
+        pub(super) fn $function(_: Neon, $($name: $kind),*) -> $result {
+            #[target_feature(enable = "neon")]
+            fn compiled($($name: $kind),*) -> $result {
+                loops::$function::<Quads>($($name),*)
             }
-        )*}
-    };
+            // SAFETY: `compiled` requires NEON, and a value of `Neon` exists only where the processor has it.
+            unsafe { compiled($($name),*) }
+        }
+    )*};
 }
 
 compile! {
@@ -73,8 +62,8 @@ impl Quads {
     }
 }
 
-// SAFETY, for each block: the instructions are those of NEON, which the kernels that use `Quads` are compiled for;
-// loads and stores go through slices of at least four floats.
+// SAFETY, for each block: the instructions are those of NEON. `Quads` is private to this file, where only the functions
+// above use it, which require this feature. Loads and stores go through slices of four floats.
 impl Lanes for Quads {
     const FUSED: bool = true;
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Numbers of a span, sorted into lanes.
 
-use super::kernels::LANES;
 use super::lanes::Lanes;
+use super::loops::LANES;
 use super::shapes::Shape;
 use std::collections::HashMap;
 

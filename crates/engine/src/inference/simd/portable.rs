@@ -1,7 +1,7 @@
 //! Lanes as a plain array: for every machine, and for the compiler to vectorise.
 
-use super::kernels::LANES;
 use super::lanes::Lanes;
+use super::loops::LANES;
 
 #[derive(Clone, Copy)]
 pub(super) struct Array([f32; LANES]);

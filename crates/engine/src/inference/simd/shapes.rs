@@ -1,8 +1,8 @@
 //! The largest numbers of subsets of a row, and how spread out these are.
 
-use super::kernels::{Aligned, LANES, Scale, each_exp};
 use super::lanes::Lanes;
 use super::lists::{Lists, RUN, SPAN};
+use super::loops::{Aligned, LANES, Scale, each_exp};
 
 /// The two largest numbers x of a subset, the same one twice if it occurs twice, and Σ t·e^t with
 /// t = (x − origin) · scale.

@@ -55,7 +55,7 @@ fn every_path_agrees_with_double_precision() {
                 assert!((moment - first).abs() <= 2e-6 * sum.max(first.abs()), "{name}: {moment}, expected {first}");
                 let mut each = vec![0.0; len];
                 simd.exp(&x, origin, scale, &mut each);
-                let slope = if simd == Simd::Portable { 2.4e-7 } else { 6e-8 };
+                let slope = if simd == Simd(Level::Portable) { 2.4e-7 } else { 6e-8 };
                 for (&x, &e) in x.iter().zip(&each) {
                     let bound = 3e-7 + slope * t(x).abs();
                     assert!((e as f64 / t(x).exp() - 1.0).abs() <= bound || t(x) < -87.0, "{name}: e^{} = {e}", t(x));
@@ -126,7 +126,7 @@ fn shapes_are_the_largest_and_the_moments() {
 /// Sixteen lanes everywhere: the machines that fuse give the same bits.
 #[test]
 fn fused_paths_agree_to_the_last_bit() {
-    let fused: Vec<Simd> = Simd::available().into_iter().filter(|&s| s != Simd::Portable).collect();
+    let fused: Vec<Simd> = Simd::available().into_iter().filter(|&s| s != Simd(Level::Portable)).collect();
     for len in LENGTHS {
         let x = row(len, 30.0, 7);
         let lists = lists(len, 8);

@@ -2,54 +2,37 @@
 #![allow(unsafe_code)]
 
 use super::edges::{Edges, MaxPlus, Numbers};
-use super::kernels::{self, LANES, Peak, Scale};
 use super::lanes::Lanes;
 use super::lists::Parts;
+use super::loops::{self, LANES, Peak, Scale};
 use super::shapes::Shapes;
+use crate::cpu::{Avx2, Avx512};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-/// Proof that the machine has AVX-512.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Avx512(());
-
-/// Proof that the machine has AVX2 and FMA.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Avx2(());
-
-impl Avx512 {
-    pub(super) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")).then_some(Self(()))
-    }
-}
-
-impl Avx2 {
-    pub(super) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
-    }
-}
-
-/// Each kernel compiled for a set of instructions.
+/// The loops compiled for a set of instructions, in a module of their own.
 macro_rules! compile {
-    ($simd:ident, $lanes:ident, $features:literal) => {
-        impl $simd {
-            compile!(@ $lanes, $features, max(x: &[f32]) -> f32);
-            compile!(@ $lanes, $features, sum_exp(x: &[f32], origin: f32, scale: Scale) -> f64);
-            compile!(@ $lanes, $features, moments(x: &[f32], origin: f32, scale: Scale) -> (f64, f64));
-            compile!(@ $lanes, $features, exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ());
-            compile!(@ $lanes, $features,
+    ($module:ident, $proof:ident, $lanes:ident, $features:literal) => {
+        pub(super) mod $module {
+            use super::*;
+
+            compile!(@ $proof, $lanes, $features, max(x: &[f32]) -> f32);
+            compile!(@ $proof, $lanes, $features, sum_exp(x: &[f32], origin: f32, scale: Scale) -> f64);
+            compile!(@ $proof, $lanes, $features, moments(x: &[f32], origin: f32, scale: Scale) -> (f64, f64));
+            compile!(@ $proof, $lanes, $features, exp(x: &[f32], origin: f32, scale: Scale, out: &mut [f32]) -> ());
+            compile!(@ $proof, $lanes, $features,
                 softmax_parts(x: &[f32], scale: Scale, parts: &mut Parts) -> (f32, f64));
-            compile!(@ $lanes, $features, softmax(x: &[f32], scale: Scale) -> Peak);
-            compile!(@ $lanes, $features,
+            compile!(@ $proof, $lanes, $features, softmax(x: &[f32], scale: Scale) -> Peak);
+            compile!(@ $proof, $lanes, $features,
                 shapes(x: &[f32], moments_of: Option<(f32, Scale)>, parts: &mut Shapes) -> ());
-            compile!(@ $lanes, $features, position(x: &[f32], value: f32) -> Option<usize>);
-            compile!(@ $lanes, $features,
+            compile!(@ $proof, $lanes, $features, position(x: &[f32], value: f32) -> Option<usize>);
+            compile!(@ $proof, $lanes, $features,
                 edge_sums32(edges: &Edges, windows: Range<usize>, mass: &Numbers<f32>, values: &Numbers<f32>, out: &mut [f32]) -> ());
-            compile!(@ $lanes, $features,
+            compile!(@ $proof, $lanes, $features,
                 rescale32(values: &mut [f32], full: f32, enough: f32, least: f32) -> Option<f32>);
-            compile!(@ $lanes, $features,
+            compile!(@ $proof, $lanes, $features,
                 edge_sums64(edges: &Edges, windows: Range<usize>, mass: &Numbers<f64>, values: &Numbers<f64>, out: &mut [f64]) -> ());
-            compile!(@ $lanes, $features,
+            compile!(@ $proof, $lanes, $features,
                 edge_maxima(
                     edges: &Edges,
                     windows: Range<usize>,
@@ -57,33 +40,36 @@ macro_rules! compile {
                     values: &Numbers<MaxPlus>,
                     out: &mut [MaxPlus]
                 ) -> ());
-            compile!(@ $lanes, $features,
+            compile!(@ $proof, $lanes, $features,
                 edge_meetings(edges: &Edges, windows: Range<usize>, values: (&[f64], &[f64]), labels: &mut [f64]) -> ());
-            compile!(@ $lanes, $features,
+            compile!(@ $proof, $lanes, $features,
                 rescale64(values: &mut [f64], full: f64, enough: f64, least: f64) -> Option<f64>);
         }
     };
-    (@ $lanes:ident, $features:literal, $kernel:ident ( $($name:ident : $kind:ty),* ) -> $result:ty) => {
-        pub(super) fn $kernel(self, $($name: $kind),*) -> $result {
+    (@ $proof:ident, $lanes:ident, $features:literal,
+        $function:ident ( $($name:ident : $kind:ty),* ) -> $result:ty) => {
+        pub(in super::super) fn $function(_: $proof, $($name: $kind),*) -> $result {
             #[target_feature(enable = $features)]
             fn compiled($($name: $kind),*) -> $result {
-                kernels::$kernel::<$lanes>($($name),*)
+                loops::$function::<$lanes>($($name),*)
             }
-            // SAFETY: a value of `Self` exists only where the features have been detected.
+            // SAFETY: `compiled` requires these features, and a value of `$proof` exists only where the processor has
+            // them.
             unsafe { compiled($($name),*) }
         }
     };
 }
 
-compile!(Avx512, Zmm, "avx512f,fma");
-compile!(Avx2, Ymm, "avx2,fma");
+compile!(avx512, Avx512, Zmm, "avx512f,fma");
+compile!(avx2, Avx2, Ymm, "avx2,fma");
 
 /// Sixteen lanes in one register. Made only inside functions compiled for AVX-512.
 #[derive(Clone, Copy)]
 struct Zmm(__m512);
 
-// SAFETY, for each block: the instructions are those of AVX-512F, which the kernels that use `Zmm` are compiled for;
-// loads and stores go through references to sixteen floats.
+// SAFETY, for each block: the instructions are those of AVX-512F. `Zmm` is private to this file, where only `avx512` uses
+// it, in functions that require this feature. Loads and stores go through references to sixteen floats, or to the
+// sixteen bytes of `places`.
 impl Lanes for Zmm {
     const FUSED: bool = true;
     #[inline(always)]
@@ -92,7 +78,7 @@ impl Lanes for Zmm {
     }
     #[inline(always)]
     fn prefetch(x: &[f32], place: usize) {
-        // Any address may be prefetched.
+        // SAFETY: a hint, which may name any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(place).cast()) }
     }
     #[inline(always)]
@@ -167,8 +153,9 @@ impl Ymm {
     }
 }
 
-// SAFETY, for each block: the instructions are those of AVX2 and FMA, which the kernels that use `Ymm` are compiled
-// for; loads and stores go through references to sixteen floats.
+// SAFETY, for each block: the instructions are those of AVX2 and FMA. `Ymm` is private to this file, where only `avx2` uses
+// it, in functions that require these features. Loads and stores go through references to sixteen floats, eight at a
+// time.
 impl Lanes for Ymm {
     const FUSED: bool = true;
     #[inline(always)]
@@ -177,7 +164,7 @@ impl Lanes for Ymm {
     }
     #[inline(always)]
     fn prefetch(x: &[f32], place: usize) {
-        // Any address may be prefetched.
+        // SAFETY: a hint, which may name any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(place).cast()) }
     }
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! The algorithms, for any kind of lanes.
+//! The loops, written once for any kind of lanes.
 
 use super::edges::{Edges, MaxPlus, Numbers, rescale};
 use super::lanes::Lanes;
@@ -266,7 +266,7 @@ pub(super) fn softmax<V: Lanes>(x: &[f32], scale: Scale) -> Peak {
     Peak { value: largest, index, sum }
 }
 
-/// Kernels that leave the lanes to the compiler.
+/// Loops that leave the lanes to the compiler.
 macro_rules! edge_sums {
     ($semiring:ty, $sums:ident) => {
         #[inline(always)]
