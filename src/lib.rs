@@ -36,7 +36,7 @@
 //!
 //! Read [`Sampler`] first; each stage is a module in the order of the picture. Plugins are traits: [`Constraint`],
 //! [`Guide`], [`Policy`], [`Observer`], [`Denoiser`], and [`spec::Kind`] for what constraint files may name.
-#![deny(unsafe_code)]
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 mod ask;
 mod canvas;

@@ -1,11 +1,11 @@
 //! Gated activations.
 
 use super::math::{by_rows, sigmoid};
-use super::simd::vectorised;
+use super::multiversion::vectorised;
 
 /// What a gate goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// x·σ(x)
     Silu,
     /// x·Φ(x), Φ about tanh: x·σ(2·√(2/π)·(x + 0.044715·x³))
@@ -13,18 +13,18 @@ pub enum Gate {
 }
 
 /// silu(gate)·up over rows that hold `gate` and `up` side by side: `x` is (n, 2f), `out` (n, f).
-pub fn swiglu(out: &mut [f32], x: &[f32], f: usize) {
+pub(crate) fn swiglu(out: &mut [f32], x: &[f32], f: usize) {
     by_rows(out, f, |first, out| swiglu_rows(out, &x[first * 2 * f..], f));
 }
 
 /// Replaces `x` (n, 2f) by its gradient; `g` (n, f) is the gradient of [`swiglu`]'s output.
-pub fn swiglu_backward(x: &mut [f32], g: &[f32], f: usize) {
+pub(crate) fn swiglu_backward(x: &mut [f32], g: &[f32], f: usize) {
     by_rows(x, 2 * f, |first, x| swiglu_backward_rows(x, &g[first * f..], f));
 }
 
 vectorised! {
     /// act(gate)·up
-    pub fn gated(out: &mut [f32], kind: Gate, gate: &[f32], up: &[f32]) {
+    pub(crate) fn gated(out: &mut [f32], kind: Gate, gate: &[f32], up: &[f32]) {
         let values = out.iter_mut().zip(gate).zip(up);
         match kind {
             Gate::Silu => {

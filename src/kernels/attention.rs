@@ -2,8 +2,8 @@
 
 use super::gemm::{Matrix, MatrixMut, gemm};
 use super::math::{dot, softmax};
+use super::multiversion::vectorised;
 use super::scratch::with_scratch;
-use super::simd::vectorised;
 use rayon::prelude::*;
 
 /// Queries that are computed together.
@@ -11,33 +11,31 @@ const BLOCK: usize = 128;
 
 /// How a row splits into heads.
 #[derive(Debug, Clone, Copy)]
-pub struct Heads {
+pub(crate) struct Heads {
     /// Heads of the queries.
-    pub queries: usize,
+    pub(crate) queries: usize,
     /// Heads of keys and values; each serves `queries / keys` heads of the queries.
-    pub keys: usize,
+    pub(crate) keys: usize,
     /// Numbers of each head.
-    pub size: usize,
+    pub(crate) size: usize,
     /// Multiplies the products of queries and keys.
-    pub scale: f32,
+    pub(crate) scale: f32,
 }
 
 impl Heads {
     /// As many heads of keys as of queries, scaled by 1/√size.
-    pub fn even(count: usize, size: usize) -> Self {
+    pub(crate) fn even(count: usize, size: usize) -> Self {
         Self { queries: count, keys: count, size, scale: 1.0 / (size as f32).sqrt() }
     }
 }
 
 /// Which keys a query sees.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Mask<'a> {
+pub(crate) enum Mask<'a> {
     /// All.
     Full,
     /// Its own position and those before.
     Causal,
-    /// All of its own block of this many positions and of those before.
-    Blocks(usize),
     /// What this adds to the products allows: one row per query, one number per key, −∞ where it must not look.
     Added(&'a [f32]),
 }
@@ -49,26 +47,25 @@ impl Mask<'_> {
         match self {
             Mask::Full | Mask::Added(_) => keys,
             Mask::Causal => keys.min(pos + 1),
-            Mask::Blocks(size) => keys.min((pos / size + 1) * size),
         }
     }
 }
 
 /// Queries, keys and values of one sequence, one row per position, heads side by side.
 #[derive(Clone, Copy)]
-pub struct Sequence<'a> {
+pub(crate) struct Sequence<'a> {
     /// One row per query.
-    pub q: Matrix<'a>,
+    pub(crate) q: Matrix<'a>,
     /// One row per key.
-    pub k: Matrix<'a>,
+    pub(crate) k: Matrix<'a>,
     /// One row per key.
-    pub v: Matrix<'a>,
+    pub(crate) v: Matrix<'a>,
     /// Position of the first query among the keys.
-    pub offset: usize,
+    pub(crate) offset: usize,
 }
 
 /// softmax(scale·q·kᵀ)·v within each sequence; `out` holds one row per query, sequence after sequence.
-pub fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, mask: Mask) {
+pub(crate) fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, mask: Mask) {
     let width = heads.queries * heads.size;
     let mut rest = out;
     let mut blocks = Vec::new();
@@ -125,7 +122,7 @@ vectorised! {
 ///
 /// The sequences lie one after the other; each attends within itself, from offset 0 and with as many heads of keys as
 /// of queries.
-pub fn attention_backward(qkv: &mut [f32], grad: &[f32], lengths: &[usize], heads: Heads, mask: Mask) {
+pub(crate) fn attention_backward(qkv: &mut [f32], grad: &[f32], lengths: &[usize], heads: Heads, mask: Mask) {
     let width = heads.queries * heads.size;
     let (mut qkv, mut grad) = (qkv, grad);
     let mut work = Vec::with_capacity(lengths.len());

@@ -1,13 +1,15 @@
 //! Matrix products: views of slices with strides, cut into tiles for the threads; the `gemm` crate computes each tile.
 #![allow(unsafe_code)]
 
+use super::forced;
 use gemm::Parallelism;
 use rayon::prelude::*;
 use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
+use stencil_engine::cpu;
 
 /// A matrix in a slice: element (i, j) stands at `i·row_stride + j·column_stride`.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a> {
+pub(crate) struct Matrix<'a> {
     pub(super) data: &'a [f32],
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -16,7 +18,7 @@ pub struct Matrix<'a> {
 }
 
 /// A matrix to write to, its rows contiguous and `row_stride` apart.
-pub struct MatrixMut<'a> {
+pub(crate) struct MatrixMut<'a> {
     /// Of the first element. What lies between the rows is not touched: it may belong to another part.
     pub(super) first: *mut f32,
     pub(super) rows: usize,
@@ -25,44 +27,56 @@ pub struct MatrixMut<'a> {
     borrowed: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is a mutable borrow of f32, which may move to and be shared with other threads as `&mut [f32]` may.
+// SAFETY: it is a mutable borrow of f32, which may move to other threads as `&mut [f32]` may.
 unsafe impl Send for MatrixMut<'_> {}
 
-/// Numbers from the first to the last element.
-fn extent(rows: usize, columns: usize, row_stride: usize) -> usize {
-    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row_stride + columns }
+/// Panics unless a matrix of contiguous rows, `row_stride` apart, lies within `len` numbers. No offset of its elements
+/// overflows then, and its stride is an `isize`.
+fn check_extent(rows: usize, columns: usize, row_stride: usize, len: usize) {
+    let extent = match (rows, columns) {
+        (0, _) | (_, 0) => Some(0),
+        _ => (rows - 1).checked_mul(row_stride).and_then(|last| last.checked_add(columns)),
+    };
+    let fits = columns <= row_stride && isize::try_from(row_stride).is_ok() && extent.is_some_and(|n| n <= len);
+    assert!(fits, "a matrix of {rows} × {columns}, rows {row_stride} apart, beyond its slice of {len}");
 }
 
 impl<'a> Matrix<'a> {
     /// Row after row.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
     /// Contiguous rows that start `row_stride` apart.
     ///
     /// # Panics
     /// When the slice is too short.
-    pub fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(columns <= row_stride && extent(rows, columns, row_stride) <= data.len(), "a matrix beyond its slice");
+    pub(crate) fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        check_extent(rows, columns, row_stride, data.len());
         Self { data, rows, columns, row_stride, column_stride: 1 }
     }
     /// The part in these rows and columns.
     ///
     /// # Panics
     /// When it lies outside.
-    pub fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
+    pub(crate) fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
         assert!(rows.end <= self.rows && columns.end <= self.columns, "a part outside its matrix");
         let (height, width) = (rows.len(), columns.len());
-        let first =
-            if height * width == 0 { 0 } else { rows.start * self.row_stride + columns.start * self.column_stride };
+        // The offset of an element of this matrix, which the constructor has checked.
+        let first = match (height, width) {
+            (0, _) | (_, 0) => 0,
+            _ => rows.start * self.row_stride + columns.start * self.column_stride,
+        };
         Self { data: &self.data[first..], rows: height, columns: width, ..self }
     }
     /// Number of rows.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
     /// Rows and columns exchanged.
-    pub fn t(self) -> Self {
+    pub(crate) fn t(self) -> Self {
         Self {
             data: self.data,
             rows: self.columns,
@@ -75,7 +89,10 @@ impl<'a> Matrix<'a> {
 
 impl<'a> MatrixMut<'a> {
     /// Row after row.
-    pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub(crate) fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
     /// Row after row, in memory that holds nothing yet: to be written, not added to.
@@ -83,15 +100,15 @@ impl<'a> MatrixMut<'a> {
     /// # Panics
     /// When the slice is too short.
     pub(super) fn uninit(data: &'a mut [MaybeUninit<f32>], rows: usize, columns: usize) -> Self {
-        assert!(rows * columns <= data.len(), "a matrix beyond its slice");
+        check_extent(rows, columns, columns, data.len());
         Self { first: data.as_mut_ptr().cast(), rows, columns, row_stride: columns, borrowed: PhantomData }
     }
     /// Contiguous rows that start `row_stride` apart.
     ///
     /// # Panics
     /// When the slice is too short.
-    pub fn strided(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(columns <= row_stride && extent(rows, columns, row_stride) <= data.len(), "a matrix beyond its slice");
+    pub(crate) fn strided(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        check_extent(rows, columns, row_stride, data.len());
         Self { first: data.as_mut_ptr(), rows, columns, row_stride, borrowed: PhantomData }
     }
     /// Cuts it into parts of at most `height` rows and `width` columns, column by column.
@@ -99,8 +116,9 @@ impl<'a> MatrixMut<'a> {
         let (rows, columns, row_stride) = (self.rows, self.columns, self.row_stride);
         (0..columns).step_by(width).flat_map(move |left| (0..rows).step_by(height).map(move |top| (top, left))).map(
             move |(top, left)| {
-                // SAFETY: (top, left) is an element of this matrix, which lies in the slice it was made of. The parts
-                // share no element, and this matrix is used up, so each may be written while the others are.
+                // SAFETY: (top, left) is an element of this matrix, and the constructor has checked that all elements lie
+                // in the slice. The parts share no element, and this matrix is used up, so each may be written while
+                // the others are.
                 let first = unsafe { self.first.add(top * row_stride + left) };
                 let (rows, columns) = (height.min(rows - top), width.min(columns - left));
                 (top, left, MatrixMut { first, rows, columns, row_stride, borrowed: PhantomData })
@@ -125,7 +143,7 @@ fn tile(rows: usize, columns: usize, depth: usize) -> (usize, usize) {
 ///
 /// # Panics
 /// When the shapes do not fit each other.
-pub fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
+pub(crate) fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
     assert!(out.rows == a.rows && out.columns == b.columns && a.columns == b.rows, "shapes that do not multiply");
     let (height, width) = tile(out.rows, out.columns, a.columns);
     if (height, width) == (out.rows, out.columns) {
@@ -141,12 +159,16 @@ pub fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
 
 /// On this thread.
 pub(super) fn multiply(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
+    if cpu::lowered() {
+        return forced::multiply(out, a, b, alpha, add, cpu::level());
+    }
     assert!(out.rows == a.rows && out.columns == b.columns && a.columns == b.rows, "shapes that do not multiply");
     if out.rows == 0 || out.columns == 0 {
         return;
     }
-    // SAFETY: the constructors have checked that the last element of each matrix lies in its slice, and the shapes fit
-    // each other; `out` is a mutable borrow, so it overlaps neither a nor b.
+    // SAFETY: the constructors have checked, without overflow, that the last element of each matrix lies in its slice
+    // and that its stride is an `isize`; the shapes fit each other. `out` is a mutable borrow, so it overlaps neither a
+    // nor b.
     unsafe {
         gemm::gemm(
             out.rows,

@@ -1,7 +1,7 @@
 //! Loops over slices, written so that the compiler vectorises them.
 
+use super::multiversion::vectorised;
 use super::scratch::with_scratch;
-use super::simd::vectorised;
 use half::{bf16, f16};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::ops::Range;
 const LANES: usize = 16;
 
 /// Runs `f(first_row, rows)` over chunks of rows, in parallel where the work is worth it.
-pub fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+pub(super) fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     const SMALL: usize = 1 << 14;
     let rows = out.len() / width.max(1);
     if out.len() <= SMALL {
@@ -21,7 +21,7 @@ pub fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sy
 
 /// Adds to `sum` what `f` adds up over ranges of `rows`: each range into zeros of its own, then all in order, so that the
 /// result does not depend on the threads.
-pub fn chunk_sums(sum: &mut [f32], rows: usize, f: impl Fn(Range<usize>, &mut [f32]) + Sync) {
+pub(super) fn chunk_sums(sum: &mut [f32], rows: usize, f: impl Fn(Range<usize>, &mut [f32]) + Sync) {
     const ROWS: usize = 128;
     let width = sum.len().max(1);
     with_scratch(rows.div_ceil(ROWS) * width, |parts| {
@@ -37,7 +37,7 @@ pub fn chunk_sums(sum: &mut [f32], rows: usize, f: impl Fn(Range<usize>, &mut [f
 
 /// eˣ to about 2 ulp (the Cephes polynomial), without a call; below −87 it is as good as zero.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     // Adding 1.5·2²³ rounds to an integer, which then sits in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
@@ -55,12 +55,12 @@ pub fn exp(x: f32) -> f32 {
 }
 
 #[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
+pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 #[inline(always)]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a, a_tail) = a.as_chunks::<LANES>();
     let (b, b_tail) = b.as_chunks::<LANES>();
     let mut lanes = [0.0f32; LANES];
@@ -74,7 +74,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Σ aᵢbᵢcᵢ.
 #[inline(always)]
-pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+pub(super) fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let (c, c_tail) = c.as_chunks::<LANES>();
     let mut lanes = [0.0f32; LANES];
@@ -88,7 +88,7 @@ pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-pub fn max(xs: &[f32]) -> f32 {
+pub(super) fn max(xs: &[f32]) -> f32 {
     let (chunks, tail) = xs.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
     for chunk in chunks {
@@ -100,7 +100,7 @@ pub fn max(xs: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-pub fn sum(xs: &[f32]) -> f32 {
+pub(super) fn sum(xs: &[f32]) -> f32 {
     let (chunks, tail) = xs.as_chunks::<LANES>();
     let mut lanes = [0.0f32; LANES];
     for chunk in chunks {
@@ -113,7 +113,7 @@ pub fn sum(xs: &[f32]) -> f32 {
 
 /// Σ exp(x − shift).
 #[inline(always)]
-pub fn sum_exp(xs: &[f32], shift: f32) -> f32 {
+pub(super) fn sum_exp(xs: &[f32], shift: f32) -> f32 {
     let (chunks, tail) = xs.as_chunks::<LANES>();
     let mut lanes = [0.0f32; LANES];
     for chunk in chunks {
@@ -125,7 +125,7 @@ pub fn sum_exp(xs: &[f32], shift: f32) -> f32 {
 }
 
 #[inline(always)]
-pub fn softmax(xs: &mut [f32]) {
+pub(super) fn softmax(xs: &mut [f32]) {
     let shift = max(xs);
     for x in xs.iter_mut() {
         *x = exp(*x - shift);
@@ -138,28 +138,28 @@ pub fn softmax(xs: &mut [f32]) {
 
 vectorised! {
     /// a + b
-    pub fn add(out: &mut [f32], a: &[f32], b: &[f32]) {
+    pub(super) fn add(out: &mut [f32], a: &[f32], b: &[f32]) {
         for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
             *out = a + b;
         }
     }
 
     /// a·b
-    pub fn times(out: &mut [f32], a: &[f32], b: &[f32]) {
+    pub(super) fn times(out: &mut [f32], a: &[f32], b: &[f32]) {
         for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
             *out = a * b;
         }
     }
 
     /// The same numbers in f32.
-    pub fn widen_bf16(from: &[bf16], to: &mut [f32]) {
+    pub(super) fn widen_bf16(from: &[bf16], to: &mut [f32]) {
         for (from, to) in from.iter().zip(to) {
             *to = f32::from_bits(u32::from(from.to_bits()) << 16);
         }
     }
 
     /// The same numbers in f32.
-    pub fn widen_f16(from: &[f16], to: &mut [f32]) {
+    pub(super) fn widen_f16(from: &[f16], to: &mut [f32]) {
         for (from, to) in from.iter().zip(to) {
             // Half to single by a multiplication (exponents differ by 112), which subnormals survive.
             let bits = u32::from(from.to_bits());

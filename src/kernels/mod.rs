@@ -6,25 +6,27 @@
 mod activation;
 mod attention;
 mod cross_entropy;
+mod forced;
 mod gemm;
-mod lanes;
 mod math;
+mod multiversion;
 mod norm;
 mod quantised;
+mod register;
 mod rope;
 mod scratch;
-pub(crate) mod simd;
-pub mod tensor;
+pub(crate) mod tensor;
 mod widening;
 
-pub use activation::{Gate, swiglu, swiglu_backward};
-pub use attention::{Heads, Mask, Sequence, attention, attention_backward};
-pub use cross_entropy::{cross_entropy, cross_entropy_backward};
-pub use gemm::{Matrix, MatrixMut, gemm};
-pub use norm::RmsNorm;
-pub use quantised::widen_blocks;
-pub use rope::{Pairs, Rope};
-pub use widening::Rows;
+pub(crate) use activation::{Gate, swiglu, swiglu_backward};
+pub(crate) use attention::{Heads, Mask, Sequence, attention, attention_backward};
+pub(crate) use cross_entropy::{cross_entropy, cross_entropy_backward};
+pub(crate) use gemm::{Matrix, MatrixMut, gemm};
+pub(crate) use multiversion::vectorised;
+pub(crate) use norm::RmsNorm;
+pub(crate) use quantised::Blocks;
+pub(crate) use rope::Rope;
+pub(crate) use widening::Rows;
 
 #[cfg(test)]
 pub(crate) mod tests;

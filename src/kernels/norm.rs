@@ -1,22 +1,22 @@
 //! Normalisation of rows.
 
 use super::math::{by_rows, chunk_sums, dot, dot3, sum};
-use super::simd::vectorised;
+use super::multiversion::vectorised;
 
 /// x·w / √(mean x² + ε), row by row.
 #[derive(Debug, Clone, Copy)]
-pub struct RmsNorm {
+pub(crate) struct RmsNorm {
     /// Keeps rows of zeros finite.
-    pub eps: f32,
+    pub(crate) eps: f32,
 }
 
 impl RmsNorm {
     /// `out` and `x`: rows as long as `w`.
-    pub fn forward(&self, out: &mut [f32], x: &[f32], w: &[f32]) {
+    pub(crate) fn forward(&self, out: &mut [f32], x: &[f32], w: &[f32]) {
         by_rows(out, w.len(), |first, out| forward(out, &x[first * w.len()..], w, self.eps));
     }
     /// Adds the gradients to `dx` and `dw`; `g` is the gradient of the output.
-    pub fn backward(&self, dx: &mut [f32], dw: &mut [f32], x: &[f32], w: &[f32], g: &[f32]) {
+    pub(crate) fn backward(&self, dx: &mut [f32], dw: &mut [f32], x: &[f32], w: &[f32], g: &[f32]) {
         let d = w.len();
         by_rows(dx, d, |first, dx| backward(dx, &x[first * d..], w, &g[first * d..], self.eps));
         chunk_sums(dw, x.len() / d, |rows, sum| {
@@ -63,7 +63,7 @@ vectorised! {
     }
 
     /// (x − mean)·w / √(variance + ε) + bias, row by row; without bias where it is empty.
-    pub fn layer_norm_rows(out: &mut [f32], x: &[f32], w: &[f32], bias: &[f32], eps: f32) {
+    pub(crate) fn layer_norm_rows(out: &mut [f32], x: &[f32], w: &[f32], bias: &[f32], eps: f32) {
         let d = w.len();
         for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
             let mean = sum(x) / d as f32;

@@ -1,35 +1,77 @@
 //! Blocks of quantised weights as f32.
 
-use super::simd::vectorised;
+use super::multiversion::vectorised;
 use candle_core::quantized::{GgmlDType, QuantizedType};
+use candle_core::{CpuStorage, Result, bail};
 use half::f16;
+use std::borrow::Cow;
 
-/// The bytes of some blocks, as a file would hold them.
-#[allow(unsafe_code)]
-fn bytes(blocks: &dyn QuantizedType) -> &[u8] {
-    // SAFETY: the pointer is that of a vector of blocks, plain numbers without padding, of so many bytes; it lives as long
-    // as the borrow.
-    unsafe { std::slice::from_raw_parts(blocks.as_ptr(), blocks.storage_size_in_bytes()) }
-}
+/// Quantised weights in memory, whole blocks of one kind. Only candle makes the blocks: no other implementation of
+/// [`QuantizedType`] gets in.
+pub(crate) struct Blocks(Box<dyn QuantizedType>);
 
-/// Writes weight `first` and those that follow, whole blocks each.
-pub fn widen_blocks(blocks: &dyn QuantizedType, first: usize, to: &mut [f32]) {
-    let kind = blocks.dtype();
-    let own = |widen: fn(&[u8], &mut [f32]), to| {
-        let start = first / kind.block_size() * kind.type_size();
-        widen(bytes(blocks).get(start..).unwrap_or_default(), to);
-    };
-    match kind {
-        GgmlDType::Q4K => own(widen_q4k, to),
-        GgmlDType::Q8_0 => own(widen_q8_0, to),
-        _ => {
-            let size = kind.block_size();
-            let all = blocks.storage_size_in_bytes() / kind.type_size();
-            let ids: Vec<u32> = (first / size..(first + to.len()) / size).map(|block| block as u32).collect();
-            if let Ok(candle_core::CpuStorage::F32(values)) = blocks.embedding(&ids, all, size) {
+impl Blocks {
+    /// Numbers, rounded to blocks of this kind.
+    ///
+    /// # Errors
+    /// When they do not fill whole blocks.
+    pub(crate) fn quantize(kind: GgmlDType, numbers: &[f32]) -> Result<Self> {
+        if !numbers.len().is_multiple_of(kind.block_size()) {
+            bail!("{} numbers do not fill blocks of {}", numbers.len(), kind.block_size())
+        }
+        let mut blocks = kind.cpu_zeros(numbers.len());
+        blocks.from_float(numbers);
+        Ok(Self(blocks))
+    }
+
+    /// Blocks as a file holds them.
+    ///
+    /// # Errors
+    /// When the bytes are not those of whole blocks.
+    pub(crate) fn from_bytes(kind: GgmlDType, bytes: &[u8]) -> Result<Self> {
+        if !bytes.len().is_multiple_of(kind.type_size()) {
+            bail!("{} bytes are not whole blocks of {}", bytes.len(), kind.type_size())
+        }
+        Ok(Self(kind.from_data(Cow::Borrowed(bytes))))
+    }
+
+    /// The kind of block.
+    pub(crate) fn kind(&self) -> GgmlDType {
+        self.0.dtype()
+    }
+
+    /// The bytes of all blocks, as a file would hold them.
+    #[allow(unsafe_code)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: the constructors take the blocks from candle, which keeps them in a vector of plain numbers without
+        // padding and says where it begins and how many bytes it has. It lives as long as the borrow.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.0.storage_size_in_bytes()) }
+    }
+
+    /// Writes weight `first` and those that follow as f32, whole blocks each.
+    ///
+    /// # Errors
+    /// When these are not whole blocks, or there are fewer; `to` then holds anything.
+    pub(crate) fn widen(&self, first: usize, to: &mut [f32]) -> Result<()> {
+        let (kind, bytes) = (self.kind(), self.bytes());
+        let (size, width) = (kind.block_size(), kind.type_size());
+        let (start, count) = (first / size, to.len() / size);
+        if start * size != first || count * size != to.len() || start + count > bytes.len() / width {
+            bail!("{} weights from {first} on are not whole blocks of {size}", to.len())
+        }
+        let own = &bytes[start * width..][..count * width];
+        match kind {
+            GgmlDType::Q4K => widen_q4k(own, to),
+            GgmlDType::Q8_0 => widen_q8_0(own, to),
+            _ => {
+                let ids: Vec<u32> = (start..start + count).map(|block| block as u32).collect();
+                let CpuStorage::F32(values) = self.0.embedding(&ids, bytes.len() / width, size)? else {
+                    bail!("blocks of {kind:?} do not become f32")
+                };
                 to.copy_from_slice(&values);
             }
         }
+        Ok(())
     }
 }
 
@@ -92,21 +134,35 @@ fn six_bits(scales: &[u8], j: usize) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::CpuStorage;
 
     #[test]
     fn blocks_become_the_numbers_that_candle_makes_of_them() {
         let weights: Vec<f32> = (0..2048).map(|i| ((i * 7919 % 1009) as f32 / 504.5 - 1.0) * 0.1).collect();
         for kind in [GgmlDType::Q4K, GgmlDType::Q8_0, GgmlDType::Q6K, GgmlDType::Q4_0, GgmlDType::Q5_1] {
-            let mut blocks = kind.cpu_zeros(weights.len());
-            blocks.from_float(&weights);
-            let Ok(CpuStorage::F32(want)) = blocks.dequantize(weights.len()) else { panic!("{kind:?}") };
+            let blocks = Blocks::quantize(kind, &weights).unwrap();
+            let Ok(CpuStorage::F32(want)) = blocks.0.dequantize(weights.len()) else { panic!("{kind:?}") };
             for part in [0..2048, 512..1280, 1792..2048] {
                 let mut got = vec![f32::NAN; part.len()];
-                widen_blocks(&*blocks, part.start, &mut got);
+                blocks.widen(part.start, &mut got).unwrap();
                 let close = |(got, want): (&f32, &f32)| (got - want).abs() < 1e-6;
                 assert!(got.iter().zip(&want[part.clone()]).all(close), "{kind:?} {part:?}");
             }
+        }
+    }
+
+    #[test]
+    fn weights_that_are_not_there_are_errors() {
+        for kind in [GgmlDType::Q4K, GgmlDType::Q8_0, GgmlDType::Q6K, GgmlDType::Q4_0] {
+            let blocks = Blocks::quantize(kind, &[0.5; 512]).unwrap();
+            let size = kind.block_size();
+            let widen = |first, len| blocks.widen(first, &mut vec![0.0; len]);
+            assert!(widen(512 - size, size).is_ok() && widen(512, 0).is_ok(), "{kind:?}");
+            for (first, len) in [(512, size), (512 - size, 2 * size), (1, size), (0, size + 1), (usize::MAX - 7, size)]
+            {
+                assert!(widen(first, len).is_err(), "{kind:?}: {len} from {first} on");
+            }
+            assert!(Blocks::quantize(kind, &vec![0.0; size + 1]).is_err());
+            assert!(Blocks::from_bytes(kind, &vec![0; kind.type_size() + 1]).is_err());
         }
     }
 }

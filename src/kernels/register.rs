@@ -1,30 +1,35 @@
-//! Vectors of f32 by the instructions that a machine may have.
+//! Vectors of f32 in one register, by the instructions that a processor may have.
 #![allow(unsafe_code)]
 
 use std::array;
 
-/// Most lanes of any vector.
-pub const MOST: usize = 16;
+/// Most lanes of any register.
+pub(super) const MOST: usize = 16;
 
-/// A vector. Its functions are inlined into code that is compiled for the instructions they need.
-pub trait Lanes: Copy {
+/// Vectors of f32 in one register.
+///
+/// Whoever makes the first vector gives a proof that the processor has the instructions; all others come from vectors.
+/// The functions are inlined into code that is compiled for these instructions.
+pub(super) trait Register: Copy {
+    /// Exists only where the processor has the instructions.
+    type Proof: Copy + Send + Sync;
     const COUNT: usize;
-    fn splat(x: f32) -> Self;
+    fn splat(proof: Self::Proof, x: f32) -> Self;
     /// # Safety
-    /// There are so many numbers to read.
-    unsafe fn load(from: *const f32) -> Self;
+    /// `COUNT` numbers can be read from there.
+    unsafe fn load(proof: Self::Proof, from: *const f32) -> Self;
     /// # Safety
-    /// There is room for so many numbers.
+    /// `COUNT` numbers can be written there.
     unsafe fn store(self, to: *mut f32);
     /// The first numbers, zeros behind them.
     ///
     /// # Safety
-    /// There are `count` numbers to read.
-    unsafe fn load_first(from: *const f32, count: usize) -> Self;
+    /// `count` numbers can be read from there.
+    unsafe fn load_first(proof: Self::Proof, from: *const f32, count: usize) -> Self;
     /// Writes the first lanes.
     ///
     /// # Safety
-    /// There is room for `count` numbers.
+    /// `count` numbers can be written there, `COUNT` at most.
     unsafe fn store_first(self, to: *mut f32, count: usize);
     /// self·factor + sum
     fn multiply_add(self, factor: Self, sum: Self) -> Self;
@@ -32,32 +37,33 @@ pub trait Lanes: Copy {
     fn transpose(rows: &mut [Self; MOST]);
 }
 
-/// For every machine.
-impl Lanes for [f32; 4] {
+/// For every processor.
+impl Register for [f32; 4] {
+    type Proof = ();
     const COUNT: usize = 4;
     #[inline(always)]
-    fn splat(x: f32) -> Self {
+    fn splat((): (), x: f32) -> Self {
         [x; 4]
     }
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: as the caller says.
+    unsafe fn load((): (), from: *const f32) -> Self {
+        // SAFETY: the caller says that four numbers can be read.
         unsafe { from.cast::<Self>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller says that four numbers can be written.
         unsafe { to.cast::<Self>().write_unaligned(self) }
     }
     #[inline(always)]
-    unsafe fn load_first(from: *const f32, count: usize) -> Self {
-        // SAFETY: as the caller says.
+    unsafe fn load_first((): (), from: *const f32, count: usize) -> Self {
+        // SAFETY: the caller says that `count` numbers can be read.
         array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 })
     }
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         for (i, x) in self.into_iter().enumerate().take(count) {
-            // SAFETY: as the caller says.
+            // SAFETY: the caller says that `count` numbers can be written.
             unsafe { *to.add(i) = x }
         }
     }
@@ -77,43 +83,56 @@ impl Lanes for [f32; 4] {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{Lanes, MOST};
-    use std::{arch::x86_64::*, array};
+pub(super) use x86::{Ymm, Zmm};
 
-    // SAFETY, everywhere: the caller is compiled for AVX2 and FMA and runs where they are; pointers are as it says.
-    impl Lanes for __m256 {
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{MOST, Register};
+    use std::{arch::x86_64::*, array};
+    use stencil_engine::cpu::{Avx2, Avx512};
+
+    /// Eight lanes. Its field is private, so that every value was made from a proof.
+    #[derive(Clone, Copy)]
+    #[repr(transparent)]
+    pub(in super::super) struct Ymm(__m256);
+
+    // SAFETY, for each block: a value of `Avx2` or of `Ymm` exists only where the processor has AVX2 and FMA, which these
+    // instructions belong to; of pointers the caller says what the trait requires.
+    impl Register for Ymm {
+        type Proof = Avx2;
         const COUNT: usize = 8;
         #[inline(always)]
-        fn splat(x: f32) -> Self {
-            unsafe { _mm256_set1_ps(x) }
+        fn splat(_: Avx2, x: f32) -> Self {
+            Self(unsafe { _mm256_set1_ps(x) })
         }
         #[inline(always)]
-        unsafe fn load(from: *const f32) -> Self {
-            unsafe { _mm256_loadu_ps(from) }
+        unsafe fn load(_: Avx2, from: *const f32) -> Self {
+            Self(unsafe { _mm256_loadu_ps(from) })
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
-            unsafe { _mm256_storeu_ps(to, self) }
+            unsafe { _mm256_storeu_ps(to, self.0) }
         }
         #[inline(always)]
-        unsafe fn load_first(from: *const f32, count: usize) -> Self {
-            unsafe { _mm256_maskload_ps(from, first(count)) }
+        unsafe fn load_first(_: Avx2, from: *const f32, count: usize) -> Self {
+            Self(unsafe { _mm256_maskload_ps(from, first(count)) })
         }
         #[inline(always)]
         unsafe fn store_first(self, to: *mut f32, count: usize) {
-            unsafe { _mm256_maskstore_ps(to, first(count), self) }
+            unsafe { _mm256_maskstore_ps(to, first(count), self.0) }
         }
         #[inline(always)]
         fn multiply_add(self, factor: Self, sum: Self) -> Self {
-            unsafe { _mm256_fmadd_ps(self, factor, sum) }
+            Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, sum.0) })
         }
         #[inline(always)]
         fn transpose(rows: &mut [Self; MOST]) {
             // Within each half of the lanes, 4 × 4; then the halves among each other.
             let four = |rows: &[Self]| unsafe {
-                let (ab, ab_high) = (_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[0], rows[1]));
-                let (cd, cd_high) = (_mm256_unpacklo_ps(rows[2], rows[3]), _mm256_unpackhi_ps(rows[2], rows[3]));
+                let (ab, ab_high) =
+                    (_mm256_unpacklo_ps(rows[0].0, rows[1].0), _mm256_unpackhi_ps(rows[0].0, rows[1].0));
+                let (cd, cd_high) =
+                    (_mm256_unpacklo_ps(rows[2].0, rows[3].0), _mm256_unpackhi_ps(rows[2].0, rows[3].0));
                 [
                     _mm256_shuffle_ps::<0x44>(ab, cd),
                     _mm256_shuffle_ps::<0xee>(ab, cd),
@@ -123,45 +142,55 @@ mod x86 {
             };
             let (upper, lower) = (four(&rows[..4]), four(&rows[4..8]));
             for i in 0..4 {
-                rows[i] = unsafe { _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]) };
-                rows[4 + i] = unsafe { _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]) };
+                rows[i] = Self(unsafe { _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]) });
+                rows[4 + i] = Self(unsafe { _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]) });
             }
         }
     }
 
     /// Ones in the first `count` lanes.
+    ///
+    /// # Safety
+    /// The processor has AVX2.
     #[inline(always)]
-    fn first(count: usize) -> __m256i {
-        // SAFETY: as above.
+    unsafe fn first(count: usize) -> __m256i {
+        // SAFETY: the caller says that the processor has AVX2.
         unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
     }
 
-    // SAFETY, everywhere: the caller is compiled for AVX-512 and runs where it is; pointers are as it says.
-    impl Lanes for __m512 {
+    /// Sixteen lanes. Its field is private, so that every value was made from a proof.
+    #[derive(Clone, Copy)]
+    #[repr(transparent)]
+    pub(in super::super) struct Zmm(__m512);
+
+    // SAFETY, for each block: a value of `Avx512` or of `Zmm` exists only where the processor has AVX-512F, which these
+    // instructions belong to; of pointers the caller says what the trait requires.
+    impl Register for Zmm {
+        type Proof = Avx512;
         const COUNT: usize = 16;
         #[inline(always)]
-        fn splat(x: f32) -> Self {
-            unsafe { _mm512_set1_ps(x) }
+        fn splat(_: Avx512, x: f32) -> Self {
+            Self(unsafe { _mm512_set1_ps(x) })
         }
         #[inline(always)]
-        unsafe fn load(from: *const f32) -> Self {
-            unsafe { _mm512_loadu_ps(from) }
+        unsafe fn load(_: Avx512, from: *const f32) -> Self {
+            Self(unsafe { _mm512_loadu_ps(from) })
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
-            unsafe { _mm512_storeu_ps(to, self) }
+            unsafe { _mm512_storeu_ps(to, self.0) }
         }
         #[inline(always)]
-        unsafe fn load_first(from: *const f32, count: usize) -> Self {
-            unsafe { _mm512_maskz_loadu_ps(mask(count), from) }
+        unsafe fn load_first(_: Avx512, from: *const f32, count: usize) -> Self {
+            Self(unsafe { _mm512_maskz_loadu_ps(mask(count), from) })
         }
         #[inline(always)]
         unsafe fn store_first(self, to: *mut f32, count: usize) {
-            unsafe { _mm512_mask_storeu_ps(to, mask(count), self) }
+            unsafe { _mm512_mask_storeu_ps(to, mask(count), self.0) }
         }
         #[inline(always)]
         fn multiply_add(self, factor: Self, sum: Self) -> Self {
-            unsafe { _mm512_fmadd_ps(self, factor, sum) }
+            Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, sum.0) })
         }
         #[inline(always)]
         fn transpose(rows: &mut [Self; MOST]) {
@@ -174,19 +203,19 @@ mod x86 {
             let odd = |a, b| unsafe { _mm512_shuffle_f32x4::<0xdd>(a, b) };
             // Within each quarter of the lanes, 4 × 4.
             for four in rows.as_chunks_mut::<4>().0 {
-                let [a, b, c, d] = *four;
+                let [Self(a), Self(b), Self(c), Self(d)] = *four;
                 let ((a, b), (c, d)) = (pairs(a, b), pairs(c, d));
                 let ((w, x), (y, z)) = (doubles(a, c), doubles(b, d));
-                *four = [w, x, y, z];
+                *four = [Self(w), Self(x), Self(y), Self(z)];
             }
             // The quarters among each other.
             let old = *rows;
             for i in 0..4 {
-                let [a, b, c, d] = array::from_fn(|q| old[4 * q + i]);
-                rows[i] = even(even(a, b), even(c, d));
-                rows[4 + i] = even(odd(a, b), odd(c, d));
-                rows[8 + i] = odd(even(a, b), even(c, d));
-                rows[12 + i] = odd(odd(a, b), odd(c, d));
+                let [a, b, c, d] = array::from_fn(|q| old[4 * q + i].0);
+                rows[i] = Self(even(even(a, b), even(c, d)));
+                rows[4 + i] = Self(even(odd(a, b), odd(c, d)));
+                rows[8 + i] = Self(odd(even(a, b), even(c, d)));
+                rows[12 + i] = Self(odd(odd(a, b), odd(c, d)));
             }
         }
     }

@@ -1,37 +1,26 @@
 //! Rotary positions (RoFormer, arXiv 2104.09864).
 
 use super::math::by_rows;
-use super::simd::vectorised;
-
-/// Which numbers of a head are turned together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairs {
-    /// i and i + half.
-    Halves,
-    /// 2i and 2i + 1.
-    Neighbours,
-}
+use super::multiversion::vectorised;
 
 /// cos and sin of every position's angles: max_len × size/2 each.
 #[derive(Debug, Clone)]
-pub struct Rope {
-    pairs: Pairs,
+pub(crate) struct Rope {
     half: usize,
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
 
 impl Rope {
-    /// Turns the first `size` numbers (even) of each head; pair i by `pos·theta^(−2i/size)`.
-    pub fn new(max_len: usize, size: usize, theta: f64, pairs: Pairs) -> Self {
+    /// Turns the first `size` numbers (even) of each head, pairs i and i + half; pair i by `pos·theta^(−2i/size)`.
+    pub(crate) fn new(max_len: usize, size: usize, theta: f64) -> Self {
         let frequencies: Vec<f64> = (0..size / 2).map(|i| theta.powf(-2.0 * i as f64 / size as f64)).collect();
-        Self::from_frequencies(max_len, &frequencies, pairs)
+        Self::from_frequencies(max_len, &frequencies)
     }
     /// Pair i turns by `pos·frequencies[i]`.
-    pub fn from_frequencies(max_len: usize, frequencies: &[f64], pairs: Pairs) -> Self {
+    pub(crate) fn from_frequencies(max_len: usize, frequencies: &[f64]) -> Self {
         let angles = || (0..max_len).flat_map(|pos| frequencies.iter().map(move |f| pos as f64 * f));
         Self {
-            pairs,
             half: frequencies.len(),
             cos: angles().map(|a| a.cos() as f32).collect(),
             sin: angles().map(|a| a.sin() as f32).collect(),
@@ -41,11 +30,11 @@ impl Rope {
     ///
     /// # Panics
     /// On a position beyond the longest.
-    pub fn turn(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
+    pub(crate) fn turn(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
         by_rows(rows, width, |first, rows| turn(self, rows, [width, turned, size], &positions[first..], 1.0));
     }
     /// The inverse of [`turn`](Self::turn), and its gradient.
-    pub fn turn_back(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
+    pub(crate) fn turn_back(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
         by_rows(rows, width, |first, rows| turn(self, rows, [width, turned, size], &positions[first..], -1.0));
     }
 }
@@ -57,19 +46,9 @@ vectorised! {
         for (row, &pos) in rows.chunks_exact_mut(width).zip(positions) {
             let (cos, sin) = (&rope.cos[pos * half..][..half], &rope.sin[pos * half..][..half]);
             for head in row[..turned].chunks_exact_mut(size) {
-                match rope.pairs {
-                    Pairs::Halves => {
-                        let (a, b) = head[..2 * half].split_at_mut(half);
-                        for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
-                            (*a, *b) = turn_pair(*a, *b, *cos, sin * direction);
-                        }
-                    }
-                    Pairs::Neighbours => {
-                        let (pairs, _) = head[..2 * half].as_chunks_mut::<2>();
-                        for (([a, b], cos), sin) in pairs.iter_mut().zip(cos).zip(sin) {
-                            (*a, *b) = turn_pair(*a, *b, *cos, sin * direction);
-                        }
-                    }
+                let (a, b) = head[..2 * half].split_at_mut(half);
+                for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                    (*a, *b) = turn_pair(*a, *b, *cos, sin * direction);
                 }
             }
         }
@@ -79,7 +58,7 @@ vectorised! {
 vectorised! {
     /// Turns the beginning of each head, pairs i and i + half, by the angles of its row. `sizes`: of a row, of a head, and
     /// half of what is turned.
-    pub fn turn_rows(rows: &mut [f32], sizes: [usize; 3], cos: &[f32], sin: &[f32]) {
+    pub(crate) fn turn_rows(rows: &mut [f32], sizes: [usize; 3], cos: &[f32], sin: &[f32]) {
         let [width, size, half] = sizes;
         let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
         for (row, (cos, sin)) in rows.chunks_exact_mut(width).zip(angles) {

@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// Calls `f` with `len` numbers that hold anything and start at a cache line.
-pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+pub(super) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     const LINE: usize = 64;
     // Taken out, not borrowed: `f` may come back here.
     let mut buffer = KEPT.with_borrow_mut(Vec::pop).unwrap_or_default();

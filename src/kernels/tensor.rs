@@ -14,7 +14,7 @@ use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 use std::ops::Range;
 
 /// Whether the kernels can work on this: f32 numbers on the CPU.
-pub fn fits(x: &Tensor) -> bool {
+pub(crate) fn fits(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
 
@@ -22,7 +22,7 @@ pub fn fits(x: &Tensor) -> bool {
 ///
 /// # Errors
 /// Of `x` that does not [fit](fits), weights of other types than f32, bf16 and f16, shapes that do not multiply.
-pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (outs, ins) = weight.dims2()?;
     let weight = weight.contiguous()?;
     let (storage, layout) = weight.storage_and_layout();
@@ -51,8 +51,9 @@ struct Dense<'a, T> {
 }
 
 impl<T: Sync> Rows for Dense<'_, T> {
-    fn widen(&self, row: usize, from: usize, to: &mut [f32]) {
+    fn widen(&self, row: usize, from: usize, to: &mut [f32]) -> Result<()> {
         (self.widen)(&self.numbers[row * self.width + from..][..to.len()], to);
+        Ok(())
     }
     fn stored(&self, rows: Range<usize>) -> Range<*const u8> {
         let numbers = self.numbers[rows.start * self.width..rows.end * self.width].as_ptr_range();
@@ -63,8 +64,8 @@ impl<T: Sync> Rows for Dense<'_, T> {
 /// x·wᵀ + bias for a weight (out, in) of these rows.
 ///
 /// # Errors
-/// As [`linear`].
-pub fn linear_rows(
+/// As [`linear`], and those of [`Rows::widen`].
+pub(crate) fn linear_rows(
     x: &Tensor,
     (outs, ins): (usize, usize),
     bias: Option<&Tensor>,
@@ -75,7 +76,7 @@ pub fn linear_rows(
     }
     let rows = x.elem_count() / ins.max(1);
     let out = with_floats([Some(x), bias], |[x, bias]| {
-        let mut out = gemm_widening(Matrix::new(x, rows, ins), weight, outs);
+        let mut out = gemm_widening(Matrix::new(x, rows, ins), weight, outs)?;
         if !bias.is_empty() {
             by_rows(&mut out, outs, |_, rows| {
                 rows.chunks_exact_mut(outs).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
@@ -93,7 +94,7 @@ pub fn linear_rows(
 ///
 /// # Errors
 /// Of tensors that do not [fit](fits) or each other.
-pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> {
+pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> {
     check_width("rms-norm", x, weight)?;
     let mut out = vec![0.0; x.elem_count()];
     with_floats([Some(x), Some(weight)], |[x, weight]| {
@@ -107,7 +108,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> {
 ///
 /// # Errors
 /// Of tensors that do not [fit](fits) or each other.
-pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, eps: f32) -> Result<Tensor> {
+pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, eps: f32) -> Result<Tensor> {
     check_width("layer-norm", x, weight)?;
     bias.map_or(Ok(()), |bias| check_width("layer-norm", x, bias))?;
     let mut out = vec![0.0; x.elem_count()];
@@ -123,7 +124,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, eps: f32) 
 ///
 /// # Errors
 /// Of tensors that do not [fit](fits), or are not of one shape.
-pub fn gate(kind: Gate, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+pub(crate) fn gate(kind: Gate, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     pairwise(gate, up, |out, gate, up| gated(out, kind, gate, up))
 }
 
@@ -131,7 +132,7 @@ pub fn gate(kind: Gate, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// Of tensors that do not [fit](fits), or are not of one shape.
-pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     pairwise(a, b, math::add)
 }
 
@@ -139,7 +140,7 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// Of tensors that do not [fit](fits), or are not of one shape.
-pub fn times(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+pub(crate) fn times(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     pairwise(a, b, math::times)
 }
 
@@ -159,7 +160,7 @@ fn pairwise(a: &Tensor, b: &Tensor, f: impl Fn(&mut [f32], &[f32], &[f32]) + Syn
 ///
 /// # Errors
 /// Of tensors that do not [fit](fits) or each other.
-pub fn turn(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+pub(crate) fn turn(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let (n, heads, size) = x.dims3()?;
     let (rows, half) = cos.dims2()?;
     if rows != n || 2 * half > size || sin.dims() != cos.dims() {
@@ -179,7 +180,7 @@ pub fn turn(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// Of tensors that do not [fit](fits) or each other.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, scale: f32) -> Result<Tensor> {
+pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, scale: f32) -> Result<Tensor> {
     let ((n, queries, size), (m, keys, _)) = (q.dims3()?, k.dims3()?);
     let fitting = k.dims() == v.dims() && k.dim(2)? == size && queries.is_multiple_of(keys.max(1));
     if !fitting || mask.is_some_and(|mask| mask.dims() != [n, m]) {

@@ -1,7 +1,9 @@
 use super::math::widen_bf16;
+use super::widening::gemm_widening;
 use super::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use stencil_engine::cpu::Level;
 
 /// Numbers between −scale and scale.
 pub fn random(len: usize, scale: f32, rng: &mut impl Rng) -> Vec<f32> {
@@ -84,26 +86,23 @@ fn cross_entropy_has_its_gradient() {
 #[test]
 fn rope_has_its_gradient_and_turns_as_defined() {
     let x = random(2 * 8, 1.0, &mut ChaCha8Rng::seed_from_u64(4));
-    for pairs in [Pairs::Halves, Pairs::Neighbours] {
-        // Six of the eight numbers of a head are turned.
-        let rope = Rope::new(10, 6, 100.0, pairs);
-        let turned = |x: &[f32]| {
-            let mut x = x.to_vec();
-            rope.turn(&mut x, 16, 16, 8, &[9]);
-            x
-        };
-        let mut dx = mix_gradient(x.len());
-        rope.turn_back(&mut dx, 16, 16, 8, &[9]);
-        check_all("x", &x, &dx, turned);
+    // Six of the eight numbers of a head are turned.
+    let rope = Rope::new(10, 6, 100.0);
+    let turned = |x: &[f32]| {
+        let mut x = x.to_vec();
+        rope.turn(&mut x, 16, 16, 8, &[9]);
+        x
+    };
+    let mut dx = mix_gradient(x.len());
+    rope.turn_back(&mut dx, 16, 16, 8, &[9]);
+    check_all("x", &x, &dx, turned);
 
-        let y = turned(&x);
-        let (a, b) = if pairs == Pairs::Halves { (1, 4) } else { (2, 3) };
-        let angle = 9.0 * 100f32.powf(-2.0 / 6.0);
-        for head in [0, 8] {
-            let want = x[head + a] * angle.cos() - x[head + b] * angle.sin();
-            assert!((y[head + a] - want).abs() < 1e-5, "{pairs:?}");
-            assert_eq!(y[head + 6..head + 8], x[head + 6..head + 8]);
-        }
+    let y = turned(&x);
+    let angle = 9.0 * 100f32.powf(-2.0 / 6.0);
+    for head in [0, 8] {
+        let want = x[head + 1] * angle.cos() - x[head + 4] * angle.sin();
+        assert!((y[head + 1] - want).abs() < 1e-5);
+        assert_eq!(y[head + 6..head + 8], x[head + 6..head + 8]);
     }
 }
 
@@ -127,7 +126,7 @@ fn attention_has_its_gradient() {
     let lengths = [2, 5, 1];
     let heads = Heads::even(2, 4);
     let qkv = random(8 * 24, 1.0, &mut ChaCha8Rng::seed_from_u64(5));
-    for mask in [Mask::Full, Mask::Causal, Mask::Blocks(2)] {
+    for mask in [Mask::Full, Mask::Causal] {
         let mut gradient = qkv.clone();
         attention_backward(&mut gradient, &mix_gradient(8 * 8), &lengths, heads, mask);
         check_all(&format!("{mask:?}"), &qkv, &gradient, |qkv| packed(qkv, &lengths, heads, mask));
@@ -144,7 +143,7 @@ fn attention_is_what_it_is_defined_to_be() {
     let (k, v) = (random(keys * 12, 1.0, &mut rng), random(keys * 12, 1.0, &mut rng));
     let added: Vec<f32> =
         (0..queries * keys).map(|i| if i % 7 == 3 { f32::NEG_INFINITY } else { (i % 5) as f32 * 0.1 }).collect();
-    for mask in [Mask::Full, Mask::Causal, Mask::Blocks(32), Mask::Added(&added)] {
+    for mask in [Mask::Full, Mask::Causal, Mask::Added(&added)] {
         let mut out = vec![0.0; q.len()];
         let sequence = Sequence {
             q: Matrix::new(&q, queries, 24),
@@ -158,7 +157,6 @@ fn attention_is_what_it_is_defined_to_be() {
             let term = |j: usize| match mask {
                 Mask::Full => 0.0,
                 Mask::Causal if j <= pos => 0.0,
-                Mask::Blocks(size) if j / size <= pos / size => 0.0,
                 Mask::Added(terms) => f64::from(terms[i * keys + j]),
                 _ => f64::NEG_INFINITY,
             };
@@ -180,16 +178,22 @@ fn products_of_any_shape_and_stride_are_right() {
     for (m, n, k) in [(1, 1, 1), (3, 5, 7), (300, 17, 33), (33, 700, 64), (520, 530, 40), (0, 4, 4), (4, 4, 0)] {
         let (a, b) = (random(m * k, 1.0, &mut rng), random(k * n, 1.0, &mut rng));
         let start = random(m * (n + 3), 1.0, &mut rng);
-        for (add, alpha) in [(false, 1.0), (true, 0.5)] {
+        // By `gemm`, and by what replaces it at lower levels.
+        let lower = Level::available().into_iter().filter(|level| *level != Level::best()).map(Some);
+        for (by, (add, alpha)) in lower.chain([None]).flat_map(|by| [(by, (false, 1.0)), (by, (true, 0.5))]) {
             let mut out = start.clone();
             // b is stored (n, k).
             let product = MatrixMut::strided(&mut out, m, n, n + 3);
-            gemm(product, Matrix::new(&a, m, k), Matrix::new(&b, n, k).t(), alpha, add);
+            let (a_view, b_view) = (Matrix::new(&a, m, k), Matrix::new(&b, n, k).t());
+            match by {
+                None => gemm(product, a_view, b_view, alpha, add),
+                Some(level) => super::forced::multiply(product, a_view, b_view, alpha, add, level),
+            }
             for (at, (got, start)) in out.iter().zip(&start).enumerate() {
                 let (i, j) = (at / (n + 3), at % (n + 3));
                 let dot = || (0..k).map(|c| a[i * k + c] * b[j * k + c]).sum::<f32>();
                 let want = if j >= n { *start } else { alpha * dot() + if add { *start } else { 0.0 } };
-                assert!((got - want).abs() < 1e-4, "{m}×{n}×{k} at ({i}, {j}): {got}, not {want}");
+                assert!((got - want).abs() < 1e-4, "{by:?}: {m}×{n}×{k} at ({i}, {j}): {got}, not {want}");
             }
         }
     }
@@ -199,8 +203,9 @@ fn products_of_any_shape_and_stride_are_right() {
 struct Half<'a>(&'a [half::bf16], usize);
 
 impl Rows for Half<'_> {
-    fn widen(&self, row: usize, from: usize, to: &mut [f32]) {
+    fn widen(&self, row: usize, from: usize, to: &mut [f32]) -> candle_core::Result<()> {
         widen_bf16(&self.0[row * self.1 + from..][..to.len()], to);
+        Ok(())
     }
     fn stored(&self, rows: std::ops::Range<usize>) -> std::ops::Range<*const u8> {
         let numbers = self.0[rows.start * self.1..rows.end * self.1].as_ptr_range();
@@ -208,20 +213,15 @@ impl Rows for Half<'_> {
     }
 }
 
-/// a·bᵀ by each kernel that this machine can run, the fastest first.
-fn by_every_kernel(a: Matrix, b: &Half, n: usize) -> Vec<Vec<f32>> {
-    use super::{simd::*, widening::*};
-    let by = |kernel| {
+/// a·bᵀ at each level of this processor, and at the one in use.
+fn at_every_level(a: Matrix, b: &Half, n: usize) -> Vec<Vec<f32>> {
+    let at = |level| {
         let mut out = vec![7.0; a.rows() * n];
-        product(MatrixMut::new(&mut out, a.rows(), n), a, b, kernel);
+        super::widening::multiply(MatrixMut::new(&mut out, a.rows(), n), a, b, level).unwrap();
         out
     };
-    let mut all = vec![gemm_widening(a, b, n), by(basic::kernel())];
-    #[cfg(target_arch = "x86_64")]
-    if !matches!(level(), Level::Basic) {
-        all.push(by(avx2::kernel()));
-    }
-    all
+    let all = Level::available().into_iter().map(at);
+    all.chain([gemm_widening(a, b, n).unwrap()]).collect()
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn products_with_half_precision_are_right_and_do_not_depend_on_other_rows() {
     for (m, n, k) in shapes {
         let a = random(m * k, 1.0, &mut rng);
         let b: Vec<bf16> = random(n * k, 1.0, &mut rng).into_iter().map(bf16::from_f32).collect();
-        let all = by_every_kernel(Matrix::new(&a, m, k), &Half(&b, k), n);
+        let all = at_every_level(Matrix::new(&a, m, k), &Half(&b, k), n);
         for (kernel, out) in all.iter().enumerate() {
             for (at, got) in out.iter().enumerate() {
                 let (i, j) = (at / n, at % n);
@@ -242,7 +242,7 @@ fn products_with_half_precision_are_right_and_do_not_depend_on_other_rows() {
             }
         }
         let part = m / 3..m - m / 3;
-        let some = by_every_kernel(Matrix::new(&a, m, k).part(part.clone(), 0..k), &Half(&b, k), n);
+        let some = at_every_level(Matrix::new(&a, m, k).part(part.clone(), 0..k), &Half(&b, k), n);
         for (all, some) in all.iter().zip(&some) {
             assert!(all[part.start * n..part.end * n] == some[..], "{m}×{n}×{k}");
         }
@@ -307,4 +307,58 @@ fn tensors_get_what_candle_computes() {
     assert!(tensor::linear(&x, &make(&[50, 41]), None).is_err());
     assert!(tensor::attention(&q, &k, &v, Some(&make(&[5, 8])), 1.0).is_err());
     assert!(tensor::rms_norm(&x, &bias, 1e-5).is_err());
+}
+
+/// Rows of which one cannot be read.
+struct Torn;
+
+impl Rows for Torn {
+    fn widen(&self, row: usize, _: usize, to: &mut [f32]) -> candle_core::Result<()> {
+        to.fill(1.0);
+        if row == 77 { candle_core::bail!("row {row} cannot be read") } else { Ok(()) }
+    }
+    fn stored(&self, _: std::ops::Range<usize>) -> std::ops::Range<*const u8> {
+        std::ptr::null()..std::ptr::null()
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_an_error() {
+    let a = [1.0; 3 * 20];
+    assert_eq!(gemm_widening(Matrix::new(&a, 3, 20), &Torn, 77).unwrap(), [20.0; 3 * 77]);
+    let error = gemm_widening(Matrix::new(&a, 3, 20), &Torn, 100).unwrap_err();
+    assert!(error.to_string().contains("row 77 cannot be read"), "{error}");
+}
+
+/// The message of a panic.
+fn panics(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    *std::panic::catch_unwind(f).unwrap_err().downcast::<String>().unwrap()
+}
+
+#[test]
+fn matrices_beyond_their_slices_are_refused() {
+    // (rows − 1)·stride wraps around to 0, and to a number below 4; then extents that are just too long.
+    let beyond = [((1 << 32) + 1, 1, 1 << 32), (3, 2, 1 << 63), (2, 1, 4), (2, 3, 2), (1, 5, 5), (5, 1, 1)];
+    for (rows, columns, stride) in beyond {
+        let message = panics(|| {
+            Matrix::strided(&[0.0; 4], rows, columns, stride);
+        });
+        assert!(message.contains("beyond its slice"), "{message}");
+        let message = panics(|| {
+            MatrixMut::strided(&mut [0.0; 4], rows, columns, stride);
+        });
+        assert!(message.contains("beyond its slice"), "{message}");
+    }
+    let message = panics(|| {
+        MatrixMut::uninit(&mut [std::mem::MaybeUninit::uninit(); 4], 1 << 32, 1 << 32);
+    });
+    assert!(message.contains("beyond its slice"), "{message}");
+    // A stride that no `isize` holds, even where it is not used.
+    let message = panics(|| {
+        Matrix::strided(&[0.0; 4], 1, 1, usize::MAX);
+    });
+    assert!(message.contains("beyond its slice"), "{message}");
+    // What just fits.
+    assert_eq!(Matrix::strided(&[0.0; 4], 2, 1, 3).part(1..2, 0..1).rows(), 1);
+    assert_eq!(Matrix::strided(&[0.0; 0], 0, 1 << 40, 1 << 40).rows(), 0);
 }

@@ -6,15 +6,20 @@
 #![allow(unsafe_code)]
 
 use super::gemm::{Matrix, MatrixMut};
-use super::lanes::{Lanes, MOST};
+use super::register::{MOST, Register};
 use super::scratch::with_scratch;
+use candle_core::Result;
 use rayon::prelude::*;
 use std::ops::Range;
+use stencil_engine::cpu::{Level, level};
 
 /// The rows of a weight.
-pub trait Rows: Sync {
+pub(crate) trait Rows: Sync {
     /// Writes numbers of a row as f32, from one at a multiple of 1024 on.
-    fn widen(&self, row: usize, from: usize, to: &mut [f32]);
+    ///
+    /// # Errors
+    /// When the row cannot be read; `to` then holds anything.
+    fn widen(&self, row: usize, from: usize, to: &mut [f32]) -> Result<()>;
     /// Where these rows are stored, or the first of them, to be brought into the cache ahead of time: a hint.
     fn stored(&self, rows: Range<usize>) -> Range<*const u8>;
 }
@@ -34,36 +39,41 @@ const STEP: usize = 8;
 
 /// a·bᵀ for a `b` of so many `rows`, and an `a` whose rows are contiguous: row after row.
 ///
+/// # Errors
+/// Those of [`Rows::widen`].
+///
 /// # Panics
 /// When the rows of `a` are not contiguous.
-pub fn gemm_widening(a: Matrix, rows: &impl Rows, count: usize) -> Vec<f32> {
-    let size = a.rows * count;
+pub(crate) fn gemm_widening(a: Matrix, rows: &impl Rows, count: usize) -> Result<Vec<f32>> {
+    let size = a.rows.checked_mul(count).unwrap_or(usize::MAX);
     let mut out = Vec::with_capacity(size);
-    multiply(MatrixMut::uninit(out.spare_capacity_mut(), a.rows, count), a, rows);
-    // SAFETY: the product has written every number.
+    multiply(MatrixMut::uninit(out.spare_capacity_mut(), a.rows, count), a, rows, level())?;
+    // SAFETY: the product went through, so it has written every number.
     unsafe { out.set_len(size) };
-    out
+    Ok(out)
 }
 
-fn multiply(out: MatrixMut, a: Matrix, rows: &impl Rows) {
-    #[cfg(target_arch = "x86_64")]
-    match super::simd::level() {
-        super::simd::Level::Avx512 => return product(out, a, rows, avx512::kernel()),
-        super::simd::Level::Avx2 => return product(out, a, rows, avx2::kernel()),
-        super::simd::Level::Basic => {}
+/// Writes all of `out`, with the instructions of a level.
+pub(super) fn multiply(out: MatrixMut, a: Matrix, rows: &impl Rows, level: Level) -> Result<()> {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(proof) => product(out, a, rows, avx512::kernel(proof)),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(proof) => product(out, a, rows, avx2::kernel(proof)),
+        _ => product(out, a, rows, basic::kernel(())),
     }
-    product(out, a, rows, basic::kernel());
 }
 
-/// The code for some vectors.
-pub(super) struct Kernel<R> {
+/// The code for some register. A value is made from the proof that the processor has the instructions of this code.
+struct Kernel<R, P> {
     lanes: usize,
-    pack: unsafe fn(&mut [f32], Matrix, usize),
-    task: unsafe fn(Task<R>, &mut [f32], &mut [f32]),
+    proof: P,
+    pack: unsafe fn(P, &mut [f32], Matrix, usize),
+    task: unsafe fn(P, Task<R>, &mut [f32], &mut [f32]) -> Result<()>,
 }
 
 /// Some rows of the weight and some positions.
-pub(super) struct Task<'a, R> {
+struct Task<'a, R> {
     out: MatrixMut<'a>,
     /// The positions as [`pack`] lays them out, panel after panel.
     x: &'a [f32],
@@ -77,29 +87,31 @@ pub(super) struct Task<'a, R> {
 
 /// A kernel whose tiles have these heights where they are one, two and three vectors wide.
 macro_rules! kernel {
-    ($name:ident, $lanes:ty, [$one:literal, $two:literal, $three:literal] $(, $features:meta)?) => {
-        pub(super) mod $name {
-            use super::{Kernel, Matrix, Rows, Task};
+    ($name:ident, $register:ty, [$one:literal, $two:literal, $three:literal] $(, $features:meta)?) => {
+        mod $name {
+            use super::{Kernel, Matrix, Result, Register, Rows, Task};
 
-            pub fn kernel<R: Rows>() -> Kernel<R> {
+            type Proof = <$register as Register>::Proof;
+
+            pub(super) fn kernel<R: Rows>(proof: Proof) -> Kernel<R, Proof> {
                 $(#[$features])?
-                fn pack(to: &mut [f32], from: Matrix, width: usize) {
-                    super::pack::<$lanes>(to, from, width);
+                fn pack(proof: Proof, to: &mut [f32], from: Matrix, width: usize) {
+                    super::pack::<$register>(proof, to, from, width);
                 }
                 $(#[$features])?
-                fn task<R: Rows>(task: Task<R>, wide: &mut [f32], sums: &mut [f32]) {
-                    super::task::<$lanes, R, $one, $two, $three>(task, wide, sums);
+                fn task<R: Rows>(proof: Proof, task: Task<R>, wide: &mut [f32], sums: &mut [f32]) -> Result<()> {
+                    super::task::<$register, R, $one, $two, $three>(proof, task, wide, sums)
                 }
-                Kernel { lanes: <$lanes as super::Lanes>::COUNT, pack, task }
+                Kernel { lanes: <$register as Register>::COUNT, proof, pack, task }
             }
         }
     };
 }
 kernel!(basic, [f32; 4], [12, 6, 4]);
 #[cfg(target_arch = "x86_64")]
-kernel!(avx2, std::arch::x86_64::__m256, [12, 6, 4], target_feature(enable = "avx2,fma"));
+kernel!(avx2, super::super::register::Ymm, [12, 6, 4], target_feature(enable = "avx2,fma"));
 #[cfg(target_arch = "x86_64")]
-kernel!(avx512, std::arch::x86_64::__m512, [24, 12, 8], target_feature(enable = "avx512f"));
+kernel!(avx512, super::super::register::Zmm, [24, 12, 8], target_feature(enable = "avx512f"));
 
 /// First position and width, in vectors, of the panels that hold so many positions: as many registers as there are have
 /// work.
@@ -118,17 +130,17 @@ fn panels(positions: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)
     })
 }
 
-/// By a kernel that this machine can run.
-pub(super) fn product<R: Rows>(out: MatrixMut, a: Matrix, rows: &R, kernel: Kernel<R>) {
+fn product<R: Rows, P: Copy + Sync>(out: MatrixMut, a: Matrix, rows: &R, kernel: Kernel<R, P>) -> Result<()> {
     let depth = a.columns;
     assert!(out.rows == a.rows && a.column_stride == 1, "shapes that do not multiply");
     let width = out.columns.max(1);
     for (top, _, out) in out.tiles(PACKED, width) {
-        pass(out, a.part(top..a.rows.min(top + PACKED), 0..depth), rows, &kernel);
+        pass(out, a.part(top..a.rows.min(top + PACKED), 0..depth), rows, &kernel)?;
     }
+    Ok(())
 }
 
-fn pass<R: Rows>(out: MatrixMut, a: Matrix, rows: &R, kernel: &Kernel<R>) {
+fn pass<R: Rows, P: Copy + Sync>(out: MatrixMut, a: Matrix, rows: &R, kernel: &Kernel<R, P>) -> Result<()> {
     let (depth, lanes, outs) = (a.columns, kernel.lanes, out.columns);
     with_scratch(a.rows.next_multiple_of(lanes) * depth, |packed| {
         let mut rest = &mut *packed;
@@ -140,10 +152,10 @@ fn pass<R: Rows>(out: MatrixMut, a: Matrix, rows: &R, kernel: &Kernel<R>) {
                 parts.push((own, a.part(part, 0..depth), width * lanes));
             }
         }
-        // SAFETY: the caller says that this machine can run the kernel.
-        parts.into_par_iter().for_each(|(to, from, width)| unsafe { (kernel.pack)(to, from, width) });
+        // SAFETY: the kernel holds a proof that the processor has the instructions that its functions require.
+        parts.into_par_iter().for_each(|(to, from, width)| unsafe { (kernel.pack)(kernel.proof, to, from, width) });
         let tasks: Vec<_> = out.tiles(POSITIONS, ROWS).collect();
-        tasks.into_par_iter().with_max_len(1).for_each(|(top, left, out)| {
+        tasks.into_par_iter().with_max_len(1).try_for_each(|(top, left, out)| {
             let positions = out.rows.next_multiple_of(lanes);
             let x = &packed[top * depth..][..positions * depth];
             let next = left + out.columns..outs.min(left + out.columns + ROWS);
@@ -151,25 +163,25 @@ fn pass<R: Rows>(out: MatrixMut, a: Matrix, rows: &R, kernel: &Kernel<R>) {
             with_scratch(ROWS * STRIDE + positions * ROWS, |scratch| {
                 let (wide, sums) = scratch.split_at_mut(ROWS * STRIDE);
                 // SAFETY: as above.
-                unsafe { (kernel.task)(task, wide, sums) };
-            });
-        });
-    });
+                unsafe { (kernel.task)(kernel.proof, task, wide, sums) }
+            })
+        })
+    })
 }
 
 /// The rows of `from` beside each other: number k of row i at `k·width + i`, zeros for rows that are not there.
 #[inline(always)]
-fn pack<L: Lanes>(to: &mut [f32], from: Matrix, width: usize) {
+fn pack<L: Register>(proof: L::Proof, to: &mut [f32], from: Matrix, width: usize) {
     let (depth, stride) = (from.columns, from.row_stride);
     for first in (0..width).step_by(L::COUNT) {
         for k in (0..depth).step_by(L::COUNT) {
             let height = L::COUNT.min(depth - k);
-            let mut block = [L::splat(0.0); MOST];
+            let mut block = [L::splat(proof, 0.0); MOST];
             for (i, row) in block[..L::COUNT].iter_mut().enumerate().take(from.rows.saturating_sub(first)) {
                 let start = &from.data[(first + i) * stride + k..];
                 assert!(start.len() >= height);
                 // SAFETY: `height` numbers are there.
-                *row = unsafe { L::load_first(start.as_ptr(), height) };
+                *row = unsafe { L::load_first(proof, start.as_ptr(), height) };
             }
             L::transpose(&mut block);
             for (i, column) in block[..L::COUNT].iter().enumerate().take(height) {
@@ -183,32 +195,34 @@ fn pack<L: Lanes>(to: &mut [f32], from: Matrix, width: usize) {
 
 /// `wide` and `sums` are buffers.
 #[inline(always)]
-fn task<L: Lanes, R: Rows, const ONE: usize, const TWO: usize, const THREE: usize>(
+fn task<L: Register, R: Rows, const ONE: usize, const TWO: usize, const THREE: usize>(
+    proof: L::Proof,
     task: Task<R>,
     wide: &mut [f32],
     sums: &mut [f32],
-) {
+) -> Result<()> {
     let Task { out, x, depth, rows, left, next } = task;
     let mut ahead = Ahead::new(next, panels(out.rows, L::COUNT).count() * out.columns.div_ceil(TWO) * depth / STEP);
     for from in (0..depth.max(1)).step_by(DEPTH) {
         let deep = DEPTH.min(depth - from);
         for (row, to) in wide.chunks_exact_mut(STRIDE).enumerate().take(out.columns) {
-            rows.widen(left + row, from, &mut to[..deep]);
+            rows.widen(left + row, from, &mut to[..deep])?;
         }
         for (first, width) in panels(out.rows, L::COUNT) {
             let x = &x[first * depth + from * width * L::COUNT..][..deep * width * L::COUNT];
             let sums = &mut sums[first * ROWS..][..width * L::COUNT * ROWS];
             let (count, add) = (out.columns, from > 0);
             match width {
-                1 => tiles::<L, ONE, 1>(wide, x, sums, count, add, &mut ahead),
-                2 => tiles::<L, TWO, 2>(wide, x, sums, count, add, &mut ahead),
-                _ => tiles::<L, THREE, 3>(wide, x, sums, count, add, &mut ahead),
+                1 => tiles::<L, ONE, 1>(proof, wide, x, sums, count, add, &mut ahead),
+                2 => tiles::<L, TWO, 2>(proof, wide, x, sums, count, add, &mut ahead),
+                _ => tiles::<L, THREE, 3>(proof, wide, x, sums, count, add, &mut ahead),
             }
         }
     }
     for (first, width) in panels(out.rows, L::COUNT) {
-        write::<L>(&out, first, &sums[first * ROWS..][..width * L::COUNT * ROWS], width * L::COUNT);
+        write::<L>(proof, &out, first, &sums[first * ROWS..][..width * L::COUNT * ROWS], width * L::COUNT);
     }
+    Ok(())
 }
 
 /// Memory that is called for bit by bit, while there is something else to do.
@@ -244,7 +258,8 @@ impl Ahead {
 
 /// Products of `count` rows with a panel of V vectors of positions, H rows at a time.
 #[inline(always)]
-fn tiles<L: Lanes, const H: usize, const V: usize>(
+fn tiles<L: Register, const H: usize, const V: usize>(
+    proof: L::Proof,
     wide: &[f32],
     x: &[f32],
     sums: &mut [f32],
@@ -254,12 +269,13 @@ fn tiles<L: Lanes, const H: usize, const V: usize>(
 ) {
     let parts = wide.chunks_exact(H * STRIDE).zip(sums.chunks_exact_mut(H * V * L::COUNT));
     for (wide, sums) in parts.take(count.div_ceil(H)) {
-        tile::<L, H, V>(wide, x, sums, add, ahead);
+        tile::<L, H, V>(proof, wide, x, sums, add, ahead);
     }
 }
 
 #[inline(always)]
-fn tile<L: Lanes, const H: usize, const V: usize>(
+fn tile<L: Register, const H: usize, const V: usize>(
+    proof: L::Proof,
     wide: &[f32],
     x: &[f32],
     sums: &mut [f32],
@@ -268,13 +284,13 @@ fn tile<L: Lanes, const H: usize, const V: usize>(
 ) {
     let deep = x.len() / (V * L::COUNT);
     assert!(wide.len() >= H * STRIDE && sums.len() >= H * V * L::COUNT && deep <= STRIDE);
-    let mut all = [[L::splat(0.0); V]; H];
+    let mut all = [[L::splat(proof, 0.0); V]; H];
     let sums = sums.as_mut_ptr();
     if add {
         for (i, own) in all.iter_mut().enumerate() {
             for (v, sum) in own.iter_mut().enumerate() {
                 // SAFETY: `sums` has H·V vectors.
-                *sum = unsafe { L::load(sums.add((i * V + v) * L::COUNT)) };
+                *sum = unsafe { L::load(proof, sums.add((i * V + v) * L::COUNT)) };
             }
         }
     }
@@ -284,12 +300,12 @@ fn tile<L: Lanes, const H: usize, const V: usize>(
         for _ in from..deep.min(from + STEP) {
             // SAFETY: `x` has as many columns of V vectors as there are rounds, and each row more numbers than that.
             unsafe {
-                let mut at = [L::splat(0.0); V];
+                let mut at = [L::splat(proof, 0.0); V];
                 for (v, at) in at.iter_mut().enumerate() {
-                    *at = L::load(column.add(v * L::COUNT));
+                    *at = L::load(proof, column.add(v * L::COUNT));
                 }
                 for (i, own) in all.iter_mut().enumerate() {
-                    let weight = L::splat(*row.add(i * STRIDE));
+                    let weight = L::splat(proof, *row.add(i * STRIDE));
                     for (sum, at) in own.iter_mut().zip(&at) {
                         *sum = weight.multiply_add(*at, *sum);
                     }
@@ -309,15 +325,15 @@ fn tile<L: Lanes, const H: usize, const V: usize>(
 
 /// Writes the sums of a panel that starts at position `first`, `width` positions side by side for each row.
 #[inline(always)]
-fn write<L: Lanes>(out: &MatrixMut, first: usize, sums: &[f32], width: usize) {
+fn write<L: Register>(proof: L::Proof, out: &MatrixMut, first: usize, sums: &[f32], width: usize) {
     for left in (0..out.columns).step_by(L::COUNT) {
         let columns = L::COUNT.min(out.columns - left);
         for lane in (0..width).step_by(L::COUNT) {
-            let mut block = [L::splat(0.0); MOST];
+            let mut block = [L::splat(proof, 0.0); MOST];
             for (i, row) in block[..L::COUNT].iter_mut().enumerate() {
                 let sums = &sums[(left + i) * width + lane..][..L::COUNT];
                 // SAFETY: the slice has a vector.
-                *row = unsafe { L::load(sums.as_ptr()) };
+                *row = unsafe { L::load(proof, sums.as_ptr()) };
             }
             L::transpose(&mut block);
             for (row, values) in (first + lane..out.rows).zip(&block[..L::COUNT]) {

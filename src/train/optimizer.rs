@@ -1,7 +1,7 @@
 //! AdamW for vectors and embeddings, Muon for the matrices between them, and a running mean of all weights.
 
 use super::config::OptimizerConfig;
-use crate::kernels::{Matrix, MatrixMut, gemm, simd::vectorised};
+use crate::kernels::{Matrix, MatrixMut, gemm, vectorised};
 use crate::models::masked::{EMBEDDING, Network, Parameter};
 use crate::{Error, Result};
 use rayon::prelude::*;

@@ -119,9 +119,24 @@ fn find(name: &str, available: &[Level]) -> std::result::Result<Level, String> {
 /// The level that all loops use: the one that `STENCIL_SIMD` names, or else the best one. It is decided once per process.
 ///
 /// A request that cannot be met does not change the level; [`forced`] reports it.
+#[inline]
 pub fn level() -> Level {
-    static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(|| request().as_ref().ok().copied().flatten().unwrap_or_else(Level::best))
+    decided().0
+}
+
+/// Whether [`level`] is lower than the best one: code that detects the processor by itself must then be told.
+#[inline]
+pub fn lowered() -> bool {
+    decided().1
+}
+
+#[inline]
+fn decided() -> (Level, bool) {
+    static DECIDED: OnceLock<(Level, bool)> = OnceLock::new();
+    *DECIDED.get_or_init(|| {
+        let (asked, best) = (request().as_ref().ok().copied().flatten(), Level::best());
+        asked.map_or((best, false), |level| (level, level != best))
+    })
 }
 
 /// The level that `STENCIL_SIMD` names; `None` where the variable is unset or empty.

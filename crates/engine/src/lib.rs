@@ -9,7 +9,7 @@
 //!      schema ──────┘          over a vocabulary    scores in, answers out
 //! ```
 //! Folders depend on those to their right only.
-#![deny(unsafe_code)]
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 pub mod automata;
 pub mod constraints;

@@ -321,8 +321,10 @@ impl Tensors for GgufReader<'_> {
                 let columns = plan.shape.last().copied().unwrap_or(1);
                 let rows = plan.shape.iter().product::<usize>() / columns.max(1);
                 let packed = Packed::from_bytes(kind, bytes, (rows, columns)).or_model()?;
-                let all: Vec<half::bf16> =
-                    (0..rows as u32).flat_map(|row| packed.lookup(&[row])).map(half::bf16::from_f32).collect();
+                let mut all = Vec::with_capacity(rows * columns);
+                for row in 0..rows as u32 {
+                    all.extend(packed.lookup(&[row]).or_model()?.into_iter().map(half::bf16::from_f32));
+                }
                 Ok(Tensor::from_vec(all, plan.shape.as_slice(), &device()).or_model()?)
             }
         })

@@ -13,8 +13,12 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    // SAFETY: the map is only read. Another process that shortens the file while it is mapped ends this one with a
-    // bus error, as for any program that maps files; there is no way to rule that out on the systems supported.
+    // SAFETY: the file must not be modified while it is mapped, by this process or another one. No system that is
+    // supported can guarantee that, so it is required of whoever keeps the file; see "Memory safety" in CONTRIBUTING.md.
+    // This process never writes into a checkpoint in place: files appear by a rename, which leaves a map of the old file
+    // as it was. Should another process write into the file, what is read here are plain numbers, of which all bits are
+    // values, copied out of the map at once; lengths and offsets come from the header, which is parsed once. Should it
+    // truncate the file, reading behind its end terminates this process (SIGBUS).
     unsafe { Mmap::map(&file) }
 }
 

@@ -3,7 +3,7 @@
 use super::config::MaskedConfig;
 use super::workspace::{BlockBuffers, Workspace};
 use crate::kernels::{
-    Heads, Mask, Matrix, MatrixMut, Pairs, RmsNorm, Rope, Sequence, attention, cross_entropy, gemm, swiglu,
+    Heads, Mask, Matrix, MatrixMut, RmsNorm, Rope, Sequence, attention, cross_entropy, gemm, swiglu,
 };
 use std::ops::Range;
 use std::sync::Mutex;
@@ -193,7 +193,7 @@ impl Network {
             mask: if config.causal { Mask::Causal } else { Mask::Full },
             norm: RmsNorm { eps: config.norm_eps as f32 },
             // One position more than a text may have: the condition stands in front.
-            rope: Rope::new(config.max_len + 1, size, config.rope_theta, Pairs::Halves),
+            rope: Rope::new(config.max_len + 1, size, config.rope_theta),
             places: Places { embedding, blocks, norm },
             parameters,
             weights,

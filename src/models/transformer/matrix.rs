@@ -1,10 +1,10 @@
 //! Weights as they are kept: plain numbers, or blocks of few bits.
 
-use crate::kernels::{Rows, tensor, widen_blocks};
-use candle_core::quantized::{GgmlDType, QuantizedType};
+use crate::kernels::{Blocks, Rows, tensor};
+use candle_core::quantized::GgmlDType;
 use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
-use std::{borrow::Cow, ops::Range, ptr, sync::Arc};
+use std::{ops::Range, ptr, sync::Arc};
 
 /// A matrix (out, in).
 #[derive(Clone)]
@@ -18,7 +18,7 @@ pub enum Matrix {
 /// weights lose precision, and every kind of block costs about the same.
 pub struct Packed {
     /// So many rows each, the last one fewer.
-    parts: Vec<Box<dyn QuantizedType>>,
+    parts: Vec<Blocks>,
     height: usize,
     rows: usize,
     columns: usize,
@@ -38,13 +38,11 @@ impl Packed {
         read: impl Fn(Range<usize>) -> Result<Vec<f32>> + Sync,
     ) -> Result<Self> {
         Self::assemble(kind, (rows, columns), |part| {
-            let mut blocks = kind.cpu_zeros(part.len() * columns);
             let numbers = read(part.clone())?;
             if numbers.len() != part.len() * columns {
                 bail!("{} numbers are not {} rows of {columns}", numbers.len(), part.len())
             }
-            blocks.from_float(&numbers);
-            Ok(blocks)
+            Blocks::quantize(kind, &numbers)
         })
     }
 
@@ -57,14 +55,14 @@ impl Packed {
         if bytes.len() != rows * width {
             bail!("{} bytes are not {rows} rows of {columns} weights as {kind:?}", bytes.len())
         }
-        let part = |part: Range<usize>| Ok(kind.from_data(Cow::Borrowed(&bytes[part.start * width..part.end * width])));
+        let part = |part: Range<usize>| Blocks::from_bytes(kind, &bytes[part.start * width..part.end * width]);
         Self::assemble(kind, (rows, columns), part)
     }
 
     fn assemble(
         kind: GgmlDType,
         (rows, columns): (usize, usize),
-        part: impl Fn(Range<usize>) -> Result<Box<dyn QuantizedType>> + Sync,
+        part: impl Fn(Range<usize>) -> Result<Blocks> + Sync,
     ) -> Result<Self> {
         if !columns.is_multiple_of(kind.block_size()) {
             bail!("{columns} columns do not fill blocks of {}", kind.block_size())
@@ -76,23 +74,30 @@ impl Packed {
     }
 
     /// Rows of the table by their numbers: (n, columns), f32.
-    pub fn lookup(&self, rows: &[u32]) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// A row that the table lacks.
+    pub fn lookup(&self, rows: &[u32]) -> Result<Vec<f32>> {
         let mut out = vec![0.0; rows.len() * self.columns];
-        rows.iter().zip(out.chunks_exact_mut(self.columns)).for_each(|(&row, out)| self.widen(row as usize, 0, out));
-        out
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(self.columns.max(1))) {
+            self.widen(row as usize, 0, out)?;
+        }
+        Ok(out)
     }
 }
 
 impl Rows for Packed {
-    fn widen(&self, row: usize, from: usize, to: &mut [f32]) {
-        let (part, row) = (row / self.height, row % self.height);
-        widen_blocks(&*self.parts[part], row * self.columns + from, to);
+    fn widen(&self, row: usize, from: usize, to: &mut [f32]) -> Result<()> {
+        let Some(blocks) = self.parts.get(row / self.height) else {
+            bail!("row {row} of a matrix of {} rows", self.rows)
+        };
+        blocks.widen(row % self.height * self.columns + from, to)
     }
     fn stored(&self, rows: Range<usize>) -> Range<*const u8> {
         let Some(blocks) = self.parts.get(rows.start / self.height) else { return ptr::null()..ptr::null() };
-        let width = self.columns / blocks.block_size() * blocks.dtype().type_size();
+        let width = self.columns / blocks.kind().block_size() * blocks.kind().type_size();
         let first = rows.start % self.height;
-        let at = |row: usize| blocks.as_ptr().wrapping_add(row * width);
+        let at = |row: usize| blocks.bytes().as_ptr().wrapping_add(row * width);
         at(first)..at(self.height.min(first + rows.len()))
     }
 }
