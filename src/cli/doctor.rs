@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, fs, time::Instant};
 use stencil_lm::{
     Model, Result,
+    engine::cpu::{self, Level},
     models::checkpoint::{Precision, available_memory, device},
 };
 
@@ -25,6 +26,7 @@ struct Findings {
     arch: &'static str,
     /// Vector instructions that the kernels can use here.
     cpu_features: Vec<&'static str>,
+    simd: Simd,
     threads: usize,
     /// Where pretrained networks run.
     device: String,
@@ -38,6 +40,31 @@ struct Findings {
     model: Finding,
     self_test: Option<Finding>,
     healthy: bool,
+}
+
+/// Which vector instructions the inner loops use.
+#[derive(Serialize)]
+struct Simd {
+    /// The level in use.
+    level: &'static str,
+    /// All levels of this processor, the best first.
+    available: Vec<&'static str>,
+    /// Whether `STENCIL_SIMD` names the level in use.
+    forced: bool,
+    /// Why what `STENCIL_SIMD` asks for is not used.
+    error: Option<String>,
+}
+
+impl Simd {
+    fn find() -> Self {
+        let forced = cpu::forced();
+        Self {
+            level: cpu::level().name(),
+            available: Level::available().into_iter().map(Level::name).collect(),
+            forced: matches!(forced, Ok(Some(_))),
+            error: forced.err().map(|error| error.report()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -63,6 +90,7 @@ impl Doctor {
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
             cpu_features: cpu_features(),
+            simd: Simd::find(),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
             gpu_backends: [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))]
                 .into_iter()
@@ -72,7 +100,7 @@ impl Doctor {
             memory: meminfo("MemTotal:"),
             memory_available: available_memory(),
             largest_model: available_memory().map(largest_models).unwrap_or_default(),
-            healthy: model.good && self_test.as_ref().is_some_and(|t| t.good),
+            healthy: model.good && self_test.as_ref().is_some_and(|t| t.good) && cpu::forced().is_ok(),
             model,
             self_test,
         };
@@ -129,6 +157,13 @@ impl Findings {
             false => format!("FAILED after {:.0} ms\n{}", f.elapsed_ms, f.says),
         };
         let features = if self.cpu_features.is_empty() { "none known".into() } else { self.cpu_features.join(", ") };
+        let simd = match &self.simd {
+            Simd { error: Some(error), level, .. } => format!("{level}\n{error}"),
+            Simd { forced: true, level, available, .. } => {
+                format!("{level}, forced by {} (there are {})", cpu::VARIABLE, available.join(", "))
+            }
+            Simd { level, available, .. } => format!("{level} (there are {})", available.join(", ")),
+        };
         let fits: Vec<String> = (Precision::ALL.iter())
             .filter_map(|p| Some(format!("{} {:.1}", p.name(), *self.largest_model.get(p.name())? as f64 / 1e9)))
             .collect();
@@ -140,6 +175,7 @@ impl Findings {
         for (name, value) in [
             ("stencil", format!("{} on {} {}", self.version, self.os, self.arch)),
             ("cpu", features),
+            ("simd", simd),
             ("threads", self.threads.to_string()),
             ("device", format!("{}, {gpus}", self.device)),
             ("memory", format!("{}, {} available", gib(self.memory), gib(self.memory_available))),
@@ -153,24 +189,15 @@ impl Findings {
     }
 }
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+/// By the names that processors' makers give them; of the levels that were detected.
 fn cpu_features() -> Vec<&'static str> {
-    let found = [
-        ("AVX2", is_x86_feature_detected!("avx2")),
-        ("FMA", is_x86_feature_detected!("fma")),
-        ("AVX-512", is_x86_feature_detected!("avx512f")),
-    ];
-    found.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
-}
-
-#[cfg(target_arch = "aarch64")]
-fn cpu_features() -> Vec<&'static str> {
-    if std::arch::is_aarch64_feature_detected!("neon") { vec!["NEON"] } else { Vec::new() }
-}
-
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
-fn cpu_features() -> Vec<&'static str> {
-    Vec::new()
+    let names = |level: Level| match level.name() {
+        "avx512" => &["AVX-512"][..],
+        "avx2" => &["AVX2", "FMA"],
+        "neon" => &["NEON"],
+        _ => &[],
+    };
+    Level::available().into_iter().rev().flat_map(names).copied().collect()
 }
 
 /// A line of /proc/meminfo, in bytes.

@@ -82,6 +82,14 @@ enum Command {
     Man(man::Man),
 }
 
+impl Command {
+    /// Whether the command runs the loops whose instructions `STENCIL_SIMD` names. `doctor` does, but has its own way to
+    /// report a request that cannot be met.
+    fn computes(&self) -> bool {
+        !matches!(self, Self::Schema(_) | Self::Doctor(_) | Self::Completions(_) | Self::Man(_))
+    }
+}
+
 /// How a command that did its work ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
@@ -115,6 +123,10 @@ pub fn main() -> ExitCode {
 
 impl Cli {
     fn run(self) -> Result<Status> {
+        if self.command.computes() {
+            // Refused, not ignored: what it asks for is not what would run.
+            stencil_lm::engine::cpu::forced()?;
+        }
         match self.command {
             Command::Fill(command) => command.run(),
             Command::Run(command) => command.run(),
