@@ -30,7 +30,7 @@ fn tokenizer() -> PathBuf {
 /// The same tokens, of which nothing has been prepared.
 fn fresh(vocab: &Vocab) -> Vocab {
     let bytes = (0..vocab.len() as u32).map(|token| vocab.bytes(token).map(<[u8]>::to_vec)).collect();
-    Vocab::from_bytes(bytes, vocab.eos(), vocab.pad())
+    Vocab::from_bytes(bytes, vocab.eos(), vocab.pad()).unwrap()
 }
 
 fn stages(criterion: &mut Criterion) {

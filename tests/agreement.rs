@@ -18,7 +18,7 @@ fn vocab() -> Vocab {
     let mut tokens: Vec<_> = TOKENS.iter().map(|t| Some(t.as_bytes().to_vec())).collect();
     // Half characters: a token may end inside one.
     tokens.extend([Some(vec![0xC3]), Some(vec![0xA9]), Some(vec![0xA9, b'a'])]);
-    Vocab::from_bytes(tokens, None, None)
+    Vocab::from_bytes(tokens, None, None).unwrap()
 }
 
 fn pick(rng: &mut impl Rng, from: &[&str]) -> String {

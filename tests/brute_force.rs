@@ -178,7 +178,7 @@ fn samples_follow_the_joint_distribution() {
 #[test]
 fn tokens_may_cross_the_end_of_a_match() {
     let token = |t: &str| Some(t.as_bytes().to_vec());
-    let vocab = Vocab::from_bytes(vec![token("a"), token("b"), token("ab"), token("ba"), None], Some(4), None);
+    let vocab = Vocab::from_bytes(vec![token("a"), token("b"), token("ab"), token("ba"), None], Some(4), None).unwrap();
     let automaton = automaton(&Language::regex("(?:ab)+"), &vocab);
     let decided = [Some(0), None, None, None];
     let reach = reach(&Problem::new(&automaton, &decided)).expect("abab fits");
@@ -193,7 +193,7 @@ fn tokens_may_cross_the_end_of_a_match() {
 /// The text that is likelier at first must lose to one that is likelier in the end, however unlikely both are:
 /// `pattern` allows two texts of `ab` before `xy`, with these scores in the first and the second half of each.
 fn late_turn(pattern: &str, halves: [usize; 2], early: [f32; 4], late: [f32; 4], log_z: f64) {
-    let vocab = Vocab::from_bytes("abxy".bytes().map(|b| Some(vec![b])).collect(), None, None);
+    let vocab = Vocab::from_bytes("abxy".bytes().map(|b| Some(vec![b])).collect(), None, None).unwrap();
     let automaton = automaton(&Language::regex(pattern), &vocab);
     let decided = vec![None; halves[0] + halves[1]];
     let reach = reach(&Problem::new(&automaton, &decided)).expect("both texts fit");

@@ -30,7 +30,7 @@ fn files() -> BTreeMap<String, Spec> {
 }
 
 fn compile(spec: &Spec) -> Compiled {
-    let vocab = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None);
+    let vocab = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None).unwrap();
     spec.acceptor(&vocab).unwrap_or_else(|e| panic!("{:?}: {e}", spec.description))
 }
 

@@ -51,7 +51,7 @@ fn all_of_it_is_shared_between_threads() {
 
 fn bytes() -> Engine {
     let tokens = (0..=255).map(|byte| Some(vec![byte])).chain([None]).collect();
-    Engine::new(Vocab::from_bytes(tokens, Some(256), None))
+    Engine::new(Vocab::from_bytes(tokens, Some(256), None).unwrap())
 }
 
 #[test]
@@ -105,8 +105,9 @@ fn damaged_logits_are_refused_and_level_ones_are_fine() {
 /// Short of room, or which decided position leaves no text.
 #[test]
 fn what_does_not_fit_is_named() {
-    let engine =
-        Engine::new(Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).chain([None]).collect(), Some(256), None));
+    let engine = Engine::new(
+        Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).chain([None]).collect(), Some(256), None).unwrap(),
+    );
     let compiled = engine.regex("[0-9]{4}-(?:0[1-9]|1[0-2])").unwrap();
     let says = |decided: &[Option<Token>], what: &str| {
         let logits = vec![0.0; decided.len() * 257];

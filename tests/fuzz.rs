@@ -275,7 +275,7 @@ fn nothing_a_user_writes_panics_or_hangs() {
     ];
     let everything: Vec<String> = seeds.iter().flat_map(|(_, texts)| texts.clone()).collect();
     let inputs = [("x", "a b"), ("name", "{{Ada}} | é")].into_iter().collect();
-    let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec())], None, None);
+    let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec())], None, None).unwrap();
     let fuzz = Fuzz { vocab, registry: Registry::builtin(), inputs };
 
     let start = Instant::now();

@@ -143,7 +143,7 @@ fn vocab(rng: &mut ChaCha8Rng) -> Vocab {
         (!tokens.is_empty() && rng.random_bool(0.7)).then(|| rng.random_range(0..tokens.len()) as Token)
     };
     let (eos, pad) = (special(rng), special(rng));
-    Vocab::from_bytes(tokens, eos, pad)
+    Vocab::from_bytes(tokens, eos, pad).unwrap()
 }
 
 /// The same constraint, by the automata of the `regex` crate.

@@ -39,7 +39,7 @@ fn vocabularies() -> Vec<Vocab> {
     let vocab = |tokens: &[&[u8]], eos: Option<Token>, pad| {
         let mut bytes: Vec<Option<Vec<u8>>> = tokens.iter().map(|t| Some(t.to_vec())).collect();
         bytes.resize(tokens.len() + eos.is_some() as usize + (pad != eos) as usize, None);
-        Vocab::from_bytes(bytes, eos, pad)
+        Vocab::from_bytes(bytes, eos, pad).unwrap()
     };
     vec![
         vocab(&[b"a", b"b", b"(", b")", b"+"], Some(5), Some(5)),

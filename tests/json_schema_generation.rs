@@ -33,7 +33,7 @@ fn vocab() -> Vocab {
     tokens.extend((0..=255u8).map(|b| Some(vec![b])));
     tokens.extend([None, None]);
     let n = tokens.len() as Token;
-    Vocab::from_bytes(tokens, Some(n - 2), Some(n - 1))
+    Vocab::from_bytes(tokens, Some(n - 2), Some(n - 1)).unwrap()
 }
 
 /// Counts what the inner one is asked.

@@ -23,7 +23,7 @@ fn vocab() -> Vocab {
     tokens.extend([Some(vec![0xE2]), Some(vec![0x82]), Some(vec![0xAC]), Some("€5".into())]);
     tokens.extend([None, None, None]); // end, padding, a special token that must never appear
     let n = tokens.len() as Token;
-    Vocab::from_bytes(tokens, Some(n - 3), Some(n - 2))
+    Vocab::from_bytes(tokens, Some(n - 3), Some(n - 2)).unwrap()
 }
 
 fn expression(rng: &mut ChaCha8Rng, depth: usize) -> String {

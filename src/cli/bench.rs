@@ -114,5 +114,5 @@ fn extended(vocab: &Vocab, size: usize) -> Result<Vocab> {
             tokens.push(Some(joined));
         }
     }
-    Ok(Vocab::from_bytes(tokens, vocab.eos(), vocab.pad()))
+    Vocab::from_bytes(tokens, vocab.eos(), vocab.pad())
 }

@@ -226,7 +226,7 @@ fn lint(spec: &Spec) -> Result<Findings> {
 
 /// All constraints as one automaton. It is a matter of bytes, so that no model is needed.
 pub fn compile(spec: &Spec) -> Result<Compiled> {
-    spec.acceptor(&Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None))
+    spec.acceptor(&Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None)?)
 }
 
 impl Findings {

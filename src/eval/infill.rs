@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn words_are_runs_of_letters() {
         let pieces = ["The", " li", "on", "'", "s", " 3", " tail", "."];
-        let vocab = Vocab::from_bytes(pieces.iter().map(|p| Some(p.as_bytes().to_vec())).collect(), None, None);
+        let vocab =
+            Vocab::from_bytes(pieces.iter().map(|p| Some(p.as_bytes().to_vec())).collect(), None, None).unwrap();
         let letters = Letters::new(&vocab);
         let all: Vec<Token> = (0..pieces.len() as Token).collect();
         assert_eq!(words(&all, &letters), [0..1, 1..3, 4..5, 6..7]);

@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_bound_is_tight_and_its_error_honest_for_a_model_that_knows_the_joint() {
-        let vocab = Vocab::from_bytes((0..5u8).map(|t| (t > 0).then(|| vec![b'a' + t])).collect(), Some(0), None);
+        let vocab =
+            Vocab::from_bytes((0..5u8).map(|t| (t > 0).then(|| vec![b'a' + t])).collect(), Some(0), None).unwrap();
         let texts: Vec<Vec<Token>> = (0..40u32).map(|i| (0..7).map(|j| 1 + (i * j + i / 3) % 4).collect()).collect();
         let chain = Chain::fit(&vocab, texts.iter().map(Vec::as_slice), 0.1).unwrap();
         let oracle = Oracle::new(vocab.clone(), chain.clone()).unwrap();
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_measured_in_pieces() {
-        let vocab = Vocab::from_bytes((0..3u8).map(|t| Some(vec![b'a' + t])).collect(), None, None);
+        let vocab = Vocab::from_bytes((0..3u8).map(|t| Some(vec![b'a' + t])).collect(), None, None).unwrap();
         let chain = Chain::new(vec![1.0; 3], vec![1.0; 9]).unwrap();
         let model = Model::new(Oracle::new(vocab, chain).unwrap());
         let len = model.denoiser().max_len().min(3000) + 5;

@@ -145,7 +145,8 @@ mod tests {
     use super::*;
 
     fn model() -> Ngram {
-        let vocab = Vocab::from_bytes((0..6u8).map(|t| (t > 0).then(|| vec![b' ', b'a' + t])).collect(), Some(0), None);
+        let vocab = Vocab::from_bytes((0..6u8).map(|t| (t > 0).then(|| vec![b' ', b'a' + t])).collect(), Some(0), None)
+            .unwrap();
         let text = |tokens: &[Token], condition| Coded { tokens: tokens.to_vec(), condition, bytes: 1 };
         let texts = [
             text(&[1, 2, 3, 0], None),

@@ -185,7 +185,7 @@ mod tests {
         let network = Network::build(&config, |parameter| {
             Ok::<_, Error>(parameter.range.clone().map(|_| rng.random::<f32>() - 0.5).collect())
         });
-        (config, Vocab::from_bytes(bytes, Some(0), None), network.unwrap())
+        (config, Vocab::from_bytes(bytes, Some(0), None).unwrap(), network.unwrap())
     }
 
     fn text(tokens: &[Token]) -> Prefix {

@@ -263,7 +263,7 @@ mod tests {
         let (v, len) = (3, 5);
         for case in 0..200 {
             let chains = [random_chain(&mut rng, v), random_chain(&mut rng, v)];
-            let vocab = Vocab::from_bytes((0..v).map(|i| Some(vec![b'a' + i as u8])).collect(), None, None);
+            let vocab = Vocab::from_bytes((0..v).map(|i| Some(vec![b'a' + i as u8])).collect(), None, None).unwrap();
             let parts = vec![("x".into(), 0.3, chains[0].clone()), ("y".into(), 0.7, chains[1].clone())];
             let oracle = Oracle::mixture(vocab, parts).unwrap();
             let condition = [None, Some(0), Some(1)][case % 3];
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn text_ends_for_good() {
-        let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec()), Some(b"b".to_vec()), None], Some(2), None);
+        let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec()), Some(b"b".to_vec()), None], Some(2), None).unwrap();
         let chain = Chain::fit(&vocab, [&[0u32, 1][..], &[0, 1, 1]], 0.01).unwrap();
         let oracle = Oracle::new(vocab, chain).unwrap();
         let view = CanvasView { prompt: vec![0].into(), condition: None, tokens: vec![Some(2), None, None] };

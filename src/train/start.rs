@@ -107,7 +107,7 @@ mod tests {
         let (mask, eos, null) = (old.config.mask_token, old.config.eos_token, old.config.null_token);
         let turned = |token: u32| (old.vocab.len() - 1) as u32 - token;
         tokens.push(Some(b" lionlion".to_vec()));
-        let vocab = Vocab::from_bytes(tokens, Some(turned(eos)), None);
+        let vocab = Vocab::from_bytes(tokens, Some(turned(eos)), None).unwrap();
         let mut model = old.config.clone();
         model.vocab_size += 1;
         (model.mask_token, model.eos_token, model.null_token) = (turned(mask), turned(eos), turned(null));

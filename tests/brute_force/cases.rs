@@ -134,7 +134,7 @@ fn random_vocab(rng: &mut ChaCha8Rng) -> (Vocab, Vec<String>) {
     let other = special(&mut tokens, 0.1);
     let shift = |at: Option<usize>| at.map(|at| (at + other.is_some_and(|o| o <= at) as usize) as Token);
     let spelled = tokens.iter().map(|t| t.as_ref().map_or("-".into(), |t| t.escape_ascii().to_string())).collect();
-    (Vocab::from_bytes(tokens, shift(eos), shift(pad)), spelled)
+    (Vocab::from_bytes(tokens, shift(eos), shift(pad)).unwrap(), spelled)
 }
 
 fn random_language(rng: &mut ChaCha8Rng, vocab: &Vocab, depth: usize) -> Language {

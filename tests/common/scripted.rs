@@ -9,7 +9,7 @@ use stencil_lm::{CanvasView, Denoiser, Model, Pos, Record, Result, Sampler, Scor
 /// Token ids: `a` 0, `b` 1, `c` 2, space 3, end 4, a special token 5.
 pub fn vocab() -> Vocab {
     let writes = ["a", "b", "c", " "].map(|t| Some(t.as_bytes().to_vec()));
-    Vocab::from_bytes(writes.into_iter().chain([None, None]).collect(), Some(4), None)
+    Vocab::from_bytes(writes.into_iter().chain([None, None]).collect(), Some(4), None).unwrap()
 }
 
 /// The same scores at every step: one row per position, log-probabilities of `a b c ␣ end special`.

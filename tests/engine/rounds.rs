@@ -335,5 +335,5 @@ pub fn small_vocab() -> Vocab {
         tokens.push(Some(piece));
     }
     tokens.push(None);
-    Vocab::from_bytes(tokens, Some(900), None)
+    Vocab::from_bytes(tokens, Some(900), None).unwrap()
 }

@@ -21,6 +21,7 @@ use stencil_lm::{
 /// the references do not keep their models from predicting it, and its share of the probability counts.
 fn vocab(size: usize) -> Vocab {
     Vocab::from_bytes((0..size as Token).map(|t| Some(character(t).to_string().into_bytes())).collect(), None, None)
+        .unwrap()
 }
 
 fn character(token: Token) -> char {

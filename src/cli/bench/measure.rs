@@ -57,7 +57,7 @@ impl Setting {
         let limits = Limits::default();
         let compile = |vocab: &Vocab| TokenAutomaton::lift_all(&Dfa::factors(&language, &limits)?, vocab, &limits);
         let bytes = (0..vocab.len() as u32).map(|token| vocab.bytes(token).map(<[u8]>::to_vec)).collect();
-        let fresh = Vocab::from_bytes(bytes, vocab.eos(), vocab.pad());
+        let fresh = Vocab::from_bytes(bytes, vocab.eos(), vocab.pad())?;
         let (compile_cold_ms, _) = self.clock.time(|| compile(&fresh));
         drop(fresh);
         compile(vocab)?;

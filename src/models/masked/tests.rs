@@ -31,7 +31,7 @@ fn tiny_network(config: &MaskedConfig, seed: u64) -> Network {
 }
 
 fn tiny_vocab() -> Vocab {
-    Vocab::from_bytes((0..24u8).map(|t| (t > 4).then(|| vec![b'a' + t])).collect(), Some(0), None)
+    Vocab::from_bytes((0..24u8).map(|t| (t > 4).then(|| vec![b'a' + t])).collect(), Some(0), None).unwrap()
 }
 
 fn tiny_model() -> MaskedModel {

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn vocab(tokens: &[&str]) -> Vocab {
-        Vocab::from_bytes(tokens.iter().map(|t| Some(t.as_bytes().to_vec())).collect(), None, None)
+        Vocab::from_bytes(tokens.iter().map(|t| Some(t.as_bytes().to_vec())).collect(), None, None).unwrap()
     }
 
     #[test]

@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_largest_constraints_are_named() {
-        let vocab = Vocab::from_bytes((0..=255).map(|byte| Some(vec![byte])).collect(), None, None);
+        let vocab = Vocab::from_bytes((0..=255).map(|byte| Some(vec![byte])).collect(), None, None).unwrap();
         let far = |name: &str, most: usize| Language::regex(format!("(?s:.){{0,{most}}}")).named(name);
         let all = Language::Intersect(vec![far("one", 100), far("two", 300), Language::Any.named("free")]);
         let limits = Limits { states: 200_000, ..Limits::default() };

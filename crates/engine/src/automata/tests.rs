@@ -350,7 +350,7 @@ fn classes_and_labels_are_the_coarsest() {
     let tokens = ["a", "b", "c", "ab", "ba", "1", "2", "é", " ", "a1", "b2"];
     let mut bytes: Vec<_> = tokens.iter().map(|t| Some(t.as_bytes().to_vec())).collect();
     bytes.extend([None, None]);
-    let vocab = Vocab::from_bytes(bytes, Some(11), Some(12));
+    let vocab = Vocab::from_bytes(bytes, Some(11), Some(12)).unwrap();
     for pattern in PATTERNS {
         let automaton = TokenAutomaton::lift(&regex(pattern), &vocab).unwrap();
         let states = 0..automaton.states() as u32;

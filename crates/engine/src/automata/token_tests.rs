@@ -16,7 +16,7 @@ fn vocab() -> Vocab {
     let texts = ["a", "b", "c", " ", "ab", "ba", "abc", "cab", " a", "b c", "é", "aé", "  "];
     let mut tokens: Vec<Option<Vec<u8>>> = texts.iter().map(|t| Some(t.as_bytes().to_vec())).collect();
     tokens.extend([Some(vec![0xc3]), Some(vec![0xa9]), Some(vec![0xa9, b'a']), Some(b"a".to_vec()), None, None]);
-    Vocab::from_bytes(tokens, Some(17), Some(18))
+    Vocab::from_bytes(tokens, Some(17), Some(18)).unwrap()
 }
 
 /// A path through the automaton, if it is lucky to an end.
@@ -123,7 +123,7 @@ fn large_conjunctions_are_kept_apart() {
 
 #[test]
 fn compiling_stops_at_the_deadline() {
-    let vocab = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None);
+    let vocab = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None).unwrap();
     let word = |i: usize| regex(&format!(r"(?:(?s:.)*\W)?word{i}(?:\W(?s:.)*)?"));
     let many = Language::Intersect((0..24).map(word).collect());
     let started = Instant::now();

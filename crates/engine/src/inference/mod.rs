@@ -15,7 +15,7 @@ mod logits;
 mod map;
 mod messages;
 mod number;
-mod parallel;
+pub(crate) mod parallel;
 mod posterior;
 mod reach;
 mod row;

@@ -5,12 +5,14 @@ use super::number::{Number, Wide};
 use super::*;
 use crate::automata::{Dfa, Limits, TokenAutomaton};
 use crate::inference::simd::Semiring;
-use crate::{Candidate, ErrorKind, Language, Scores, Vocab};
+use crate::{ErrorKind, Language, Scores, Vocab};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 mod kept;
 mod likeliest;
+#[cfg(feature = "rayon")]
+mod threads;
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -29,7 +31,7 @@ fn vocab(size: usize) -> Vocab {
         }
         tokens.push(Some(word));
     }
-    Vocab::from_bytes(tokens, Some(0), Some(1))
+    Vocab::from_bytes(tokens, Some(0), Some(1)).unwrap()
 }
 
 fn lift(pattern: &str, vocab: &Vocab) -> TokenAutomaton {
@@ -180,34 +182,6 @@ fn the_gradient_of_log_z_is_the_shift_of_the_marginals() {
         let ((up, at), (down, from)) = (log_z(0.01), log_z(-0.01));
         let shift = posterior.prob(pos, token as Token) as f64 - free;
         assert!(((up - down) / (at - from) - shift).abs() < 1e-4, "{pos} {token}: {shift}");
-    }
-}
-
-/// Everything a step asks for, as bits.
-fn everything(reach: &Reach, scores: &Scores, options: &Options) -> (Vec<Token>, Vec<Token>, Vec<Candidate>, Vec<u32>) {
-    let posterior = infer(reach, scores, options).unwrap();
-    let sample = posterior.sample(&mut rng(3));
-    let mut bits: Vec<u32> = (0..8).flat_map(|pos| posterior.marginal(pos)).map(f32::to_bits).collect();
-    bits.extend([posterior.log_z().to_bits() as u32, (posterior.log_z().to_bits() >> 32) as u32]);
-    let candidates = posterior.candidates(&sample);
-    (sample, posterior.map(), candidates, bits)
-}
-
-#[test]
-fn threads_change_nothing() {
-    let vocab = vocab(20_000);
-    let automaton = lift(PATTERN, &vocab);
-    let decided = [None; 40];
-    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
-    let scores = scores(40, vocab.len(), 6.0, 2);
-    let cut = Options { top_k: Some(30), top_p: Some(0.8), ..Options::default() };
-    for options in [Options::default(), cut] {
-        let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| everything(&reach, &scores, &options))
-        };
-        let one = run(1);
-        assert!([2, 3, 7].into_iter().all(|threads| run(threads) == one));
     }
 }
 

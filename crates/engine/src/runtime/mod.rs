@@ -9,7 +9,7 @@
 //! # fn main() -> stencil_engine::Result<()> {
 //! // Every byte is a token; token 256 ends the text.
 //! let tokens = (0..=255).map(|byte| Some(vec![byte])).chain([None]).collect();
-//! let engine = Engine::new(Vocab::from_bytes(tokens, Some(256), None));
+//! let engine = Engine::new(Vocab::from_bytes(tokens, Some(256), None)?);
 //! let date = engine.regex("[0-9]{4}-[0-9]{2}")?;
 //!
 //! // Eight positions of which the model knows nothing, but the third is a 2.
@@ -36,8 +36,6 @@ use crate::constraints::Regex;
 use crate::inference::simd::{Scale, Simd};
 use crate::plan::Plan;
 use crate::{Constraint, Error, Pos, Result, Token, Vocab, inference};
-use rayon::prelude::*;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A vocabulary, ready to compile constraints for.
@@ -57,7 +55,8 @@ impl Engine {
     ///
     /// # Errors
     /// A file that cannot be read, a `size` that is too small, a tokenizer without such a token.
-    pub fn from_file(path: &Path, size: Option<usize>) -> Result<Self> {
+    #[cfg(feature = "tokenizers")]
+    pub fn from_file(path: &std::path::Path, size: Option<usize>) -> Result<Self> {
         Ok(Self::new(crate::vocab::read_tokenizer(path, size)?))
     }
 
@@ -150,10 +149,9 @@ impl Compiled {
         batch: &[Query],
         read: impl Fn(usize, &Projection) -> R + Send + Sync,
     ) -> Vec<Result<R>> {
-        let one = |(i, query): (usize, &Query)| {
+        inference::parallel::each(batch, |i, query| {
             query.constraint.project(query.logits, query.decided, &query.options, |projection| read(i, projection))
-        };
-        batch.par_iter().enumerate().map(one).collect()
+        })
     }
 
     /// The vocabulary it was compiled for.

@@ -1,23 +1,21 @@
 //! The vocabulary as the engine sees it: the bytes each token writes, and which token ends a text.
 
+#[cfg(feature = "tokenizers")]
 mod spelling;
+#[cfg(feature = "tokenizers")]
 mod store;
+#[cfg(feature = "tokenizers")]
 mod tokenizer;
 mod trie;
 
+#[cfg(feature = "tokenizers")]
 pub(crate) use tokenizer::read as read_tokenizer;
-pub(crate) use trie::{Node as TrieNode, TokenTrie};
+pub(crate) use trie::TokenTrie;
 
 use crate::{Error, Result};
-use spelling::{Spelling, byte_level_alphabet};
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-    path::Path,
-    sync::{Arc, OnceLock},
-};
-use store::Store;
-use tokenizers::{NormalizedString, Normalizer, Tokenizer};
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 /// Index into the vocabulary.
 pub type Token = u32;
@@ -39,42 +37,26 @@ pub struct Vocab {
     fingerprint: OnceLock<u64>,
 }
 
+/// What each token writes; nothing if it is special.
+type Written = Vec<Option<Box<[u8]>>>;
+
+/// How texts become tokens.
 #[derive(Clone)]
 enum Encoder {
-    Tokenizer(Box<Tokenizer>),
-    /// Read when first needed.
-    Unread(Arc<Unread>),
+    #[cfg(feature = "tokenizers")]
+    Tokenizer(Arc<tokenizer::LazyTokenizer>),
     /// Fewest tokens, for vocabularies given as a plain list.
     Shortest(HashMap<Box<[u8]>, Token>),
 }
 
-/// A `tokenizer.json` that has been read before, by whoever stored the vocabulary.
-struct Unread {
-    json: Vec<u8>,
-    tokenizer: OnceLock<Tokenizer>,
-}
-
-impl Encoder {
-    fn tokenizer(&self) -> Result<Option<&Tokenizer>> {
-        match self {
-            Self::Tokenizer(tokenizer) => Ok(Some(tokenizer)),
-            Self::Unread(file) => match file.tokenizer.get() {
-                Some(tokenizer) => Ok(Some(tokenizer)),
-                None => {
-                    let read = Tokenizer::from_bytes(&file.json)
-                        .map_err(|e| Error::model(format!("cannot read the tokenizer: {e}")))?;
-                    Ok(Some(file.tokenizer.get_or_init(|| read)))
-                }
-            },
-            Self::Shortest(_) => Ok(None),
-        }
-    }
-}
-
 impl Vocab {
-    /// A vocabulary given as a list of byte strings; `None` and empty strings are special tokens.
-    pub fn from_bytes(tokens: Vec<Option<Vec<u8>>>, eos: Option<Token>, pad: Option<Token>) -> Self {
-        let bytes: Vec<Option<Box<[u8]>>> =
+    /// A vocabulary given as a list of byte strings; `None` and empty strings are special tokens, and so are `eos` and
+    /// `pad`.
+    ///
+    /// # Errors
+    /// When `eos` or `pad` lies outside the list.
+    pub fn from_bytes(tokens: Vec<Option<Vec<u8>>>, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
+        let bytes: Written =
             tokens.into_iter().map(|t| t.filter(|b| !b.is_empty()).map(Vec::into_boxed_slice)).collect();
         let mut ids = HashMap::new();
         for (i, b) in bytes.iter().enumerate() {
@@ -86,42 +68,30 @@ impl Vocab {
     }
 
     /// Reads `tokenizer.json`. `size` is the width of the model's output; ids beyond the tokenizer's are special.
-    pub fn from_file(path: &Path, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
-        let tokenizer = Tokenizer::from_file(path)
+    ///
+    /// # Errors
+    /// A file that cannot be read, and those of [`from_tokenizer`](Self::from_tokenizer).
+    #[cfg(feature = "tokenizers")]
+    pub fn from_file(path: &std::path::Path, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
+        let tokenizer = tokenizers::Tokenizer::from_file(path)
             .map_err(|e| Error::model(format!("cannot read the tokenizer {}: {e}", path.display())))?;
         Self::from_tokenizer(tokenizer, size, eos, pad)
     }
 
-    pub fn from_tokenizer(tokenizer: Tokenizer, size: usize, eos: Option<Token>, pad: Option<Token>) -> Result<Self> {
-        let vocab = tokenizer.get_vocab(true);
-        let largest = vocab.values().copied().max().unwrap_or(0) as usize;
-        if largest >= size {
-            return Err(Error::model(format!(
-                "the tokenizer does not fit the model: it has ids up to {largest}, the model predicts {size} tokens"
-            ))
-            .help("use the tokenizer.json that was trained with these weights"));
-        }
-        let mut bytes: Vec<Option<Box<[u8]>>> = vec![None; size];
-        let added = tokenizer.get_added_tokens_decoder();
-        let unmap = byte_level_alphabet();
-        let spelling = Spelling::of(&tokenizer);
-        for (text, id) in vocab {
-            let special = added.get(&id).is_some_and(|t| t.special) || Some(id) == eos || Some(id) == pad;
-            if special || text.is_empty() {
-                continue;
-            }
-            let written = match added.get(&id) {
-                Some(token) => token.content.as_bytes().to_vec(),
-                None => spelling.bytes(&text, &unmap)?,
-            };
-            bytes[id as usize] = Some(written.into_boxed_slice());
-        }
-        for (name, id) in [("eos", eos), ("pad", pad)] {
-            if let Some(id) = id.filter(|&id| id as usize >= size) {
-                return Err(Error::model(format!("the {name} token {id} lies outside the vocabulary of {size}")));
-            }
-        }
-        Ok(Self::assemble(bytes, eos, pad, Encoder::Tokenizer(Box::new(tokenizer))))
+    /// The vocabulary of a tokenizer that is at hand, as the crate `tokenizers` reads it.
+    ///
+    /// # Errors
+    /// A `size` that is too small for the tokenizer, a token whose spelling cannot be read, and `eos` or `pad` outside
+    /// the vocabulary.
+    #[cfg(feature = "tokenizers")]
+    pub fn from_tokenizer(
+        tokenizer: tokenizers::Tokenizer,
+        size: usize,
+        eos: Option<Token>,
+        pad: Option<Token>,
+    ) -> Result<Self> {
+        let bytes = tokenizer::spelled(&tokenizer, size, [eos, pad])?;
+        Self::assemble(bytes, eos, pad, Encoder::Tokenizer(Arc::new(tokenizer.into())))
     }
 
     /// Makes these tokens special: they write nothing. Tokens outside the vocabulary are passed over.
@@ -129,13 +99,21 @@ impl Vocab {
         let special: HashSet<Token> = tokens.into_iter().collect();
         let written = |t: Token| self.bytes(t).filter(|_| !special.contains(&t)).map(Box::from);
         let bytes = (0..self.len() as Token).map(written).collect();
-        Self::assemble(bytes, self.eos, self.pad, self.encoder)
+        Self::joined(bytes, self.eos, self.pad, self.encoder)
     }
 
-    fn assemble(mut bytes: Vec<Option<Box<[u8]>>>, eos: Option<Token>, pad: Option<Token>, encoder: Encoder) -> Self {
-        for special in [eos, pad].into_iter().flatten() {
-            bytes[special as usize] = None;
+    /// [`joined`](Self::joined), after a check that the tail tokens exist; they become special.
+    fn assemble(mut bytes: Written, eos: Option<Token>, pad: Option<Token>, encoder: Encoder) -> Result<Self> {
+        let size = bytes.len();
+        for (name, id) in [("eos", eos), ("pad", pad)] {
+            let Some(id) = id else { continue };
+            let outside = || Error::model(format!("the {name} token {id} lies outside the vocabulary of {size}"));
+            *bytes.get_mut(id as usize).ok_or_else(outside)? = None;
         }
+        Ok(Self::joined(bytes, eos, pad, encoder))
+    }
+
+    fn joined(bytes: Written, eos: Option<Token>, pad: Option<Token>, encoder: Encoder) -> Self {
         let longest = bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(0);
         let mut written = Vec::with_capacity(bytes.iter().flatten().map(|b| b.len()).sum());
         let ends: Arc<[u32]> = bytes
@@ -161,6 +139,7 @@ impl Vocab {
     pub fn len(&self) -> usize {
         self.ends.len()
     }
+    /// Whether there are no tokens at all.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -170,6 +149,7 @@ impl Vocab {
         let begin = token.checked_sub(1).map_or(0, |before| self.ends[before as usize] as usize);
         (begin < end).then(|| &self.written[begin..end])
     }
+    /// The token that ends a text.
     pub fn eos(&self) -> Option<Token> {
         self.eos
     }
@@ -205,7 +185,8 @@ impl Vocab {
     pub fn encode(&self, text: &str) -> Result<Vec<Token>> {
         let ids = match &self.encoder {
             Encoder::Shortest(ids) => shortest_encoding(ids, self.longest, text.as_bytes()).unwrap_or_default(),
-            _ => self.encode_marked(text)?,
+            #[cfg(feature = "tokenizers")]
+            Encoder::Tokenizer(tokenizer) => tokenizer.encode(text)?,
         };
         if self.decode(&ids) == text.as_bytes() {
             return Ok(ids);
@@ -224,20 +205,24 @@ impl Vocab {
     /// # Errors
     /// A control token in the text, which would forge a turn, and characters that the vocabulary lacks.
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<Token>> {
-        let Some(tokenizer) = self.encoder.tokenizer()? else { return self.encode(text) };
-        let ids = self.encode_marked(text)?;
-        let control = ids.iter().find(|&&id| self.bytes(id).is_none()).and_then(|&id| tokenizer.id_to_token(id));
-        if let Some(control) = control.filter(|control| text.contains(&**control)) {
-            return Err(Error::input(format!("the prompt contains {control:?}, a control token of the model"))
-                .help("it would forge a turn of the conversation: leave it out"));
-        }
-        let mut normal = NormalizedString::from(text);
-        if let Some(normalizer) = tokenizer.get_normalizer() {
-            normalizer.normalize(&mut normal).map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?;
-        }
-        match self.decode(&ids) == normal.get().as_bytes() {
-            true => Ok(ids),
-            false => self.encode(text),
+        match &self.encoder {
+            Encoder::Shortest(_) => self.encode(text),
+            #[cfg(feature = "tokenizers")]
+            Encoder::Tokenizer(tokenizer) => {
+                let ids = tokenizer.encode(text)?;
+                let control = match ids.iter().find(|&&id| self.bytes(id).is_none()) {
+                    Some(&id) => tokenizer.name(id)?,
+                    None => None,
+                };
+                if let Some(control) = control.filter(|control| text.contains(&**control)) {
+                    return Err(Error::input(format!("the prompt contains {control:?}, a control token of the model"))
+                        .help("it would forge a turn of the conversation: leave it out"));
+                }
+                match self.decode(&ids) == tokenizer.normalised(text)?.as_bytes() {
+                    true => Ok(ids),
+                    false => self.encode(text),
+                }
+            }
         }
     }
 
@@ -246,9 +231,11 @@ impl Vocab {
     /// # Errors
     /// When the tokenizer fails.
     pub fn encode_marked(&self, text: &str) -> Result<Vec<Token>> {
-        let Some(tokenizer) = self.encoder.tokenizer()? else { return self.encode(text) };
-        let encoding = tokenizer.encode_fast(text, false);
-        Ok(encoding.map_err(|e| Error::model(format!("the tokenizer failed: {e}")))?.get_ids().to_vec())
+        match &self.encoder {
+            Encoder::Shortest(_) => self.encode(text),
+            #[cfg(feature = "tokenizers")]
+            Encoder::Tokenizer(tokenizer) => tokenizer.encode(text),
+        }
     }
 
     /// The bytes that the tokens write, special tokens skipped.
@@ -291,10 +278,20 @@ fn shortest_encoding(ids: &HashMap<Box<[u8]>, Token>, longest: usize, text: &[u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
+    fn tail_tokens_lie_inside_the_vocabulary() {
+        let tokens = || vec![Some(b"a".to_vec()), None];
+        let refused = |eos, pad| Vocab::from_bytes(tokens(), eos, pad).unwrap_err().to_string();
+        assert_eq!(refused(Some(2), None), "the eos token 2 lies outside the vocabulary of 2");
+        assert_eq!(refused(Some(1), Some(9)), "the pad token 9 lies outside the vocabulary of 2");
+        assert_eq!(Vocab::from_bytes(tokens(), Some(0), Some(1)).unwrap().bytes(0), None);
+    }
+
+    #[cfg(feature = "tokenizers")]
+    #[test]
     fn prompts_are_normalised_as_the_tokenizer_wants_but_forge_no_turn() {
+        use serde_json::json;
         let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
         let token = |id: u32, text: &str| {
             json!({"id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
@@ -305,7 +302,7 @@ mod tests {
             "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
                       "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
                       "vocab": {"c": 0, "a": 1, "f": 2, "\u{c3}": 3, "\u{a9}": 4}, "merges": []}});
-        let tokenizer = Tokenizer::from_bytes(file.to_string()).unwrap();
+        let tokenizer = tokenizers::Tokenizer::from_bytes(file.to_string()).unwrap();
         let vocab = Vocab::from_tokenizer(tokenizer, 6, Some(5), None).unwrap();
         // An e and an accent behind it are the one letter that the model knows.
         assert_eq!(vocab.encode_prompt("cafe\u{301}").unwrap(), [0, 1, 2, 3, 4]);

@@ -1,8 +1,9 @@
 //! Vocabularies on disk, ready for use: reading a large `tokenizer.json` and sorting its tokens takes most of the start
 //! of a small job.
 
-use super::{Encoder, Unread, Vocab};
-use crate::vocab::{TokenTrie, TrieNode};
+use super::tokenizer::LazyTokenizer;
+use super::trie::{Node, TokenTrie};
+use super::{Encoder, Vocab};
 use crate::{Result, Token};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -51,12 +52,12 @@ impl Store {
         key.update(&json);
         let key = key.digest128();
         let path = self.folder.join(format!("{key:032x}.vocab"));
-        let file = Arc::new(Unread { json, tokenizer: OnceLock::new() });
+        let file = Arc::new(LazyTokenizer::unread(json));
         let stored = fs::read(&path).ok();
-        if let Some(vocab) = stored.and_then(|stored| decode(&stored, key, Encoder::Unread(file.clone()))) {
+        if let Some(vocab) = stored.and_then(|stored| decode(&stored, key, Encoder::Tokenizer(file.clone()))) {
             return Ok(vocab);
         }
-        let vocab = make(&file.json)?;
+        let vocab = make(file.json())?;
         // Without room or permission the next process does this work again; nothing else is lost.
         let _ = write(&path, &encode(&vocab, key));
         Ok(vocab)
@@ -118,7 +119,7 @@ fn decode(file: &[u8], key: u128, encoder: Encoder) -> Option<Vocab> {
         return None;
     }
     let place = places.as_chunks::<2>().0.iter().zip(bytes);
-    let nodes = place.map(|(&[end, tokens], &byte)| TrieNode { end, tokens, byte }).collect();
+    let nodes = place.map(|(&[end, tokens], &byte)| Node { end, tokens, byte }).collect();
     let token = |token: Token| (token < size).then_some(token);
     let longest = ends.iter().scan(0, |before, &end| Some(end - std::mem::replace(before, end))).max();
     Some(Vocab {
@@ -141,8 +142,30 @@ fn numbers(rest: &mut &[u8], count: u32) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocab::spelling::byte_level_alphabet;
+    use serde_json::{Value, json};
+    use std::sync::LazyLock;
 
-    const JSON: &[u8] = include_bytes!("../../../../models/stencil-base/tokenizer.json");
+    /// A byte-level tokenizer of 256 bytes, some English pieces and an end of text.
+    static JSON: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let mut letters: Vec<char> = byte_level_alphabet().into_keys().collect();
+        letters.sort_unstable();
+        let mut names: Vec<String> = vec!["<|endoftext|>".into()];
+        names.extend(letters.iter().map(char::to_string));
+        let merges = [("t", "h"), ("th", "e"), ("T", "h"), ("Th", "e"), ("d", "o"), ("do", "g"), ("\u{120}", "dog")];
+        names.extend(merges.iter().map(|(a, b)| format!("{a}{b}")));
+        let vocab: serde_json::Map<String, Value> =
+            names.into_iter().zip(0..).map(|(name, id)| (name, json!(id))).collect();
+        let end = json!({"id": 0, "content": "<|endoftext|>", "single_word": false, "lstrip": false, "rstrip": false,
+                         "normalized": false, "special": true});
+        let file = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [end],
+            "normalizer": null, "pre_tokenizer": level, "post_processor": null, "decoder": level,
+            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                      "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                      "vocab": vocab, "merges": merges.map(|(a, b)| [a, b])}});
+        file.to_string().into_bytes()
+    });
 
     fn read(json: &[u8]) -> Result<Vocab> {
         let tokenizer = tokenizers::Tokenizer::from_bytes(json).unwrap();
@@ -176,18 +199,18 @@ mod tests {
     #[test]
     fn a_vocabulary_is_made_once() {
         let folder = Folder::new("once");
-        let made = folder.0.vocab(JSON.into(), None, read).unwrap();
-        same(&made, &folder.0.vocab(JSON.into(), None, no_need).unwrap());
+        let made = folder.0.vocab(JSON.clone(), None, read).unwrap();
+        same(&made, &folder.0.vocab(JSON.clone(), None, no_need).unwrap());
         // Another width, or another file, is another vocabulary.
-        folder.0.vocab(JSON.into(), Some(9000), read).unwrap();
-        folder.0.vocab([JSON, b" "].concat(), None, read).unwrap();
+        folder.0.vocab(JSON.clone(), Some(9000), read).unwrap();
+        folder.0.vocab([&JSON, b" ".as_slice()].concat(), None, read).unwrap();
         assert_eq!(folder.files().len(), 3);
     }
 
     #[test]
     fn a_damaged_file_is_made_anew() {
         let folder = Folder::new("damaged");
-        let made = folder.0.vocab(JSON.into(), None, read).unwrap();
+        let made = folder.0.vocab(JSON.clone(), None, read).unwrap();
         let [path] = &*folder.files() else { panic!("one file") };
         let good = fs::read(path).unwrap();
         for at in [0, 20, 34, 40, 46, 56, good.len() / 2, good.len() - 1] {
@@ -196,16 +219,16 @@ mod tests {
             let damaged = [flipped, good[..at].to_vec(), [&good[..], b"x"].concat()];
             for bytes in damaged {
                 fs::write(path, bytes).unwrap();
-                same(&made, &folder.0.vocab(JSON.into(), None, read).unwrap());
+                same(&made, &folder.0.vocab(JSON.clone(), None, read).unwrap());
                 assert_eq!(fs::read(path).unwrap(), good);
             }
         }
         // So is one of another vocabulary, and one that is none at all.
-        folder.0.vocab(JSON.into(), Some(9000), read).unwrap();
+        folder.0.vocab(JSON.clone(), Some(9000), read).unwrap();
         let other = folder.files().into_iter().find(|other| other != path).unwrap();
-        for bytes in [fs::read(other).unwrap(), Vec::new(), JSON.to_vec()] {
+        for bytes in [fs::read(other).unwrap(), Vec::new(), JSON.clone()] {
             fs::write(path, bytes).unwrap();
-            same(&made, &folder.0.vocab(JSON.into(), None, read).unwrap());
+            same(&made, &folder.0.vocab(JSON.clone(), None, read).unwrap());
             assert_eq!(fs::read(path).unwrap(), good);
         }
         // A file with a right hash and wrong numbers is refused too.
@@ -220,10 +243,10 @@ mod tests {
     #[test]
     fn many_may_write_at_once() {
         let folder = Folder::new("many");
-        let made = read(JSON).unwrap();
+        let made = read(&JSON).unwrap();
         if let Some(shared) = env::var_os(SHARED) {
             let store = Store { folder: shared.into() };
-            return same(&made, &store.vocab(JSON.into(), None, read).unwrap());
+            return same(&made, &store.vocab(JSON.clone(), None, read).unwrap());
         }
         // Processes, each of them this test again, and threads.
         let process = || {
@@ -234,14 +257,14 @@ mod tests {
         let processes = [process(), process(), process()];
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| same(&made, &folder.0.vocab(JSON.into(), None, read).unwrap()));
+                scope.spawn(|| same(&made, &folder.0.vocab(JSON.clone(), None, read).unwrap()));
             }
         });
         for mut process in processes {
             assert!(process.wait().unwrap().success());
         }
         assert_eq!(folder.files().len(), 1);
-        same(&made, &folder.0.vocab(JSON.into(), None, no_need).unwrap());
+        same(&made, &folder.0.vocab(JSON.clone(), None, no_need).unwrap());
     }
     /// Names a folder for processes of the test above.
     const SHARED: &str = "STENCIL_TEST_SHARED";
@@ -251,14 +274,14 @@ mod tests {
         let file = Folder::new("file");
         fs::write(&file.0.folder, "not a folder").unwrap();
         let store = Store { folder: file.0.folder.join("below") };
-        same(&read(JSON).unwrap(), &store.vocab(JSON.into(), None, read).unwrap());
+        same(&read(&JSON).unwrap(), &store.vocab(JSON.clone(), None, read).unwrap());
         fs::remove_file(&file.0.folder).unwrap();
         // Neither does a folder where the file should be.
-        let made = file.0.vocab(JSON.into(), None, read).unwrap();
+        let made = file.0.vocab(JSON.clone(), None, read).unwrap();
         let [path] = &*file.files() else { panic!("one file") };
         fs::remove_file(path).unwrap();
         fs::create_dir_all(path.join("below")).unwrap();
-        same(&made, &file.0.vocab(JSON.into(), None, read).unwrap());
+        same(&made, &file.0.vocab(JSON.clone(), None, read).unwrap());
         assert_eq!(file.files(), std::slice::from_ref(path), "no draft is left behind");
     }
 }
