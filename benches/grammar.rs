@@ -8,9 +8,9 @@ use std::{path::Path, time::Instant};
 use stencil_lm::{
     Language, Result, Scores, Token, Vocab,
     automata::Limits,
-    grammar::{Compiled, Question},
-    inference::{Options, Problem, Reach, infer},
-    language::Grammar,
+    grammar::{Acceptor, Question},
+    inference::{Feasible, Options, Problem, infer},
+    language::ContextFree,
 };
 
 #[global_allocator]
@@ -50,9 +50,9 @@ fn main() -> Result<()> {
     let begin = Instant::now();
     for (name, text) in GRAMMARS.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|only| only == name)) {
         let started = worked(begin);
-        let parsed = if text.contains("::=") { Grammar::gbnf(text)? } else { Grammar::lark(text)? };
+        let parsed = if text.contains("::=") { ContextFree::gbnf(text)? } else { ContextFree::lark(text)? };
         let language = Language::grammar(parsed.grammar);
-        let Compiled::Pushdown(pushdown) = Compiled::new(&language, &vocab, &Limits::default())? else { continue };
+        let Acceptor::Pushdown(pushdown) = Acceptor::new(&language, &vocab, &Limits::default())? else { continue };
         println!("{name}: {} states, compiled in {:.1} ms", pushdown.states(), worked(begin) - started);
         let mut decided: Vec<Option<Token>> = vec![None; len];
         let mut witness: Option<Vec<Token>> = None;
@@ -63,7 +63,7 @@ fn main() -> Result<()> {
             let Some(view) = pushdown.view(question)? else { panic!("no text fits") };
             clock.push(worked(begin));
             let problem = Problem::new(&view.automaton, &decided);
-            let Some(reach) = Reach::from_layers(&problem, view.layers.clone())? else { panic!("no text fits") };
+            let Some(reach) = Feasible::from_layers(&problem, view.layers.clone())? else { panic!("no text fits") };
             clock.push(worked(begin));
             let posterior = infer(&reach, &scores, &Options::default())?;
             clock.push(worked(begin));

@@ -3,7 +3,7 @@
 use crate::{
     Canvas, CanvasView, Cell, Constraint, Error, Layout, Model, Result, Scores, Settings, Token, Vocab,
     constraints::{Scaffold, ScaffoldPart, SlotSize},
-    engine::plan::Plan,
+    engine::plan::CompiledConstraints,
     inference::{self, Options},
     models::scores_of,
 };
@@ -42,7 +42,7 @@ impl SlotLengths {
     /// Unsatisfiable within the positions there are.
     pub fn find(
         model: &Model,
-        plan: &Plan,
+        plan: &CompiledConstraints,
         constraints: &[Arc<dyn Constraint>],
         settings: &Settings,
         prompt: Arc<[Token]>,
@@ -81,7 +81,7 @@ const LAYOUT: u64 = 0x1a70;
 
 /// How long the model's texts usually are, of the lengths that leave the constraints some freedom: on a canvas longer
 /// than its texts a model is surest of the end, writes that first, and the text comes out short.
-fn usual_lengths(model: &Model, plan: &Plan, longest: usize) -> Result<Vec<usize>> {
+fn usual_lengths(model: &Model, plan: &CompiledConstraints, longest: usize) -> Result<Vec<usize>> {
     let free = |&len: &usize| len >= plan.shortest + plan.shortest / 2 && len <= longest;
     let mut lengths = Vec::new();
     for len in model.denoiser().lengths().iter().copied().filter(free) {
@@ -96,7 +96,7 @@ fn usual_lengths(model: &Model, plan: &Plan, longest: usize) -> Result<Vec<usize
 const DEFAULT_LAYOUT: Layout = Layout::Pinned;
 
 /// The most positions an answer may have.
-fn room(model: &Model, plan: &Plan, settings: &Settings, prompt: usize) -> Result<usize> {
+fn room(model: &Model, plan: &CompiledConstraints, settings: &Settings, prompt: usize) -> Result<usize> {
     let denoiser = model.denoiser();
     let max = denoiser.max_len().saturating_sub(prompt);
     if max == 0 {
@@ -128,7 +128,7 @@ fn room(model: &Model, plan: &Plan, settings: &Settings, prompt: usize) -> Resul
 }
 
 /// Positions of a canvas on which everything floats.
-fn floating_len(plan: &Plan, settings: &Settings, room: usize) -> Result<usize> {
+fn floating_len(plan: &CompiledConstraints, settings: &Settings, room: usize) -> Result<usize> {
     let len = match settings.len {
         Some(len) => len,
         None => {
@@ -162,7 +162,7 @@ fn floating_len(plan: &Plan, settings: &Settings, room: usize) -> Result<usize> 
 /// Layouts with literals at known positions.
 struct Pinned<'a> {
     model: &'a Model,
-    plan: &'a Plan,
+    plan: &'a CompiledConstraints,
     room: usize,
     len: Option<usize>,
     prompt: &'a Arc<[Token]>,
@@ -228,7 +228,7 @@ impl Pinned<'_> {
     fn log_prob(&self, canvas: &Canvas, said: &Scores) -> Result<Option<f64>> {
         let decided = canvas.decided();
         let Some(region) = self.plan.region(&decided, None)? else { return Ok(None) };
-        let Some(reach) = region.reach()? else { return Ok(None) };
+        let Some(reach) = region.feasible()? else { return Ok(None) };
         let slots = inference::infer(&reach, said, &Options::default())?.log_z();
         let literal = |(pos, token): (usize, &Option<Token>)| Some(log_softmax(said.row(pos), (*token)? as usize));
         Ok(Some(slots + decided.iter().enumerate().filter_map(literal).sum::<f64>()))

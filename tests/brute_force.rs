@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use stencil_lm::Language;
 use stencil_lm::automata::{Dfa, Limits, TokenAutomaton};
-use stencil_lm::inference::{Options, Posterior, Problem, infer, reach};
+use stencil_lm::inference::{Options, Posterior, Problem, feasible, infer};
 use stencil_lm::{Scores, Token, Vocab};
 
 /// Absolute tolerance of every number compared.
@@ -37,7 +37,7 @@ fn check(case: &Case, rng: &mut ChaCha8Rng) -> bool {
         assert_eq!(automaton.min_tokens(), Some(fewest), "fewest tokens of {case:#?}");
     }
     let strings = oracle.fitting(case);
-    let Some(reach) = reach(&problem) else {
+    let Some(reach) = feasible(&problem) else {
         assert!(strings.is_empty(), "found infeasible, but {:?} fits {case:#?}", strings[0]);
         return false;
     };
@@ -156,7 +156,7 @@ fn samples_follow_the_joint_distribution() {
         let case = Case::random(&mut rng, Extremes::None, 800);
         let automaton = automaton(&case.language, &case.vocab);
         let problem = Problem::new(&automaton, &case.decided).with_tokens(case.tokens.0, case.tokens.1);
-        let Some(reach) = reach(&problem) else { continue };
+        let Some(reach) = feasible(&problem) else { continue };
         let strings = Oracle::new(&case.language, &case.vocab).fitting(&case);
         let exact = oracle::Distribution::new(&case, &strings);
         let options = Options { temperature: case.temperature, ..Options::default() };
@@ -181,7 +181,7 @@ fn tokens_may_cross_the_end_of_a_match() {
     let vocab = Vocab::from_bytes(vec![token("a"), token("b"), token("ab"), token("ba"), None], Some(4), None).unwrap();
     let automaton = automaton(&Language::regex("(?:ab)+"), &vocab);
     let decided = [Some(0), None, None, None];
-    let reach = reach(&Problem::new(&automaton, &decided)).expect("abab fits");
+    let reach = feasible(&Problem::new(&automaton, &decided)).expect("abab fits");
     assert_eq!(reach.legal_tokens(1), [1, 3]);
     let scores = Scores::zeros(4, 5);
     let posterior = infer(&reach, &scores, &Options::default()).expect("valid input");
@@ -196,7 +196,7 @@ fn late_turn(pattern: &str, halves: [usize; 2], early: [f32; 4], late: [f32; 4],
     let vocab = Vocab::from_bytes("abxy".bytes().map(|b| Some(vec![b])).collect(), None, None).unwrap();
     let automaton = automaton(&Language::regex(pattern), &vocab);
     let decided = vec![None; halves[0] + halves[1]];
-    let reach = reach(&Problem::new(&automaton, &decided)).expect("both texts fit");
+    let reach = feasible(&Problem::new(&automaton, &decided)).expect("both texts fit");
     let rows = [early.repeat(halves[0]), late.repeat(halves[1])];
     let scores = Scores::new(4, rows.concat()).expect("no NaN");
     let posterior = infer(&reach, &scores, &Options::default()).expect("valid input");

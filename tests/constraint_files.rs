@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use std::{collections::BTreeMap, fs, path::Path};
 use stencil_lm::{
     Source, Verdict, Vocab,
-    grammar::Compiled,
+    grammar::Acceptor,
     spec::{Inputs, Registry, Spec},
 };
 
@@ -29,7 +29,7 @@ fn files() -> BTreeMap<String, Spec> {
     files
 }
 
-fn compile(spec: &Spec) -> Compiled {
+fn compile(spec: &Spec) -> Acceptor {
     let vocab = Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None).unwrap();
     spec.acceptor(&vocab).unwrap_or_else(|e| panic!("{:?}: {e}", spec.description))
 }

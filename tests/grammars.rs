@@ -10,8 +10,8 @@ use std::path::Path;
 use stencil_lm::{
     Model, Scores, Token, Vocab,
     automata::TokenAutomaton,
-    grammar::{Compiled, Question},
-    inference::{Options, Problem, Reach, infer, reach},
+    grammar::{Acceptor, Question},
+    inference::{Feasible, Options, Problem, feasible, infer},
     spec::{Inputs, Registry, Spec},
 };
 
@@ -48,7 +48,7 @@ fn draw(
         let scores = Scores::new(vocab.len(), values).unwrap();
         let text = match engine {
             Engine::Finite(automaton) => {
-                let fitting = reach(&Problem::new(automaton, &decided)).expect("a text fits");
+                let fitting = feasible(&Problem::new(automaton, &decided)).expect("a text fits");
                 infer(&fitting, &scores, &Options::default()).unwrap().sample(rng)
             }
             Engine::Pushdown(pushdown) => {
@@ -56,7 +56,7 @@ fn draw(
                 let view = pushdown.view(question).unwrap().expect("a text fits");
                 *exact &= view.exact;
                 let problem = Problem::new(&view.automaton, &decided);
-                let fitting = Reach::from_layers(&problem, view.layers.clone()).unwrap().expect("a text fits");
+                let fitting = Feasible::from_layers(&problem, view.layers.clone()).unwrap().expect("a text fits");
                 infer(&fitting, &scores, &Options::default()).unwrap().sample(rng)
             }
         };
@@ -97,7 +97,7 @@ fn a_tiny_budget_never_runs_into_a_dead_end() {
     let (mut inexact, mut texts) = (0, 0);
     for name in NAMES {
         let spec = ready_made(name);
-        let Compiled::Pushdown(pushdown) = spec.acceptor(&vocab).unwrap() else { continue };
+        let Acceptor::Pushdown(pushdown) = spec.acceptor(&vocab).unwrap() else { continue };
         let fewest = pushdown.fewest_tokens().unwrap().unwrap();
         let engine = Engine::Pushdown(Box::new(pushdown.with_budget(4)));
         let Engine::Pushdown(pushdown) = &engine else { continue };
@@ -134,8 +134,8 @@ fn texts_of_the_ready_made_grammars_are_parsed() {
     for name in NAMES {
         let spec = ready_made(name);
         let engine = match spec.acceptor(&vocab).unwrap() {
-            Compiled::Regular(dfa) => Engine::Finite(Box::new(TokenAutomaton::lift(&dfa, &vocab).unwrap())),
-            Compiled::Pushdown(pushdown) => Engine::Pushdown(pushdown),
+            Acceptor::Regular(dfa) => Engine::Finite(Box::new(TokenAutomaton::lift(&dfa, &vocab).unwrap())),
+            Acceptor::Pushdown(pushdown) => Engine::Pushdown(pushdown),
         };
         let real = real_texts(name, &spec);
         let real: Vec<Vec<Token>> = real.iter().filter_map(|text| vocab.encode(text).ok()).collect();

@@ -8,9 +8,9 @@ use stencil_lm::{
     Constraint, Language, Scores, Token, Vocab,
     automata::Limits,
     constraints,
-    grammar::{Compiled, Pushdown, Question},
-    inference::{Options, Problem, Reach, infer},
-    language::Grammar,
+    grammar::{Acceptor, Pushdown, Question},
+    inference::{Feasible, Options, Problem, infer},
+    language::ContextFree,
 };
 
 /// Nested, ambiguous, left-recursive, hidden-left-recursive, nullable and mutually recursive ones.
@@ -85,7 +85,7 @@ struct Case {
 
 impl Case {
     fn of_grammar(text: &str, vocab: &Vocab) -> Self {
-        let grammar = Grammar::gbnf(text).unwrap().grammar;
+        let grammar = ContextFree::gbnf(text).unwrap().grammar;
         let language = Language::grammar(grammar.clone());
         let checker = constraints::Grammar::new(grammar).unwrap();
         let accepts = Box::new(move |text: &str| checker.check(text).accepted());
@@ -97,7 +97,7 @@ impl Case {
         let (mut languages, mut checks) = (Vec::new(), Vec::new());
         for (grammar, pattern) in parts {
             let regular = Language::regex(*pattern);
-            let grammar = grammar.map(|text| Grammar::gbnf(text).unwrap().grammar);
+            let grammar = grammar.map(|text| ContextFree::gbnf(text).unwrap().grammar);
             languages.push(match &grammar {
                 Some(grammar) => Language::grammar(grammar.clone()).and(regular),
                 None => regular,
@@ -126,9 +126,9 @@ impl Case {
     }
 
     fn pushdown(&self) -> Option<Pushdown> {
-        match Compiled::new(&self.language, &self.vocab, &Limits::default()).unwrap() {
-            Compiled::Pushdown(pushdown) => Some(*pushdown),
-            Compiled::Regular(_) => None,
+        match Acceptor::new(&self.language, &self.vocab, &Limits::default()).unwrap() {
+            Acceptor::Pushdown(pushdown) => Some(*pushdown),
+            Acceptor::Regular(_) => None,
         }
     }
 
@@ -196,7 +196,7 @@ fn enumerate(mut case: Case, rounds: usize, rng: &mut ChaCha8Rng, tally: &mut Ta
             assert_eq!(view.is_some(), !texts.is_empty(), "{about}");
             let Some(view) = view else { continue };
             let problem = Problem::new(&view.automaton, &decided);
-            let reach = Reach::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
+            let reach = Feasible::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
             let kept = texts.iter().filter(|t| reach.contains(t)).count();
             assert!(kept > 0 && (kept == texts.len() || !view.exact), "{about}");
             assert!(known.is_none_or(|known| reach.contains(known)), "{about}");
@@ -206,7 +206,7 @@ fn enumerate(mut case: Case, rounds: usize, rng: &mut ChaCha8Rng, tally: &mut Ta
         tally.feasible += 1;
         assert!(view.exact);
         let problem = Problem::new(&view.automaton, &decided);
-        let reach = Reach::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
+        let reach = Feasible::from_layers(&problem, view.layers.clone()).unwrap().unwrap();
         texts.iter().for_each(|t| assert!(reach.contains(t), "{about}"));
         let values: Vec<f32> = (0..len * vocab.len()).map(|_| rng.random_range(-3.0..3.0)).collect();
         if len == 0 {

@@ -5,7 +5,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use stencil_lm::{
     Error, Model, Result, Source, Verdict, Vocab,
-    grammar::Compiled,
+    grammar::Acceptor,
     schema::Left,
     spec::{Inputs, Registry, Spec},
 };
@@ -151,7 +151,7 @@ fn explain(spec: &Spec, text: &Source, at: usize, why: String) -> Result<Error> 
 }
 
 /// What may follow the beginning of a text; not told of one so long that asking takes its time.
-fn possible(compiled: &Compiled, begun: &[u8]) -> Option<String> {
+fn possible(compiled: &Acceptor, begun: &[u8]) -> Option<String> {
     const LONG: usize = 1 << 14;
     if begun.len() > LONG {
         return None;
@@ -225,7 +225,7 @@ fn lint(spec: &Spec) -> Result<Findings> {
 }
 
 /// All constraints as one automaton. It is a matter of bytes, so that no model is needed.
-pub fn compile(spec: &Spec) -> Result<Compiled> {
+pub fn compile(spec: &Spec) -> Result<Acceptor> {
     spec.acceptor(&Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None)?)
 }
 

@@ -4,8 +4,8 @@ use super::{check::shorten, sink};
 use stencil_lm::{
     Error, Model, Result,
     automata::TokenAutomaton,
-    grammar::{Compiled, Pushdown, Question},
-    inference::{Problem, reach},
+    grammar::{Acceptor, Pushdown, Question},
+    inference::{Problem, feasible},
     spec::Spec,
 };
 
@@ -29,18 +29,18 @@ pub fn print(spec: Spec, model: &Model) -> Result<()> {
     let tokens = tokens.fold((0, usize::MAX), |(a, b), (min, max)| (a.max(min), b.min(max)));
     let name = model.denoiser().name();
     let fewest = match spec.acceptor(vocab)? {
-        Compiled::Regular(dfa) => {
+        Acceptor::Regular(dfa) => {
             let automaton = TokenAutomaton::lift(&dfa, vocab)?;
             let (states, classes) = (automaton.states(), automaton.classes());
             lines.push(("size", format!("an automaton of {states} states over {classes} classes of tokens")));
             lines.push(("exact", "everything, on every canvas".into()));
             let fits = |&len: &usize| {
                 let decided = vec![None; len];
-                reach(&Problem::new(&automaton, &decided).with_tokens(tokens.0, tokens.1)).is_some()
+                feasible(&Problem::new(&automaton, &decided).with_tokens(tokens.0, tokens.1)).is_some()
             };
             automaton.min_tokens().and_then(|fewest| (fewest.max(tokens.0)..=4096).find(fits))
         }
-        Compiled::Pushdown(pushdown) => {
+        Acceptor::Pushdown(pushdown) => {
             lines.push(("size", format!("a recursive grammar of {} states", pushdown.states())));
             lines.push(("exact", exactness(&pushdown, tokens)?));
             pushdown.fewest_tokens()?.map(|fewest| fewest.max(tokens.0))

@@ -20,7 +20,7 @@ impl Lane {
         let mut rest = old.clone();
         editable.iter().for_each(|&pos| rest[pos] = None);
         let region = plan.region(&rest, self.witness.as_deref())?.ok_or_else(lost)?;
-        let reach = region.reach()?.ok_or_else(lost)?;
+        let reach = region.feasible()?.ok_or_else(lost)?;
         let near = reading.near(&reach);
         let posterior = reading.posterior(&near)?;
         let step = self.writing.step(job.model.denoiser());

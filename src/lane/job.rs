@@ -3,7 +3,7 @@
 use crate::{
     Constraint, Ending, Error, GuideFactory, Lane, Model, PolicyFactory, PotentialFactory, Result, Settings,
     constraints::{Length, Unit},
-    engine::plan::Plan,
+    engine::plan::CompiledConstraints,
     models::SamplingDefaults,
     slot_lengths::SlotLengths,
 };
@@ -32,7 +32,7 @@ use std::{
 pub struct Job {
     pub(crate) model: Model,
     pub(crate) constraints: Vec<Arc<dyn Constraint>>,
-    pub(crate) plan: Plan,
+    pub(crate) plan: CompiledConstraints,
     pub(crate) settings: Settings,
     pub(crate) defaults: SamplingDefaults,
     pub(crate) guides: Vec<GuideFactory>,
@@ -90,7 +90,7 @@ impl Job {
             constraints.push(Arc::new(Length::new(Unit::Tokens, len, len)?));
         }
         let prompt = model.prompt_tokens(system.as_deref(), &prompt, raw)?;
-        let plan = Plan::compile(&constraints, denoiser.vocab())?;
+        let plan = CompiledConstraints::compile(&constraints, denoiser.vocab())?;
         let compile_time = started.elapsed();
         let policy = policy.unwrap_or_else(|| {
             let (settings, usual) = (settings.clone(), defaults.policy);

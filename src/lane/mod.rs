@@ -284,7 +284,7 @@ impl Lane {
         let started = Instant::now();
         let decided = self.writing.canvas.decided();
         let region = job.plan.region(&decided, self.witness.as_deref())?.ok_or_else(lost)?;
-        let reach = region.reach()?.ok_or_else(lost)?;
+        let reach = region.feasible()?.ok_or_else(lost)?;
         let near = reading.near(&reach);
         let posterior = reading.posterior(&near)?;
         let step = self.writing.step(job.model.denoiser());
@@ -356,7 +356,7 @@ impl Lane {
         let decided = self.writing.canvas.decided();
         let region = self.job.plan.region(&decided, self.witness.as_deref())?.ok_or_else(lost)?;
         // What is forced among some texts need not be forced among all.
-        let forced = if region.exact() { region.reach()?.ok_or_else(lost)?.forced() } else { Vec::new() };
+        let forced = if region.exact() { region.feasible()?.ok_or_else(lost)?.forced() } else { Vec::new() };
         for &(pos, token) in &forced {
             self.writing.canvas.set(pos, Cell::Held { token, step: self.writing.taken });
         }

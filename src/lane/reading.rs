@@ -2,7 +2,7 @@
 
 use crate::{
     Candidate, Ending, Pos, Result, Scores, Settings, Step, Token,
-    inference::{self, Options, Posterior, Reach},
+    inference::{self, Feasible, Options, Posterior},
     models::Marginals,
 };
 
@@ -17,12 +17,12 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// The part of a canvas that the scores speak of.
-    pub fn near<'r>(&self, reach: &Reach<'r>) -> Reach<'r> {
+    pub fn near<'r>(&self, reach: &Feasible<'r>) -> Feasible<'r> {
         if self.scores.len() < reach.len() { reach.prefix(self.scores.len()) } else { reach.clone() }
     }
 
     /// The model's distribution on the texts that fit.
-    pub fn posterior<'r>(&'r self, reach: &Reach<'r>) -> Result<Posterior<'r>> {
+    pub fn posterior<'r>(&'r self, reach: &Feasible<'r>) -> Result<Posterior<'r>> {
         let options = Options {
             temperature: if self.temperature == 0.0 { 1.0 } else { self.temperature },
             top_k: self.settings.top_k,

@@ -15,7 +15,7 @@ pub use registry::{BuildCx, Kind, Part, Registry};
 
 use crate::{
     Constraint, Error, GuideFactory, Result, Settings, Source, Verdict, Vocab, automata::Dfa, constraints as c,
-    engine::plan, grammar::Compiled, schema::Left,
+    engine::plan, grammar::Acceptor, schema::Left,
 };
 use std::{path::Path, sync::Arc};
 
@@ -251,8 +251,8 @@ impl Spec {
     /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
     pub fn automaton(&self, vocab: &Vocab) -> Result<Dfa> {
         match self.acceptor(vocab)? {
-            Compiled::Regular(dfa) => Ok(dfa),
-            Compiled::Pushdown(_) => Err(Error::unsupported("a recursive grammar is no automaton over bytes")),
+            Acceptor::Regular(dfa) => Ok(dfa),
+            Acceptor::Pushdown(_) => Err(Error::unsupported("a recursive grammar is no automaton over bytes")),
         }
     }
 
@@ -260,7 +260,7 @@ impl Spec {
     ///
     /// # Errors
     /// As [`automaton`](Self::automaton).
-    pub fn acceptor(&self, vocab: &Vocab) -> Result<Compiled> {
+    pub fn acceptor(&self, vocab: &Vocab) -> Result<Acceptor> {
         plan::acceptor(&self.constraints, vocab)
     }
 }

@@ -4,13 +4,13 @@
 use crate::{
     CompileCx, Constraint, Error, Language, Result, Token, Vocab,
     automata::{Dfa, Limits, TokenAutomaton},
-    grammar::{Compiled, Pushdown, Question, View},
-    inference::{Problem, Reach, Tables, reach},
+    grammar::{Acceptor, Pushdown, Question, View},
+    inference::{Feasible, Problem, Tables, feasible},
 };
 use std::sync::{Arc, OnceLock};
 
 /// What a run must satisfy.
-pub struct Plan {
+pub struct CompiledConstraints {
     engine: Engine,
     /// Of the automaton, made when first asked for.
     tables: OnceLock<Arc<Tables>>,
@@ -43,16 +43,16 @@ impl Region<'_> {
     /// The texts that fit; `None` if there is none.
     ///
     /// # Errors
-    /// Those of [`Reach::from_layers`].
-    pub fn reach(&self) -> Result<Option<Reach<'_>>> {
+    /// Those of [`Feasible::from_layers`].
+    pub fn feasible(&self) -> Result<Option<Feasible<'_>>> {
         let automaton = match &self.view {
             Viewed::All(automaton, _) => *automaton,
             Viewed::Part(view) => &view.automaton,
         };
         let problem = Problem::new(automaton, self.decided).with_tokens(self.tokens.0, self.tokens.1);
         match &self.view {
-            Viewed::All(_, tables) => Ok(reach(&problem.with_tables(tables))),
-            Viewed::Part(view) => Reach::from_layers(&problem, view.layers.clone()),
+            Viewed::All(_, tables) => Ok(feasible(&problem.with_tables(tables))),
+            Viewed::Part(view) => Feasible::from_layers(&problem, view.layers.clone()),
         }
     }
     /// Whether these are all texts that fit.
@@ -64,7 +64,7 @@ impl Region<'_> {
     }
 }
 
-impl Plan {
+impl CompiledConstraints {
     /// # Errors
     /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
     pub fn compile(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Self> {
@@ -85,9 +85,9 @@ impl Plan {
         let all = Language::Intersect(languages.clone());
         let automaton = match all.has_grammar() {
             false => TokenAutomaton::compile(&all, vocab, &limits)?,
-            true => match Compiled::new(&all, vocab, &limits)? {
-                Compiled::Regular(dfa) => Arc::new(TokenAutomaton::lift(&dfa, vocab)?),
-                Compiled::Pushdown(pushdown) => {
+            true => match Acceptor::new(&all, vocab, &limits)? {
+                Acceptor::Regular(dfa) => Arc::new(TokenAutomaton::lift(&dfa, vocab)?),
+                Acceptor::Pushdown(pushdown) => {
                     let shortest = match pushdown.fewest_tokens()? {
                         Some(shortest) => shortest.max(tokens.0),
                         None if pushdown.is_empty() => return Err(contradiction(&languages, vocab, &limits)),
@@ -173,7 +173,7 @@ impl Plan {
     /// `TooLarge`.
     pub fn fits(&self, decided: &[Option<Token>]) -> Result<bool> {
         match self.region(decided, None)? {
-            Some(region) => Ok(region.reach()?.is_some()),
+            Some(region) => Ok(region.feasible()?.is_some()),
             None => Ok(false),
         }
     }
@@ -189,7 +189,7 @@ pub fn lost() -> Error {
 ///
 /// # Errors
 /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
-pub fn acceptor(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Compiled> {
+pub fn acceptor(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Acceptor> {
     let limits = Limits::default();
     let languages = languages(constraints, vocab)?;
     let compiled = accepting(&Language::Intersect(languages.clone()), vocab, &limits)?;
@@ -206,10 +206,10 @@ fn languages(constraints: &[Arc<dyn Constraint>], vocab: &Vocab) -> Result<Vec<L
     constraints.iter().map(|c| Ok(c.language(&cx)?.named(c.name()))).collect()
 }
 
-fn accepting(all: &Language, vocab: &Vocab, limits: &Limits) -> Result<Compiled> {
+fn accepting(all: &Language, vocab: &Vocab, limits: &Limits) -> Result<Acceptor> {
     match all.has_grammar() {
-        true => Compiled::new(all, vocab, limits),
-        false => Dfa::compile(all, limits).map(Compiled::Regular),
+        true => Acceptor::new(all, vocab, limits),
+        false => Dfa::compile(all, limits).map(Acceptor::Regular),
     }
 }
 

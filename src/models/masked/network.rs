@@ -2,9 +2,7 @@
 
 use super::config::MaskedConfig;
 use super::workspace::{BlockBuffers, Workspace};
-use crate::kernels::{
-    Heads, Mask, Matrix, MatrixMut, RmsNorm, Rope, Sequence, attention, cross_entropy, gemm, swiglu,
-};
+use crate::kernels::{Heads, Mask, Matrix, MatrixMut, RmsNorm, Rope, Sequence, attention, cross_entropy, gemm, swiglu};
 use std::ops::Range;
 use std::sync::Mutex;
 

@@ -1,6 +1,6 @@
 //! Compiled constraints, kept for the next request that asks the same.
 
-use super::{Dfa, Limits, TokenAutomaton, culprit};
+use super::{Dfa, Limits, TokenAutomaton, blame};
 use crate::language::Language;
 use crate::{Result, Vocab};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,7 +33,7 @@ fn compile(cache: &Mutex<Cache>, language: &Language, vocab: &Vocab, limits: &Li
     }
     // Not under the lock: others may compile something else meanwhile.
     let lifted = Dfa::factors(language, limits).and_then(|factors| TokenAutomaton::lift_all(&factors, vocab, limits));
-    let new = Arc::new(lifted.map_err(|e| culprit::among(language, vocab, limits, e))?);
+    let new = Arc::new(lifted.map_err(|e| blame::among(language, vocab, limits, e))?);
     lock().put(key, new.clone());
     Ok(new)
 }

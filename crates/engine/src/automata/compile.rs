@@ -2,7 +2,7 @@
 
 use super::automaton::Automaton;
 use super::symbols::{Bytes, Chars, Symbols};
-use super::{Dfa, Limits, culprit, json_text, regex, subset, utf8};
+use super::{Dfa, Limits, blame, json_text, regex, subset, utf8};
 use crate::language::{Language, Network};
 use crate::{Error, Result};
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ impl Dfa {
     ///
     /// # Errors
     /// `Input` and `Unsupported` for patterns, with a byte range of the pattern as span; `TooLarge` beyond the
-    /// limits. Messages start with the names of the [`Named`](Language::Named) parts around the culprit.
+    /// limits. Messages start with the names of the [`Named`](Language::Named) parts around what is to blame.
     pub fn compile(language: &Language, limits: &Limits) -> Result<Self> {
         match language.one_text() {
             Some(text) if text.len() < ONE_TEXT => Ok(Self::of_text(&text)),
@@ -169,13 +169,13 @@ fn part(language: &Language, limits: &Limits, depth: usize) -> Result<Part> {
             let parts = flat.iter().map(|p| inner(p)).collect::<Result<Vec<_>>>()?;
             sequence(parts, limits).map_err(|e| match e.is_too_large() && limits.check_time("it").is_ok() {
                 true => {
-                    let limits = culprit::within(limits);
+                    let limits = blame::within(limits);
                     let some = |range: Range<usize>| {
                         let parts = flat[range].iter().map(|p| part(p, &limits, depth + 1));
                         sequence(parts.collect::<Result<Vec<_>>>()?, &limits)
                     };
                     let flat: Vec<&Language> = flat.iter().map(|part| &**part).collect();
-                    culprit::in_sequence(&flat, |range| limits.check_time("it").is_ok() && some(range).is_err(), e)
+                    blame::in_sequence(&flat, |range| limits.check_time("it").is_ok() && some(range).is_err(), e)
                 }
                 false => e,
             })
@@ -273,7 +273,7 @@ fn paths(network: &Network, labels: Vec<Part>, limits: &Limits) -> Result<Part> 
     for (part, &(from, ..)) in (0..).zip(&arrows) {
         follow[from as usize].push(part);
     }
-    let plan = subset::Plan { follow, to: arrows.iter().map(|a| a.2).collect(), last };
+    let plan = subset::PartNetwork { follow, to: arrows.iter().map(|a| a.2).collect(), last };
     let used: Vec<usize> = arrows.iter().map(|a| a.1 as usize).collect();
     if labels.iter().all(|p| matches!(p, Part::Chars(_))) && narrower_than_bytes(&labels) {
         let chars: Vec<_> = labels.into_iter().filter_map(Part::chars).collect();

@@ -1,9 +1,9 @@
 //! Byte automata: from languages to minimal DFAs, and their lifting to token classes.
 
 mod automaton;
+mod blame;
 mod cache;
 mod compile;
-mod culprit;
 mod dfa;
 mod json_text;
 mod lift;
@@ -12,6 +12,7 @@ mod minimize;
 mod nfa;
 mod product;
 mod regex;
+mod reorder;
 mod subset;
 mod symbols;
 #[cfg(test)]
@@ -20,7 +21,6 @@ mod token_automaton;
 mod token_product;
 #[cfg(test)]
 mod token_tests;
-mod turns;
 mod utf8;
 mod words;
 

@@ -3,7 +3,7 @@
 use super::automaton::Automaton;
 use super::nfa::Nfa;
 use super::symbols::Chars;
-use super::{Limits, culprit, utf8};
+use super::{Limits, blame, utf8};
 use crate::{Error, Result};
 use regex_syntax::ast::{self, AssertionKind, Ast};
 use regex_syntax::hir::translate::TranslatorBuilder;
@@ -36,9 +36,9 @@ pub(super) fn spelled(pattern: &str, limits: &Limits, error: Error) -> Error {
     }
 }
 
-fn blamed(pattern: &str, ast: &Ast, limits: &Limits, error: Error, states: culprit::States) -> Error {
-    let error = culprit::in_pattern(pattern, ast, limits, error, states);
-    error.context(format_args!("the pattern /{}/", culprit::short(pattern)))
+fn blamed(pattern: &str, ast: &Ast, limits: &Limits, error: Error, states: blame::States) -> Error {
+    let error = blame::in_pattern(pattern, ast, limits, error, states);
+    error.context(format_args!("the pattern /{}/", blame::short(pattern)))
 }
 
 fn determinize(pattern: &str, ast: &Ast, limits: &Limits) -> Result<Automaton<Chars>> {

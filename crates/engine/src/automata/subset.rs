@@ -9,24 +9,28 @@ use crate::util::FastMap;
 /// One of `parts`, of which there is at least one.
 pub(super) fn union<S: Symbols>(parts: &[Automaton<S>], limits: &Limits) -> Result<Automaton<S>> {
     let all = (0..parts.len() as u32).collect();
-    let plan = Plan { follow: vec![all, Vec::new()], to: vec![1; parts.len()], last: vec![false, true] };
-    Subsets::new(parts.iter().collect(), plan).determinize(limits, "the union of the alternatives")
+    let network = PartNetwork { follow: vec![all, Vec::new()], to: vec![1; parts.len()], last: vec![false, true] };
+    Subsets::new(parts.iter().collect(), network).determinize(limits, "the union of the alternatives")
 }
 
 /// The parts, of which there is at least one, one after the other.
 pub(super) fn concat<S: Symbols>(parts: &[Automaton<S>], limits: &Limits) -> Result<Automaton<S>> {
     let count = parts.len() as u32;
-    let plan = Plan {
+    let network = PartNetwork {
         follow: (0..count).map(|i| vec![i]).chain([Vec::new()]).collect(),
         to: (1..=count).collect(),
         last: (0..=count).map(|i| i == count).collect(),
     };
-    Subsets::new(parts.iter().collect(), plan).determinize(limits, "the sequence of its parts")
+    Subsets::new(parts.iter().collect(), network).determinize(limits, "the sequence of its parts")
 }
 
 /// What the paths of a network read: `parts` are its arrows, of which there is at least one.
-pub(super) fn network<S: Symbols>(parts: Vec<&Automaton<S>>, plan: Plan, limits: &Limits) -> Result<Automaton<S>> {
-    Subsets::new(parts, plan).determinize(limits, "the network of its parts")
+pub(super) fn network<S: Symbols>(
+    parts: Vec<&Automaton<S>>,
+    network: PartNetwork,
+    limits: &Limits,
+) -> Result<Automaton<S>> {
+    Subsets::new(parts, network).determinize(limits, "the network of its parts")
 }
 
 /// Which part may come after which: parts are arrows between nodes, and a text is a path from node 0.
@@ -34,7 +38,7 @@ pub(super) fn network<S: Symbols>(parts: Vec<&Automaton<S>>, plan: Plan, limits:
 /// Where one part ends and the next begins, both speak of the same gap between two bytes: it is a token boundary for
 /// both or for neither. So a part joined before any mark must not read the mark of that gap on its own, and a part
 /// joined after the mark has read it already.
-pub(super) struct Plan {
+pub(super) struct PartNetwork {
     /// The parts that leave each node.
     pub(super) follow: Vec<Vec<u32>>,
     /// The node that each part leads to.
@@ -47,7 +51,7 @@ pub(super) struct Plan {
 /// something else: its start, joined at a gap of which no mark has been read. It cannot read a mark.
 struct Subsets<'a, S> {
     parts: Vec<&'a Automaton<S>>,
-    plan: Plan,
+    network: PartNetwork,
     offsets: Vec<u32>,
     part_of: Vec<u32>,
     symbols: S,
@@ -57,14 +61,14 @@ struct Subsets<'a, S> {
 const UNMARKED_START: State = DEAD;
 
 impl<'a, S: Symbols> Subsets<'a, S> {
-    fn new(parts: Vec<&'a Automaton<S>>, plan: Plan) -> Self {
+    fn new(parts: Vec<&'a Automaton<S>>, network: PartNetwork) -> Self {
         let (symbols, maps) = S::join(parts.iter().map(|p| &p.symbols));
         let (mut offsets, mut part_of) = (Vec::new(), Vec::new());
         for (i, part) in parts.iter().enumerate() {
             offsets.push(part_of.len() as u32);
             part_of.resize(part_of.len() + part.accept.len(), i as u32);
         }
-        Self { parts, plan, offsets, part_of, symbols, maps }
+        Self { parts, network, offsets, part_of, symbols, maps }
     }
 
     fn determinize(&self, limits: &Limits, what: &str) -> Result<Automaton<S>> {
@@ -123,7 +127,7 @@ impl<'a, S: Symbols> Subsets<'a, S> {
     }
 
     fn begin(&self, set: &mut Vec<u32>) {
-        for &part in &self.plan.follow[0] {
+        for &part in &self.network.follow[0] {
             let start = self.parts[part as usize].start;
             if start != DEAD {
                 self.enter(part as usize, start, start, false, set);
@@ -150,10 +154,10 @@ impl<'a, S: Symbols> Subsets<'a, S> {
     fn enter(&self, part: usize, state: State, member: State, marked: bool, set: &mut Vec<u32>) {
         let from = set.len();
         set.push(self.offsets[part] + member);
-        let mut ended = self.parts[part].accept[state as usize].then_some(self.plan.to[part]);
+        let mut ended = self.parts[part].accept[state as usize].then_some(self.network.to[part]);
         let mut at = from + 1;
         while let Some(node) = ended {
-            for &part in &self.plan.follow[node as usize] {
+            for &part in &self.network.follow[node as usize] {
                 let dfa = self.parts[part as usize];
                 let member = match (self.symbols.mark(), marked) {
                     (None, _) => dfa.start,
@@ -174,7 +178,7 @@ impl<'a, S: Symbols> Subsets<'a, S> {
             while let (None, Some(&member)) = (ended, set.get(at)) {
                 let (part, state) = self.locate(member);
                 let state = if state == UNMARKED_START { self.parts[part].start } else { state };
-                ended = self.parts[part].accept[state as usize].then_some(self.plan.to[part]);
+                ended = self.parts[part].accept[state as usize].then_some(self.network.to[part]);
                 at += 1;
             }
         }
@@ -184,6 +188,6 @@ impl<'a, S: Symbols> Subsets<'a, S> {
         let (part, state) = self.locate(member);
         let dfa = self.parts[part];
         let state = if state == UNMARKED_START { dfa.start } else { state };
-        self.plan.last[self.plan.to[part] as usize] && dfa.accept[state as usize]
+        self.network.last[self.network.to[part] as usize] && dfa.accept[state as usize]
     }
 }

@@ -5,10 +5,10 @@
 //! purpose may share what is above them: a graph-structured stack (Lang 1974, Tomita 1985) over the tokens of a canvas.
 
 use super::bits::Bits;
-use super::moves::{Beside, Moves, Return};
+use super::gss::{BOTTOM, NONE, NOWHERE, Node, Returned};
 use super::pushdown::Question;
 use super::rtn::State;
-use super::stacks::{BOTTOM, NONE, NOWHERE, Node, Returned};
+use super::transitions::{Beside, Return, Transitions};
 use super::trie::TrieNode;
 use crate::util::FastMap;
 use crate::{Error, Result, Token, Vocab};
@@ -44,7 +44,7 @@ struct Act<'a> {
 }
 
 pub(super) struct Chart<'a> {
-    moves: &'a mut Moves,
+    transitions: &'a mut Transitions,
     vocab: &'a Vocab,
     question: Question<'a>,
     frames: Vec<Frame>,
@@ -65,8 +65,12 @@ impl<'a> Chart<'a> {
     ///
     /// # Errors
     /// `TooLarge`.
-    pub fn witness(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<Vec<Token>>> {
-        let mut chart = Self::new(moves, vocab, question);
+    pub fn witness(
+        transitions: &'a mut Transitions,
+        vocab: &'a Vocab,
+        question: Question<'a>,
+    ) -> Result<Option<Vec<Token>>> {
+        let mut chart = Self::new(transitions, vocab, question);
         for pos in 0..chart.len() {
             chart.advance(pos)?;
         }
@@ -84,8 +88,8 @@ impl<'a> Chart<'a> {
     ///
     /// # Errors
     /// `TooLarge`.
-    pub fn fewest(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<usize>> {
-        let mut chart = Self::new(moves, vocab, question);
+    pub fn fewest(transitions: &'a mut Transitions, vocab: &'a Vocab, question: Question<'a>) -> Result<Option<usize>> {
+        let mut chart = Self::new(transitions, vocab, question);
         for pos in 0..=chart.len() {
             if chart.finished(pos).is_some() {
                 return Ok(Some(pos));
@@ -119,18 +123,18 @@ impl<'a> Chart<'a> {
         self.question.decided[end..].iter().map(|decided| decided.unwrap_or(eos)).collect()
     }
 
-    fn new(moves: &'a mut Moves, vocab: &'a Vocab, question: Question<'a>) -> Self {
-        let beside = moves.beside().start();
+    fn new(transitions: &'a mut Transitions, vocab: &'a Vocab, question: Question<'a>) -> Self {
+        let beside = transitions.beside().start();
         let mut first = BTreeMap::new();
         if beside != 0 {
-            first.insert((moves.stacks.rtn().start, beside), Bits::of(GROUND));
-            if moves.stacks.rtn().nullable {
+            first.insert((transitions.stacks.rtn().start, beside), Bits::of(GROUND));
+            if transitions.stacks.rtn().nullable {
                 first.insert((BOTTOM, beside), Bits::default());
             }
         }
         let ground = Frame { back: BOTTOM, below: Bits::default() };
         let (frames, pushed, tops) = (vec![ground], vec![FastMap::default()], vec![first]);
-        Self { moves, vocab, question, frames, pushed, tops, returns: FastMap::default(), work: 0 }
+        Self { transitions, vocab, question, frames, pushed, tops, returns: FastMap::default(), work: 0 }
     }
 
     fn advance(&mut self, pos: usize) -> Result<()> {
@@ -207,7 +211,7 @@ impl<'a> Chart<'a> {
                 return Err(Error::too_large("deciding whether the grammar has a text for this canvas")
                     .help("use fewer positions, or a simpler grammar"));
             }
-            let shape = self.moves.stacks.over_any(top.0);
+            let shape = self.transitions.stacks.over_any(top.0);
             let mut walker = Walker { chart: self, from: top, visit };
             let done = match walker.chart.question.decided[pos] {
                 None => walker.walk(0, top.1, shape, &below, &mut Vec::new()),
@@ -243,7 +247,7 @@ impl<'a> Chart<'a> {
     fn finished(&mut self, end: usize) -> Option<(Top, Vec<u32>)> {
         let tops: Vec<(Top, Bits)> = self.tops[end].iter().map(|(top, below)| (*top, below.clone())).collect();
         tops.into_iter().find_map(|(top, below)| {
-            let accepted = self.moves.beside().accepting(top.1);
+            let accepted = self.transitions.beside().accepting(top.1);
             accepted.then(|| self.completion(top.0, &below)).flatten().map(|frames| (top, frames))
         })
     }
@@ -253,12 +257,12 @@ impl<'a> Chart<'a> {
         if top == BOTTOM {
             return Some(Vec::new());
         }
-        if !self.moves.stacks.accepting(top) {
+        if !self.transitions.stacks.accepting(top) {
             return None;
         }
         frames.iter().find_map(|frame| {
             let Frame { back, below } = self.frames[frame as usize].clone();
-            let back = self.moves.stacks.resume_after(top, back)?;
+            let back = self.transitions.stacks.resume_after(top, back)?;
             let mut rest = self.completion(back, &below)?;
             rest.insert(0, frame);
             Some(rest)
@@ -335,7 +339,7 @@ struct Walker<'w, 'a, V> {
 impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
     /// All tokens beneath a node of the trie. Whether `visit` has seen enough.
     fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
-        let walk = self.chart.moves.walk(at, beside, shape);
+        let walk = self.chart.transitions.walk(at, beside, shape);
         for edge in &walk.edges {
             if self.targets(edge.token, edge.beside, edge.to, below, returns) {
                 return true;
@@ -345,7 +349,7 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
             if self.arrive(node, beside, kept, below, returns) {
                 return true;
             }
-            let class = self.chart.moves.stacks.rtn().class(self.chart.moves.trie.byte(node));
+            let class = self.chart.transitions.stacks.rtn().class(self.chart.transitions.trie.byte(node));
             if self.go_back(class, returned, below, returns, &mut |walker, shape, below, returns| {
                 walker.arrive(node, beside, shape, below, returns)
             }) {
@@ -360,8 +364,8 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
         if shape == NONE {
             return false;
         }
-        let token = self.chart.moves.trie.tokens(at).first().copied();
-        let ended = self.chart.moves.beside().mark(beside);
+        let token = self.chart.transitions.trie.tokens(at).first().copied();
+        let ended = self.chart.transitions.beside().mark(beside);
         if let Some(token) = token.filter(|_| ended != 0)
             && self.targets(token, ended, shape, below, returns)
         {
@@ -381,15 +385,15 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
         returns: &mut Vec<State>,
     ) -> bool {
         let Some((&byte, rest)) = bytes.split_first() else {
-            let beside = self.chart.moves.beside().mark(beside);
+            let beside = self.chart.transitions.beside().mark(beside);
             return beside != 0 && self.targets(token, beside, shape, below, returns);
         };
-        let beside = self.chart.moves.beside().step(beside, byte);
+        let beside = self.chart.transitions.beside().step(beside, byte);
         if beside == 0 {
             return false;
         }
-        let class = self.chart.moves.stacks.rtn().class(byte);
-        let (read, returned) = self.chart.moves.stacks.read(shape, class);
+        let class = self.chart.transitions.stacks.rtn().class(byte);
+        let (read, returned) = self.chart.transitions.stacks.read(shape, class);
         if read != NONE && self.spell(token, rest, beside, read, below, returns) {
             return true;
         }
@@ -409,14 +413,15 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
         then: &mut Then<'_, Self>,
     ) -> bool {
         // There is one variable, for what is beneath the top.
-        for (_, inner) in self.chart.moves.stacks.returned(returned).to_vec() {
+        for (_, inner) in self.chart.transitions.stacks.returned(returned).to_vec() {
             for (&back, below) in &*self.chart.returned(frames) {
-                let Some(state) = self.chart.moves.stacks.resume(back, inner).filter(|&state| state != BOTTOM) else {
+                let Some(state) = self.chart.transitions.stacks.resume(back, inner).filter(|&state| state != BOTTOM)
+                else {
                     continue;
                 };
                 returns.push(back);
-                let shape = self.chart.moves.stacks.over_any(state);
-                let (read, returned) = self.chart.moves.stacks.read(shape, class);
+                let shape = self.chart.transitions.stacks.over_any(state);
+                let (read, returned) = self.chart.transitions.stacks.read(shape, class);
                 let done = read != NONE && then(self, read, below, returns)
                     || returned != NOWHERE && self.go_back(class, returned, below, returns, then);
                 returns.pop();
@@ -430,13 +435,13 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
 
     /// A token has ended with these stacks.
     fn targets(&mut self, token: Token, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
-        for (stack, inner) in self.chart.moves.stacks.paths(shape) {
+        for (stack, inner) in self.chart.transitions.stacks.paths(shape) {
             // The last entry stands for what is beneath.
             let done = match &stack[..] {
                 [] => {
                     let mut done = false;
                     for (&back, below) in &*self.chart.returned(below) {
-                        let Some(state) = self.chart.moves.stacks.resume(back, inner) else { continue };
+                        let Some(state) = self.chart.transitions.stacks.resume(back, inner) else { continue };
                         returns.push(back);
                         let act = Act { from: self.from, returns, pushes: &[], to: (state, beside), token, below };
                         done = done || (self.visit)(self.chart, &act);

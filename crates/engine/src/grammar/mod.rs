@@ -1,18 +1,18 @@
 //! Context-free grammars: one representation for everything that recursion takes, whatever syntax it was written in.
 
+mod acceptor;
 mod bits;
 mod chart;
 mod determinize;
+mod first_follow;
+mod gss;
+mod intersect;
 mod lower;
-mod moves;
-mod narrow;
 mod nfa;
 mod partition;
 mod pushdown;
-mod read;
 mod rtn;
-mod sets;
-mod stacks;
+mod transitions;
 mod trie;
 
-pub use pushdown::{Compiled, Pushdown, Question, View};
+pub use pushdown::{Acceptor, Pushdown, Question, View};

@@ -1,10 +1,10 @@
 //! A grammar over the tokens of a vocabulary, and the part of it that a canvas can reach.
 
 use super::chart::Chart;
+use super::gss::Gss;
 use super::lower::lower;
-use super::moves::{Config, ENDED, Moves, Shortest};
 use super::rtn::Rtn;
-use super::stacks::Stacks;
+use super::transitions::{Config, ENDED, Shortest, Transitions};
 use super::trie::Trie;
 use crate::automata::{Dfa, Edge, Label, Limits, TokenAutomaton};
 use crate::util::FastMap;
@@ -19,7 +19,7 @@ const FAINTEST: f64 = 1e-200;
 /// States that are remembered from one canvas to the next; more than that and they are found anew.
 const REMEMBERED: usize = 400_000;
 /// What the constraints are, compiled for the inference.
-pub enum Compiled {
+pub enum Acceptor {
     /// No recursion is left: an automaton over bytes.
     Regular(Dfa),
     Pushdown(Box<Pushdown>),
@@ -29,8 +29,8 @@ pub enum Compiled {
 pub struct Pushdown {
     /// States of the automata of its rules.
     states: usize,
-    fresh: Box<dyn Fn() -> Result<Moves> + Send + Sync>,
-    moves: Mutex<Moves>,
+    fresh: Box<dyn Fn() -> Result<Transitions> + Send + Sync>,
+    transitions: Mutex<Transitions>,
     vocab: Arc<Vocab>,
     kept: usize,
 }
@@ -55,7 +55,7 @@ pub struct Question<'a> {
     pub witness: Option<&'a [Token]>,
 }
 
-impl Compiled {
+impl Acceptor {
     /// # Errors
     /// `Unsupported` combinations, `TooLarge`, and those of terminals.
     pub fn new(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Self> {
@@ -69,9 +69,9 @@ impl Compiled {
         let (trie, rtn, vocab) = (Arc::new(Trie::new(vocab)), Arc::new(rtn), Arc::new(vocab.clone()));
         let sized = vocab.clone();
         let fresh =
-            Box::new(move || Ok(Moves::new(Stacks::new(rtn.clone()), beside.clone(), trie.clone(), sized.len())));
-        let moves = Mutex::new(fresh()?);
-        Ok(Self::Pushdown(Box::new(Pushdown { states, fresh, moves, vocab, kept: KEPT })))
+            Box::new(move || Ok(Transitions::new(Gss::new(rtn.clone()), beside.clone(), trie.clone(), sized.len())));
+        let transitions = Mutex::new(fresh()?);
+        Ok(Self::Pushdown(Box::new(Pushdown { states, fresh, transitions, vocab, kept: KEPT })))
     }
 }
 
@@ -85,24 +85,24 @@ impl Pushdown {
         self.states
     }
 
-    fn moves(&self) -> MutexGuard<'_, Moves> {
-        self.moves.lock().unwrap_or_else(PoisonError::into_inner)
+    fn transitions(&self) -> MutexGuard<'_, Transitions> {
+        self.transitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it surely holds no text at all.
     pub fn is_empty(&self) -> bool {
-        matches!(self.moves().shortest(), Shortest::Nothing)
+        matches!(self.transitions().shortest(), Shortest::Nothing)
     }
 
     /// How many of the bytes some text begins with, as far as the grammar and the rest can tell, and whether all of
     /// them are a text.
     pub fn read(&self, text: &[u8]) -> (usize, bool) {
-        self.moves().read(text)
+        self.transitions().read(text)
     }
 
     /// A text with the fewest bytes.
     pub fn shortest(&self) -> Option<String> {
-        match self.moves().shortest() {
+        match self.transitions().shortest() {
             Shortest::Text(bytes) => String::from_utf8(bytes).ok(),
             Shortest::Nothing | Shortest::Unknown => None,
         }
@@ -116,7 +116,7 @@ impl Pushdown {
         const MOST: usize = 4096;
         let decided = vec![None; MOST];
         let question = Question { decided: &decided, tokens: (0, MOST), witness: None };
-        Chart::fewest(&mut self.moves(), &self.vocab, question)
+        Chart::fewest(&mut self.transitions(), &self.vocab, question)
     }
 
     /// A text that fits, tail included; `None` if there is none. Decided for every canvas, in polynomial time.
@@ -124,7 +124,7 @@ impl Pushdown {
     /// # Errors
     /// `TooLarge`.
     pub fn witness(&self, question: Question) -> Result<Option<Vec<Token>>> {
-        Chart::witness(&mut self.moves(), &self.vocab, question)
+        Chart::witness(&mut self.transitions(), &self.vocab, question)
     }
 
     /// The part that a canvas can reach; `None` if no text fits.
@@ -132,11 +132,11 @@ impl Pushdown {
     /// # Errors
     /// `TooLarge`.
     pub fn view(&self, question: Question) -> Result<Option<View>> {
-        let mut moves = self.moves();
-        if moves.len() > REMEMBERED {
-            *moves = (self.fresh)()?;
+        let mut transitions = self.transitions();
+        if transitions.len() > REMEMBERED {
+            *transitions = (self.fresh)()?;
         }
-        let mut explorer = Explorer { moves: &mut moves, vocab: &self.vocab, question, kept: self.kept };
+        let mut explorer = Explorer { transitions: &mut transitions, vocab: &self.vocab, question, kept: self.kept };
         let (layers, exact) = explorer.layers(question.witness)?;
         if let Some(layers) = explorer.alive(layers)? {
             return explorer.view(layers, exact).map(Some);
@@ -144,7 +144,7 @@ impl Pushdown {
         if exact {
             return Ok(None);
         }
-        let Some(witness) = Chart::witness(explorer.moves, &self.vocab, question)? else { return Ok(None) };
+        let Some(witness) = Chart::witness(explorer.transitions, &self.vocab, question)? else { return Ok(None) };
         let (layers, exact) = explorer.layers(Some(&witness))?;
         match explorer.alive(layers)? {
             Some(layers) => explorer.view(layers, exact).map(Some),
@@ -154,7 +154,7 @@ impl Pushdown {
 }
 
 struct Explorer<'a> {
-    moves: &'a mut Moves,
+    transitions: &'a mut Transitions,
     vocab: &'a Vocab,
     question: Question<'a>,
     kept: usize,
@@ -164,11 +164,11 @@ impl Explorer<'_> {
     /// The states that can be reached at each gap, no more than there is room for and those of the witness; and
     /// whether these are all.
     fn layers(&mut self, witness: Option<&[Token]>) -> Result<(Vec<Vec<Config>>, bool)> {
-        let Some(start) = self.moves.start() else { return Ok((vec![Vec::new(); self.len() + 1], true)) };
+        let Some(start) = self.transitions.start() else { return Ok((vec![Vec::new(); self.len() + 1], true)) };
         let path = witness.map(|witness| self.path(start, witness));
         let mut layers = vec![vec![start]];
         // By state, the number of ways to come here and the share of those that lead to the next gap.
-        let (mut here, mut next) = (vec![0.0; self.moves.len()], vec![0.0; self.moves.len()]);
+        let (mut here, mut next) = (vec![0.0; self.transitions.len()], vec![0.0; self.transitions.len()]);
         here[start as usize] = 1.0;
         let mut exact = true;
         let room = (self.kept / self.len().max(1)).max(1);
@@ -189,14 +189,14 @@ impl Explorer<'_> {
                 })?;
             }
             layers[pos].iter().for_each(|&from| here[from as usize] = 0.0);
-            next.resize(self.moves.len(), 0.0);
-            here.resize(self.moves.len(), 0.0);
+            next.resize(self.transitions.len(), 0.0);
+            here.resize(self.transitions.len(), 0.0);
             if layer.len() > room {
                 exact = false;
                 let left = self.len() - pos - 1;
                 // Positive floats are ordered as their bits are.
                 let rank = |&config: &Config| {
-                    let fits = config == ENDED || self.moves.bytes_to_end(config) <= left;
+                    let fits = config == ENDED || self.transitions.bytes_to_end(config) <= left;
                     Reverse((fits, next[config as usize].to_bits(), Reverse(config)))
                 };
                 let mut ranked: Vec<_> = layer.iter().map(rank).collect();
@@ -243,14 +243,14 @@ impl Explorer<'_> {
         let (min, max) = self.question.tokens;
         if self.vocab.is_tail(token) {
             let ends = from == ENDED
-                || Some(token) == self.vocab.eos() && pos >= min && pos <= max && self.moves.complete(from);
+                || Some(token) == self.vocab.eos() && pos >= min && pos <= max && self.transitions.complete(from);
             return ends.then_some(ENDED);
         }
         if from == ENDED || pos >= max {
             return None;
         }
         let bytes = self.vocab.bytes(token)?;
-        self.moves.step(from, bytes)
+        self.transitions.step(from, bytes)
     }
 
     /// Calls `visit` with each state after `from` and the number of tokens that lead there, until it returns true;
@@ -260,15 +260,15 @@ impl Explorer<'_> {
         if let Some(token) = self.question.decided[pos] {
             return Ok(self.after(pos, from, token).is_some_and(|to| visit(to, 1)));
         }
-        let ends = from == ENDED || pos >= min && pos <= max && self.moves.complete(from);
+        let ends = from == ENDED || pos >= min && pos <= max && self.transitions.complete(from);
         if ends && self.vocab.eos().is_some() && visit(ENDED, 1) {
             return Ok(true);
         }
         if from == ENDED || pos >= max {
             return Ok(false);
         }
-        let edges = self.moves.edges(from)?;
-        Ok(edges.iter().any(|edge| visit(edge.target, self.moves.partition.size(edge.label))))
+        let edges = self.transitions.edges(from)?;
+        Ok(edges.iter().any(|edge| visit(edge.target, self.transitions.partition.size(edge.label))))
     }
 
     /// Drops states from which no text can be completed; `None` if nothing is left.
@@ -276,10 +276,10 @@ impl Explorer<'_> {
         let last = self.len();
         let (min, max) = self.question.tokens;
         let fits = (min..=max).contains(&last);
-        let moves = &mut *self.moves;
-        layers[last].retain(|&config| config == ENDED || fits && moves.complete(config));
+        let transitions = &mut *self.transitions;
+        layers[last].retain(|&config| config == ENDED || fits && transitions.complete(config));
         // The position after which a state was last found alive.
-        let mut alive = vec![usize::MAX; self.moves.len()];
+        let mut alive = vec![usize::MAX; self.transitions.len()];
         for pos in (0..last).rev() {
             layers[pos + 1].iter().for_each(|&to| alive[to as usize] = pos);
             let mut kept = Vec::with_capacity(layers[pos].len());
@@ -308,10 +308,10 @@ impl Explorer<'_> {
 
         let mut lists = Vec::new();
         for &config in &configs {
-            lists.push(self.moves.edges(config)?);
+            lists.push(self.transitions.edges(config)?);
         }
         // No class is split any more: labels can be read off.
-        let mut parts = Parts::new(&mut *self.moves, self.vocab);
+        let mut parts = Parts::new(&mut *self.transitions, self.vocab);
         let mut edges: Vec<(u32, Edge)> = Vec::new();
         let mut accept = Vec::new();
         for ((from, &config), list) in (0..).zip(&configs).zip(&lists) {
@@ -319,7 +319,7 @@ impl Explorer<'_> {
             let mut row: Vec<(u32, Label)> = kept.map(|(label, target)| (target, parts.label(label))).collect();
             row.sort_unstable();
             edges.extend(row.iter().map(|&(target, label)| (from, Edge { label, target })));
-            accept.push(parts.moves.complete(config));
+            accept.push(parts.transitions.complete(config));
             if let (true, Some(ended)) = (accept[from as usize], ended) {
                 edges.push((from, Edge { label: Parts::END, target: ended }));
             }
@@ -337,7 +337,7 @@ impl Explorer<'_> {
 
 /// Labels and classes that are used, numbered anew.
 struct Parts<'a> {
-    moves: &'a mut Moves,
+    transitions: &'a mut Transitions,
     label_of: FastMap<Label, Label>,
     class_of: FastMap<u32, u32>,
     labels: Vec<Vec<u32>>,
@@ -350,7 +350,7 @@ impl<'a> Parts<'a> {
     /// What may follow it.
     const TAIL: Label = 1;
 
-    fn new(moves: &'a mut Moves, vocab: &Vocab) -> Self {
+    fn new(transitions: &'a mut Transitions, vocab: &Vocab) -> Self {
         let pad = vocab.pad().filter(|&pad| Some(pad) != vocab.eos());
         let members: Vec<Vec<Token>> = [vocab.eos(), pad].into_iter().flatten().map(|token| vec![token]).collect();
         let labels = match vocab.eos() {
@@ -358,14 +358,14 @@ impl<'a> Parts<'a> {
             None => Vec::new(),
         };
         let members = if vocab.eos().is_some() { members } else { Vec::new() };
-        Self { moves, label_of: FastMap::default(), class_of: FastMap::default(), labels, members }
+        Self { transitions, label_of: FastMap::default(), class_of: FastMap::default(), labels, members }
     }
 
     fn label(&mut self, label: Label) -> Label {
         if let Some(&known) = self.label_of.get(&label) {
             return known;
         }
-        let partition = &self.moves.partition;
+        let partition = &self.transitions.partition;
         let mut classes: Vec<u32> = Vec::new();
         for &class in partition.label(label) {
             let members = &mut self.members;

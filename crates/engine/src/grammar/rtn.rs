@@ -1,8 +1,8 @@
 //! A grammar as deterministic automata that call each other: what texts are read with.
 
 use super::determinize::determinize;
+use super::intersect::{self, Intersected};
 use super::lower::{Lowered, Terminals};
-use super::narrow::{self, Narrowed};
 use super::nfa::{Bodies, Edges, Nfa, Symbol, components};
 use crate::Result;
 use crate::automata::{Dfa, Limits};
@@ -36,12 +36,12 @@ pub(super) struct Rtn {
     pub start: State,
     /// The empty text is a text.
     pub nullable: bool,
-    pub narrowed: Narrowed,
+    pub narrowed: Intersected,
 }
 
 impl Rtn {
     pub fn new(mut lowered: Lowered, limits: &Limits) -> Result<Self> {
-        let narrowing = narrow::Automata::compile(&mut lowered, limits)?;
+        let narrowing = intersect::Automata::compile(&mut lowered, limits)?;
         let terminals = Terminals::compile(&lowered.rules, limits)?;
         let (class_of, bytes) = classes(terminals.automata.iter().chain(narrowing.dfas()));
         let class = |byte: u8| u32::from(class_of[byte as usize]);

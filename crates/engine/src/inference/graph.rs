@@ -8,7 +8,7 @@ use crate::automata::{Class, Edge, Label, TokenAutomaton};
 /// The passes are generic over it and compiled for each implementation, so a [`TokenAutomaton`] costs what it would
 /// without. States may be made as they are found, say those of a pushdown automaton whose stacks are interned: a graph
 /// need only be complete for the states of the layers that a canvas is solved with, see
-/// [`Reach::from_layers`](super::Reach::from_layers).
+/// [`Feasible::from_layers`](super::Feasible::from_layers).
 ///
 /// A token must lead from a state to at most one other: a text is one path, otherwise it would be counted twice. The
 /// tail is part of the graph: the end of the text leads to a state that loops on end-of-text and padding.

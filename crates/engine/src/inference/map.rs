@@ -52,7 +52,7 @@ impl<G: Graph> Posterior<'_, G> {
             text.push(token);
             state = to;
         }
-        MaxPlus::spare(&self.tables).keep(values);
+        MaxPlus::pool(&self.tables).keep(values);
         text
     }
 

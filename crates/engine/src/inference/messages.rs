@@ -33,9 +33,9 @@ pub(super) struct Messages<M: Message> {
 
 impl<M: Message> Drop for Messages<M> {
     fn drop(&mut self) {
-        let spare = M::spare(&self.tables);
-        spare.keep(std::mem::take(&mut self.forward));
-        spare.keep(std::mem::take(&mut self.backward));
+        let pool = M::pool(&self.tables);
+        pool.keep(std::mem::take(&mut self.forward));
+        pool.keep(std::mem::take(&mut self.backward));
     }
 }
 
@@ -199,7 +199,7 @@ impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
     /// Goes on to the next layer: for each of its states the sum over its edges, mass · value, scaled, and the logarithm of
     /// what all have been divided by. `None` where the result could be inexact.
     pub(super) fn advance(&mut self, way: Way, to: Layer<'l>) -> Option<(Vec<M>, f64)> {
-        let mut out = M::spare(self.tables).take();
+        let mut out = M::pool(self.tables).take();
         let Self { mass, values, sums, graph, tables, .. } = self;
         let numbers = values.first_chunk().zip(mass.first_chunk());
         let Some(((sides, (numbers, mass)), windows)) = self.sides.zip(numbers).zip(dense(to)) else {
@@ -268,8 +268,8 @@ pub(super) fn label_sums<S: Semiring, G: Graph>(
 ) -> Vec<S> {
     let mut mass = vec![S::ZERO; graph.classes()];
     support.classes.iter().zip(classes).for_each(|(&class, m)| mass[class as usize] = m);
-    if let Some(unions) = tables.unions(graph).filter(|_| support.labels.len() * 2 > graph.labels()) {
-        let sums = unions.sums(&mass);
+    if let Some(partial) = tables.partial_sums(graph).filter(|_| support.labels.len() * 2 > graph.labels()) {
+        let sums = partial.sums(&mass);
         return support.labels.iter().map(|&label| sums[label as usize]).collect();
     }
     let sum = |&label| graph.label(label).iter().fold(S::ZERO, |sum: S, &class| sum.plus(mass[class as usize]));

@@ -1,14 +1,15 @@
 //! Exact inference over a token automaton: feasibility, marginals, joint samples, MAP, log Z.
 //!
-//! [`reach`] finds the states of a regular constraint that lie on a text which fits the canvas, one layer for each gap
+//! [`feasible`] finds the states of a regular constraint that lie on a text which fits the canvas, one layer for each gap
 //! between positions; [`infer`] conditions scores on those texts. Both stages run over any [`Graph`]: who has layers of
 //! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
-//! layers to [`Reach::from_layers`]. Everything after that is the same.
+//! layers to [`Feasible::from_layers`]. Everything after that is the same.
 
 mod bits;
+mod cache;
 mod candidate;
+mod feasible;
 mod graph;
-mod known;
 mod layer;
 mod layers;
 mod logits;
@@ -16,8 +17,9 @@ mod map;
 mod messages;
 mod number;
 pub(crate) mod parallel;
+mod partial_sums;
+mod pool;
 mod posterior;
-mod reach;
 mod row;
 mod sample;
 pub(crate) mod simd;
@@ -26,13 +28,12 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod truncate;
-mod unions;
 
 pub use candidate::Candidate;
+pub use feasible::{Feasible, Problem, feasible};
 pub use graph::Graph;
 pub use logits::Logits;
 pub use posterior::Posterior;
-pub use reach::{Problem, Reach, reach};
 pub use tables::Tables;
 
 use crate::automata::Class;
@@ -78,31 +79,31 @@ impl Default for Options<'_> {
 /// When the scores do not fit the canvas or the vocabulary, or one that is read is NaN or +∞; when an option is out of
 /// range.
 pub fn infer<'a, G: Graph>(
-    reach: &Reach<'a, G>,
+    feasible: &Feasible<'a, G>,
     scores: impl Into<Logits<'a>>,
     options: &Options,
 ) -> Result<Posterior<'a, G>> {
-    let (problem, scores) = (*reach.problem(), scores.into());
-    check(reach, scores, options)?;
+    let (problem, scores) = (*feasible.problem(), scores.into());
+    check(feasible, scores, options)?;
     let mut undecided = Vec::new();
-    let mut open = Vec::with_capacity(reach.len());
-    for (pos, support) in reach.layers.supports.iter().enumerate() {
+    let mut open = Vec::with_capacity(feasible.len());
+    for (pos, support) in feasible.layers.supports.iter().enumerate() {
         open.push(support.is_some().then_some(undecided.len()));
         undecided.extend(support.iter().map(|support| (pos, support.clone())));
     }
     let graph = problem.automaton;
     let read = |(pos, support): (usize, Arc<_>)| {
         let logits = scores.row(pos, graph.vocab_len());
-        Row::read(logits, (graph, &*reach.tables, &*support), options.temperature, pos)
+        Row::read(logits, (graph, &*feasible.tables, &*support), options.temperature, pos)
     };
     let work = undecided.len() * graph.vocab_len();
     let read: Result<Vec<(Row, Vec<Mass>)>> = parallel::map(undecided, work, read).into_iter().collect();
     let (rows, masses): (Vec<Row>, Vec<Vec<Mass>>) = read?.into_iter().unzip();
-    let messages = solve(&problem, &reach.tables, &reach.layers, &masses)?;
+    let messages = solve(&problem, &feasible.tables, &feasible.layers, &masses)?;
     let full = Posterior {
         problem,
-        layers: reach.layers.clone(),
-        tables: reach.tables.clone(),
+        layers: feasible.layers.clone(),
+        tables: feasible.tables.clone(),
         classes: masses.iter().map(|_| OnceLock::new()).collect(),
         open,
         log_sum: messages.log_sum(),
@@ -120,18 +121,18 @@ pub fn infer<'a, G: Graph>(
 /// [`MANY`].
 const MOST_MESSAGES: usize = 24 << 20;
 
-fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Result<()> {
-    let (len, vocab) = (reach.len(), reach.problem.automaton.vocab_len());
+fn check<G: Graph>(feasible: &Feasible<G>, scores: Logits, options: &Options) -> Result<()> {
+    let (len, vocab) = (feasible.len(), feasible.problem.automaton.vocab_len());
     if scores.len() != len * vocab {
         return Err(Error::model(format!("{} scores for {len} positions × {vocab} tokens", scores.len())));
     }
     if !(options.temperature > 0.0 && options.temperature.is_finite()) {
         return Err(Error::input(format!("temperature {} is not a positive number", options.temperature)));
     }
-    if reach.layers.len() > MOST_MESSAGES {
+    if feasible.layers.len() > MOST_MESSAGES {
         return Err(Error::too_large(format!(
             "the constraints, with {} states, are too large for a canvas of {len} positions",
-            reach.problem.automaton.states()
+            feasible.problem.automaton.states()
         ))
         .help("use fewer positions, or narrow the ranges of repetitions and lengths"));
     }
@@ -141,7 +142,7 @@ fn check<G: Graph>(reach: &Reach<G>, scores: Logits, options: &Options) -> Resul
     if options.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
         return Err(Error::input("top_p must be more than 0 and at most 1"));
     }
-    if options.witness.is_some_and(|witness| !reach.contains(witness)) {
+    if options.witness.is_some_and(|witness| !feasible.contains(witness)) {
         return Err(Error::model("the witness is not a text that fits the canvas"));
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The numbers that messages are made of: plain floats first, floats with a wide exponent where those underflow.
 
-use super::tables::{Spare, Tables};
+use super::pool::Pool;
+use super::tables::Tables;
 use crate::inference::simd::{Edges, MaxPlus, Numbers, Semiring, Simd};
 use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::Range;
@@ -24,20 +25,20 @@ pub(super) trait Summed: Semiring {
     /// [`Edges::sums`].
     fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]);
     /// Memory for messages.
-    fn spare(tables: &Tables) -> &Spare<Self>;
+    fn pool(tables: &Tables) -> &Pool<Self>;
     /// Scales the largest of a message to a fixed number; the logarithm of what all have been divided by. `None` where the
     /// result could be inexact.
     fn rescale(values: &mut [Self]) -> Option<f64>;
 }
 
 macro_rules! summed {
-    ($number:ty, $sums:ident, $spare:ident, $rescale:expr) => {
+    ($number:ty, $sums:ident, $pool:ident, $rescale:expr) => {
         impl Summed for $number {
             fn rescale(values: &mut [Self]) -> Option<f64> {
                 $rescale(values)
             }
-            fn spare(tables: &Tables) -> &Spare<Self> {
-                &tables.spares.$spare
+            fn pool(tables: &Tables) -> &Pool<Self> {
+                &tables.pools.$pool
             }
             fn edge_sums(
                 edges: &Edges,
@@ -64,8 +65,8 @@ impl Summed for Wide {
     fn rescale(_: &mut [Self]) -> Option<f64> {
         Some(0.0)
     }
-    fn spare(tables: &Tables) -> &Spare<Self> {
-        &tables.spares.wide
+    fn pool(tables: &Tables) -> &Pool<Self> {
+        &tables.pools.wide
     }
     fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]) {
         edges.sums(windows, (mass, values), out, false);

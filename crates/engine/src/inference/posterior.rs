@@ -1,11 +1,11 @@
 //! The model's distribution, conditioned on the constraint.
 
+use super::feasible::Problem;
 use super::graph::Graph;
 use super::layers::Layers;
 use super::messages::Messages;
 use super::number::{Message, Wide};
 use super::parallel;
-use super::reach::Problem;
 use super::row::{Mass, Row};
 use super::support::Support;
 use super::tables::Tables;
@@ -140,19 +140,19 @@ impl<G: Graph> Posterior<'_, G> {
     /// second is `None` where only one token is left.
     pub fn top2(&self, pos: Pos) -> ((Token, f32), Option<(Token, f32)>) {
         match self.place(pos) {
-            Some(place) => self.shape(place).top2(),
+            Some(place) => self.summary(place).top2(),
             None => ((self.problem.decided[pos].unwrap_or_default(), 1.0), None),
         }
     }
 
     /// Probability of the likeliest token at `pos` minus that of the next.
     pub fn margin(&self, pos: Pos) -> f32 {
-        self.place(pos).map_or(1.0, |place| self.shape(place).margin())
+        self.place(pos).map_or(1.0, |place| self.summary(place).margin())
     }
 
     /// Entropy of the marginal at `pos`, in nats.
     pub fn entropy(&self, pos: Pos) -> f32 {
-        self.place(pos).map_or(0.0, |place| self.shape(place).entropy())
+        self.place(pos).map_or(0.0, |place| self.summary(place).entropy())
     }
 
     /// What a policy needs to know of each undecided position, with the token that `text` has there.
@@ -165,62 +165,62 @@ impl<G: Graph> Posterior<'_, G> {
     pub fn candidates_at(&self, positions: &[Pos], text: &[Token]) -> Vec<Candidate> {
         let places: Vec<Place> = positions.iter().filter_map(|&pos| self.place(pos)).collect();
         let candidate = |place: Place| {
-            let (pos, shape) = (place.pos, self.shape(place));
+            let (pos, summary) = (place.pos, self.summary(place));
             let prob = self.prob(pos, text[pos]);
-            let best = shape.top2().0.0;
-            Candidate { pos, token: text[pos], prob, best, margin: shape.margin(), entropy: shape.entropy() }
+            let best = summary.top2().0.0;
+            Candidate { pos, token: text[pos], prob, best, margin: summary.margin(), entropy: summary.entropy() }
         };
         let work = places.len() * self.problem.automaton.vocab_len();
         parallel::map(places, work, candidate)
     }
 
     /// One look at all probabilities of an open position.
-    fn shape(&self, place: Place) -> Shape {
+    fn summary(&self, place: Place) -> Summary {
         let (row, masses) = (&self.rows[place.open], &self.masses[place.open]);
         let source = (self.problem.automaton, &*self.tables, place.support);
-        let mut shape = Shape { best: [(f64::NEG_INFINITY, Token::MAX); 2], entropy: 0.0 };
+        let mut summary = Summary { best: [(f64::NEG_INFINITY, Token::MAX); 2], entropy: 0.0 };
         // Logarithms of the likeliest tokens of classes whose tokens are not known yet.
-        let (mut rough, mut least) = (Vec::new(), shape);
+        let (mut rough, mut least) = (Vec::new(), summary);
         let found = row.shapes(source, Some(masses));
         for (class, legal) in self.legal_places(place) {
             match found[class].filter(|found| !row.is_level(found.best[1]) || legal.members.len() == 1) {
                 Some(found) => {
-                    shape.entropy -= legal.negative_entropy(masses[class].sum(), found.moment);
+                    summary.entropy -= legal.negative_entropy(masses[class].sum(), found.moment);
                     let scores = &found.best[..legal.members.len().min(2)];
                     scores.iter().for_each(|&score| least.see(row.log(score) + legal.shift, Token::MAX));
                     rough.push((class, legal, found.best));
                 }
-                None => self.look(place, &legal, &mut shape),
+                None => self.look(place, &legal, &mut summary),
             }
         }
-        shape.best.iter().for_each(|&(log, _)| least.see(log, Token::MAX));
+        summary.best.iter().for_each(|&(log, _)| least.see(log, Token::MAX));
         for (class, legal, best) in rough {
             let [first, second] = best.map(|score| row.log(score) + legal.shift);
             if first >= least.best[1].0 {
                 let n = 1 + (first == second) as usize;
                 row.with_score((self.problem.automaton, place.support), class, best[0], n)
                     .into_iter()
-                    .for_each(|token| shape.see(first, token));
+                    .for_each(|token| summary.see(first, token));
             }
             if first > second && second >= least.best[1].0 && legal.members.len() > 1 {
                 row.with_score((self.problem.automaton, place.support), class, best[1], 1)
                     .into_iter()
-                    .for_each(|token| shape.see(second, token));
+                    .for_each(|token| summary.see(second, token));
             }
         }
-        shape
+        summary
     }
 
     /// One look at all probabilities of a class.
-    fn look(&self, place: Place, legal: &Legal, shape: &mut Shape) {
+    fn look(&self, place: Place, legal: &Legal, summary: &mut Summary) {
         let (row, mut buffer) = (&self.rows[place.open], Vec::new());
         let found = row.scores(legal.members, &mut buffer);
         let (sum, moment) = row.moments(&found, &buffer);
-        shape.entropy -= legal.negative_entropy(sum, moment);
+        summary.entropy -= legal.negative_entropy(sum, moment);
         let mut see = |at: usize| {
             let log = row.log_weight(legal.members[at]) + legal.shift;
-            shape.see(log, legal.members[at]);
-            log >= shape.best[1].0
+            summary.see(log, legal.members[at]);
+            log >= summary.best[1].0
         };
         let first = buffer.iter().position(|&score| found.level || score == found.largest).unwrap_or_default();
         if see(first) && buffer.len() > 1 {
@@ -305,13 +305,13 @@ impl Legal<'_> {
 
 /// Summary of one position's probabilities.
 #[derive(Clone, Copy)]
-struct Shape {
+struct Summary {
     /// Logarithm and token of the two likeliest.
     best: [(f64, Token); 2],
     entropy: f64,
 }
 
-impl Shape {
+impl Summary {
     fn see(&mut self, log: f64, token: Token) {
         let above = |(best, other): (f64, Token)| log > best || log == best && token < other;
         if above(self.best[1]) {

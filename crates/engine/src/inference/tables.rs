@@ -1,12 +1,12 @@
-//! What depends on the constraint alone: made once, used at every step.
+//! Tables that depend on the constraint alone: they are built once and used at every step.
 
+use super::cache::LayerCache;
 use super::graph::Graph;
-use super::known::Known;
-use super::number::Wide;
-use super::unions::Unions;
+use super::partial_sums::PartialSums;
+use super::pool::Pools;
 use crate::automata::{Class, Edge};
-use crate::inference::simd::{Edges, Lists, MaxPlus};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use crate::inference::simd::{Edges, Lists};
+use std::sync::OnceLock;
 
 /// Fewer edges than this are not worth being laid out anew.
 const LEAST_EDGES: usize = 1 << 12;
@@ -14,71 +14,33 @@ const LEAST_EDGES: usize = 1 << 12;
 /// All edges, laid out for layers of many states.
 #[derive(Debug)]
 pub(super) struct Sides {
-    /// Edges by their target, turned round.
+    /// Edges by their target, reversed.
     pub(super) incoming: Edges,
     /// Edges by their source.
     pub(super) outgoing: Edges,
 }
 
-/// Memory of messages that are gone, for those to come: the system need not clear its pages again.
-#[derive(Debug)]
-pub(super) struct Spare<T>(Mutex<Vec<Vec<T>>>);
-
-/// Bytes that are kept at most.
-const MOST_SPARE: usize = 64 << 20;
-
-impl<T> Spare<T> {
-    /// An empty vector.
-    pub(super) fn take(&self) -> Vec<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-    pub(super) fn keep(&self, vectors: Vec<Vec<T>>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend(vectors);
-        let mut bytes = 0;
-        kept.retain_mut(|vector| {
-            vector.clear();
-            bytes += vector.capacity() * size_of::<T>();
-            bytes <= MOST_SPARE
-        });
-    }
-}
-
-impl<T> Default for Spare<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-/// For each kind of number that messages are made of.
-#[derive(Debug, Default)]
-pub(super) struct Spares {
-    pub(super) single: Spare<f32>,
-    pub(super) double: Spare<f64>,
-    pub(super) wide: Spare<Wide>,
-    pub(super) logs: Spare<MaxPlus>,
-}
-
-/// Edges by their target, and what is laid out when it is needed first.
+/// Indexes of a graph that are built once and used at every step: its edges by their target, and tables that are built
+/// when they are first needed.
 #[derive(Debug)]
 pub struct Tables {
     first: Vec<u32>,
-    /// As edges the other way round: `target` is the source.
+    /// The edges by their target, reversed: the field `target` holds the source.
     incoming: Vec<Edge>,
-    /// The tokens of the classes, made when a whole row is read first.
+    /// The tokens of the classes; built when a whole row is read for the first time.
     lists: OnceLock<Lists>,
-    /// Of the labels, made when a position is open first.
-    unions: OnceLock<Option<Unions>>,
-    /// Made when a position is open first.
+    /// How sums over labels share terms; built when a position is open for the first time.
+    partial_sums: OnceLock<Option<PartialSums>>,
+    /// Edges laid out for SIMD; built when a position is open for the first time.
     sides: OnceLock<Option<Sides>>,
-    pub(super) spares: Spares,
-    pub(super) known: Known,
+    pub(super) pools: Pools,
+    pub(super) cache: LayerCache,
 }
 
 impl Tables {
-    /// For a graph that is used once: what pays later only is left out.
+    /// Tables of a graph that is used once: those that pay only at later steps are left out.
     pub(super) fn once<G: Graph>(graph: &G) -> Self {
-        Self { sides: OnceLock::from(None), unions: OnceLock::from(None), ..Self::new(graph) }
+        Self { sides: OnceLock::from(None), partial_sums: OnceLock::from(None), ..Self::new(graph) }
     }
 
     /// Reads all edges of the graph once.
@@ -101,14 +63,14 @@ impl Tables {
             first,
             incoming,
             lists: OnceLock::new(),
-            unions: OnceLock::new(),
+            partial_sums: OnceLock::new(),
             sides: OnceLock::new(),
-            spares: Spares::default(),
-            known: Known::default(),
+            pools: Pools::default(),
+            cache: LayerCache::default(),
         }
     }
 
-    /// The edges to `state`, turned round: their target is the source.
+    /// The edges into `state`, reversed: the field `target` holds the source.
     #[inline]
     pub(super) fn incoming(&self, state: u32) -> &[Edge] {
         &self.incoming[self.first[state as usize] as usize..self.first[state as usize + 1] as usize]
@@ -124,9 +86,9 @@ impl Tables {
         self.lists.get_or_init(make)
     }
 
-    /// How labels are made of each other, where that saves anything.
-    pub(super) fn unions<G: Graph>(&self, graph: &G) -> Option<&Unions> {
-        self.unions.get_or_init(|| Unions::new(graph)).as_ref()
+    /// How sums over labels share terms, where that saves anything.
+    pub(super) fn partial_sums<G: Graph>(&self, graph: &G) -> Option<&PartialSums> {
+        self.partial_sums.get_or_init(|| PartialSums::new(graph)).as_ref()
     }
 
     /// The edges laid out for layers of many states, where there are many edges, and not too many states.
@@ -143,9 +105,9 @@ impl Tables {
     /// Bytes that the tables take.
     pub fn bytes(&self) -> usize {
         let lists = self.lists.get().map_or(0, Lists::bytes);
-        let unions = self.unions.get().and_then(Option::as_ref).map_or(0, Unions::bytes);
+        let partial_sums = self.partial_sums.get().and_then(Option::as_ref).map_or(0, PartialSums::bytes);
         let sides = self.sides.get().and_then(Option::as_ref);
         let sides = sides.map_or(0, |sides| sides.incoming.bytes() + sides.outgoing.bytes());
-        4 * self.first.len() + 8 * self.incoming.len() + lists + unions + sides
+        4 * self.first.len() + 8 * self.incoming.len() + lists + partial_sums + sides
     }
 }

@@ -46,13 +46,19 @@ fn scores(len: usize, vocab: usize, spread: f32, seed: u64) -> Scores {
 const PATTERN: &str = r"(?:[a-e]+(?: [a-j]+){2,6}|\w{3,30}é?|(?s:.){5,12}) end\.?";
 
 /// The messages in numbers of one kind, and the posterior of all classes.
-fn solved<M: Message>(reach: &Reach, scores: &Scores) -> (f64, Vec<f64>) {
-    let posterior = infer(reach, scores, &Options::default()).unwrap();
-    let messages: Messages<M> = super::pass(&reach.problem, &reach.tables, &reach.layers, &posterior.masses).unwrap();
+fn solved<M: Message>(feasible: &Feasible, scores: &Scores) -> (f64, Vec<f64>) {
+    let posterior = infer(feasible, scores, &Options::default()).unwrap();
+    let messages: Messages<M> =
+        super::pass(&feasible.problem, &feasible.tables, &feasible.layers, &posterior.masses).unwrap();
     let places = (0..scores.len()).filter_map(|pos| posterior.place(pos));
     let classes = places.flat_map(|place| {
         let masses = &posterior.masses[place.open];
-        messages.classes((reach.problem.automaton, &*reach.tables), &reach.layers, (place.pos, place.support), masses)
+        messages.classes(
+            (feasible.problem.automaton, &*feasible.tables),
+            &feasible.layers,
+            (place.pos, place.support),
+            masses,
+        )
     });
     (messages.log_sum, classes.collect())
 }
@@ -64,10 +70,10 @@ fn plain_and_wide_numbers_agree() {
     let mut decided = [None; 24];
     decided[3] = Some(2 + b'b' as u32);
     decided[20] = Some(0);
-    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
     for seed in 0..5 {
         let scores = scores(24, vocab.len(), 8.0, seed);
-        let (plain, wide) = (solved::<f64>(&reach, &scores), solved::<Wide>(&reach, &scores));
+        let (plain, wide) = (solved::<f64>(&feasible, &scores), solved::<Wide>(&feasible, &scores));
         assert!((plain.0 - wide.0).abs() < 1e-9, "{} {}", plain.0, wide.0);
         for (a, b) in plain.1.iter().zip(&wide.1) {
             assert!((a - b).abs() < 1e-11, "{a} {b}");
@@ -84,13 +90,13 @@ fn single_precision_agrees() {
     let mut decided = [None; 250];
     decided[3] = Some(2 + b'b' as u32);
     decided[20] = Some(2 + 0xc3);
-    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
-    assert!(reach.layers.len() >= MANY);
+    let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
+    assert!(feasible.layers.len() >= MANY);
     let scores = scores(250, vocab.len(), 8.0, 1);
-    let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+    let posterior = infer(&feasible, &scores, &Options::default()).unwrap();
     assert!(matches!(posterior.messages, Solved::Single(_)));
-    assert!(reach.contains(&posterior.sample(&mut rng(2))));
-    let (single, plain) = (solved::<f32>(&reach, &scores), solved::<f64>(&reach, &scores));
+    assert!(feasible.contains(&posterior.sample(&mut rng(2))));
+    let (single, plain) = (solved::<f32>(&feasible, &scores), solved::<f64>(&feasible, &scores));
     assert!((single.0 - plain.0).abs() < 1e-4, "{} {}", single.0, plain.0);
     for (a, b) in single.1.iter().zip(&plain.1) {
         assert!((a - b).abs() < 2e-5 * b + 1e-12, "{a} {b}");
@@ -103,11 +109,11 @@ fn single_precision_knows_its_limits() {
     let vocab = vocab(300);
     let automaton = lift("[ab]{40}|c{40}", &vocab);
     let decided = [None; 40];
-    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
     for (spread, suffices) in [(2.0, true), (200.0, false)] {
         let scores = scores(40, vocab.len(), spread, 3);
-        let posterior = infer(&reach, &scores, &Options::default()).unwrap();
-        let pass = pass::<f32, _>(&reach.problem, &reach.tables, &reach.layers, &posterior.masses);
+        let posterior = infer(&feasible, &scores, &Options::default()).unwrap();
+        let pass = pass::<f32, _>(&feasible.problem, &feasible.tables, &feasible.layers, &posterior.masses);
         assert_eq!(pass.is_some(), suffices);
     }
 }
@@ -166,9 +172,9 @@ fn the_gradient_of_log_z_is_the_shift_of_the_marginals() {
     let vocab = vocab(300);
     let automaton = lift(PATTERN, &vocab);
     let decided = [None; 12];
-    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
     let base = scores(12, vocab.len(), 3.0, 7);
-    let posterior = infer(&reach, &base, &Options::default()).unwrap();
+    let posterior = infer(&feasible, &base, &Options::default()).unwrap();
     let mut rng = rng(8);
     for _ in 0..60 {
         let (pos, token) = (rng.random_range(0..12), rng.random_range(0..vocab.len()));
@@ -177,7 +183,7 @@ fn the_gradient_of_log_z_is_the_shift_of_the_marginals() {
         let log_z = |step: f32| {
             let mut moved = base.clone();
             moved.row_mut(pos)[token] += step;
-            (infer(&reach, &moved, &Options::default()).unwrap().log_z(), moved.row(pos)[token] as f64)
+            (infer(&feasible, &moved, &Options::default()).unwrap().log_z(), moved.row(pos)[token] as f64)
         };
         let ((up, at), (down, from)) = (log_z(0.01), log_z(-0.01));
         let shift = posterior.prob(pos, token as Token) as f64 - free;
@@ -191,9 +197,9 @@ fn long_canvases_stay_finite() {
     let automaton = lift(r"\w+(?: \w+){0,40}", &vocab);
     let decided = vec![None; 1500];
     let problem = Problem::new(&automaton, &decided).with_tokens(200, 1200);
-    let reach = reach(&problem).unwrap();
+    let feasible = feasible(&problem).unwrap();
     let scores = scores(1500, vocab.len(), 20.0, 4);
-    let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+    let posterior = infer(&feasible, &scores, &Options::default()).unwrap();
     assert!(posterior.log_z().is_finite() && posterior.log_z() < -1000.0);
     for text in [posterior.sample(&mut rng(5)), posterior.map()] {
         assert!(automaton.accepts(&text));
@@ -211,15 +217,15 @@ fn truncation_keeps_what_it_says() {
     let vocab = vocab(2000);
     let automaton = lift(PATTERN, &vocab);
     let decided = [None; 16];
-    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
     let scores = scores(16, vocab.len(), 3.0, 6);
-    let full = infer(&reach, &scores, &Options::default()).unwrap();
+    let full = infer(&feasible, &scores, &Options::default()).unwrap();
     let witness = full.sample(&mut rng(7));
     for (top_k, top_p) in
         [(Some(1), None), (Some(5), None), (None, Some(0.3)), (None, Some(1.0)), (Some(200), Some(0.9))]
     {
         let options = Options { top_k, top_p, witness: Some(&witness), ..Options::default() };
-        let cut = infer(&reach, &scores, &options).unwrap();
+        let cut = infer(&feasible, &scores, &options).unwrap();
         assert_eq!(cut.log_z(), full.log_z());
         let text = cut.sample(&mut rng(8));
         assert!(automaton.accepts(&text));
@@ -246,9 +252,9 @@ fn bad_input_is_refused() {
     let vocab = vocab(300);
     let automaton = lift("a*", &vocab);
     let decided = [None; 4];
-    let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
     let good = Scores::zeros(4, vocab.len());
-    let error = |scores: &Scores, options: &Options| infer(&reach, scores, options).err().map(|e| e.kind());
+    let error = |scores: &Scores, options: &Options| infer(&feasible, scores, options).err().map(|e| e.kind());
     let with = |change: fn(&mut Options)| {
         let mut options = Options::default();
         change(&mut options);
@@ -276,18 +282,18 @@ fn nothing_fits_where_nothing_can() {
     let vocab = vocab(300);
     let automaton = lift("a{3}", &vocab);
     let a = Some(2 + b'a' as Token);
-    let fits = |decided: &[Option<Token>]| reach(&Problem::new(&automaton, decided)).is_some();
+    let fits = |decided: &[Option<Token>]| feasible(&Problem::new(&automaton, decided)).is_some();
     assert!(fits(&[a, a, a]) && fits(&[None, None, None, Some(0)]) && fits(&[a, None, None, None, Some(1)]));
     assert!(!fits(&[Some(2 + b'b' as Token), None, None]) && !fits(&[None, Some(0), None]) && !fits(&[]));
     assert!(!fits(&[None, None, None, Some(1)]), "padding without an end");
     assert!(!fits(&[None, None, None, Some(Token::MAX)]), "no such token");
     let none =
         TokenAutomaton::lift(&Dfa::compile(&Language::Union(vec![]), &Limits::default()).unwrap(), &vocab).unwrap();
-    assert!(none.is_empty() && reach(&Problem::new(&none, &[None; 3])).is_none());
+    assert!(none.is_empty() && feasible(&Problem::new(&none, &[None; 3])).is_none());
     let empty = lift("", &vocab);
-    let reach = reach(&Problem::new(&empty, &[])).unwrap();
+    let feasible = feasible(&Problem::new(&empty, &[])).unwrap();
     let scores = Scores::zeros(0, vocab.len());
-    let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+    let posterior = infer(&feasible, &scores, &Options::default()).unwrap();
     assert_eq!((posterior.log_z(), posterior.map(), posterior.sample(&mut rng(9))), (0.0, vec![], vec![]));
 }
 
@@ -361,8 +367,8 @@ fn graphs_of_your_own_answer_alike() {
     decided[3] = Some(2 + b'b' as u32);
     let unrolled = Unrolled::new(&automaton, decided.len());
     let problem = Problem::new(&unrolled, &decided);
-    let own = Reach::from_layers(&problem, unrolled.layers.clone()).unwrap().unwrap();
-    let built_in = reach(&Problem::new(&automaton, &decided)).unwrap();
+    let own = Feasible::from_layers(&problem, unrolled.layers.clone()).unwrap().unwrap();
+    let built_in = feasible(&Problem::new(&automaton, &decided)).unwrap();
     assert!((0..14).all(|pos| own.legal_tokens(pos) == built_in.legal_tokens(pos)));
     assert_eq!(own.forced(), built_in.forced());
     let scores = scores(14, vocab.len(), 5.0, 11);
@@ -376,6 +382,6 @@ fn graphs_of_your_own_answer_alike() {
             assert!(a.marginal(pos).iter().zip(b.marginal(pos)).all(|(a, b)| (a - b).abs() < 1e-6));
         }
     }
-    assert!(Reach::from_layers(&problem, vec![vec![0]; 3]).is_err());
-    assert!(Reach::from_layers(&problem, vec![vec![0]; 15]).unwrap().is_none(), "no way from the start to itself");
+    assert!(Feasible::from_layers(&problem, vec![vec![0]; 3]).is_err());
+    assert!(Feasible::from_layers(&problem, vec![vec![0]; 15]).unwrap().is_none(), "no way from the start to itself");
 }

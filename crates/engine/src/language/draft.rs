@@ -1,6 +1,6 @@
 //! A grammar being read: names that are used before they are defined, and where everything stands.
 
-use super::{Expr, Grammar, Rule, RuleId};
+use super::{ContextFree, Expr, Rule, RuleId};
 use crate::util::nearest;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::ops::Range;
 #[derive(Debug, Clone)]
 pub struct Parsed {
     /// What it says.
-    pub grammar: Grammar,
+    pub grammar: ContextFree,
     /// Rules that no text uses, with their places: harmless, but hardly meant.
     pub unused: Vec<(String, Range<usize>)>,
 }
@@ -78,7 +78,7 @@ impl Draft {
             rules.push(Rule::new(name.name.clone(), body.clone()));
             spans.push(span.clone());
         }
-        let grammar = Grammar::new(rules, start_id)?;
+        let grammar = ContextFree::new(rules, start_id)?;
         let productive = grammar.productive();
         if let Some(id) = productive.iter().position(|productive| !productive) {
             return Err(Error::input(format!(

@@ -3,21 +3,21 @@
 use super::Language;
 use super::cursor::Cursor;
 use super::draft::{Draft, NESTING, Parsed};
-use super::{Expr, Grammar};
+use super::{ContextFree, Expr};
 use crate::{Error, Result};
 use std::ops::Range;
 
-impl Grammar {
+impl ContextFree {
     /// Reads a grammar in GBNF, the syntax of llama.cpp: `root ::= "[" (item ("," item)*)? "]"`.
     ///
     /// Rules `name ::= …`, literals `"…"`, character classes `[a-z]`, `[^"\\]`, `.` for any character, groups, `|`, the
     /// operators `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}`, `{m,n}`, comments after `#`. A whole text is of the rule `root`.
     ///
     /// ```
-    /// use stencil_engine::language::Grammar;
-    /// let parsed = Grammar::gbnf(r#"root ::= "(" root ")" | [0-9]+"#)?;
+    /// use stencil_engine::language::ContextFree;
+    /// let parsed = ContextFree::gbnf(r#"root ::= "(" root ")" | [0-9]+"#)?;
     /// assert_eq!(parsed.grammar.rules().len(), 1);
-    /// let error = Grammar::gbnf("root ::= itm\nitem ::= [a-z]").unwrap_err();
+    /// let error = ContextFree::gbnf("root ::= itm\nitem ::= [a-z]").unwrap_err();
     /// assert_eq!((error.message(), error.span()), ("there is no rule `itm`", Some(9..12)));
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```

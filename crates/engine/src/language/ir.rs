@@ -3,7 +3,7 @@
 use super::{Language, Network};
 use crate::{Error, Result};
 
-/// Index of a rule in its [`Grammar`].
+/// Index of a rule in its [`ContextFree`].
 pub type RuleId = usize;
 
 /// A context-free set of texts: rules over regular terminals.
@@ -13,19 +13,19 @@ pub type RuleId = usize;
 /// empty rules and ambiguity are all fine.
 ///
 /// ```
-/// use stencil_engine::language::{Expr, Grammar, Language, Rule};
+/// use stencil_engine::language::{Expr, ContextFree, Language, Rule};
 /// // list ::= "[" (item ("," item)*)? "]"      item ::= list | [0-9]+
 /// let text = |t: &str| Expr::Terminal(Language::literal(t));
 /// let more = Expr::Concat(vec![text(","), Expr::Rule(1)]).star();
 /// let items = Expr::Concat(vec![Expr::Rule(1), more]).optional();
 /// let list = Rule::new("list", Expr::Concat(vec![text("["), items, text("]")]));
 /// let item = Rule::new("item", Expr::Union(vec![Expr::Rule(0), Expr::Terminal(Language::regex("[0-9]+"))]));
-/// let language = Language::grammar(Grammar::new(vec![list, item], 0)?);
+/// let language = Language::grammar(ContextFree::new(vec![list, item], 0)?);
 /// # let _ = language;
 /// # Ok::<(), stencil_engine::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Grammar {
+pub struct ContextFree {
     rules: Vec<Rule>,
     start: RuleId,
 }
@@ -118,7 +118,7 @@ impl Expr {
     }
 }
 
-impl Grammar {
+impl ContextFree {
     /// The texts of the rule `start`.
     ///
     /// # Errors

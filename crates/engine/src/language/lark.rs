@@ -4,11 +4,11 @@ use super::Language;
 use super::cursor::Cursor;
 use super::draft::{Draft, NESTING, Parsed};
 use super::lark_terminals::{Terminal, Terminals, pattern};
-use super::{Expr, Grammar};
+use super::{ContextFree, Expr};
 use crate::{Error, Result};
 use std::ops::Range;
 
-impl Grammar {
+impl ContextFree {
     /// Reads a grammar in the syntax of the Lark parser, as far as it says what a text is:
     ///
     /// - `rule: …` and `TERMINAL: …`, with `|`, groups `( )`, optional parts `[ ]`, `*`, `+`, `?`, `~3`, `~1..5`;
@@ -23,10 +23,10 @@ impl Grammar {
     /// refused.
     ///
     /// ```
-    /// use stencil_engine::language::Grammar;
+    /// use stencil_engine::language::ContextFree;
     /// let sums = "start: NUMBER (\"+\" NUMBER)*\n%import common.NUMBER\n%ignore \" \"";
-    /// assert!(Grammar::lark(sums).is_ok());
-    /// assert!(Grammar::lark("start: itm\nitem: \"a\"").is_err());
+    /// assert!(ContextFree::lark(sums).is_ok());
+    /// assert!(ContextFree::lark("start: itm\nitem: \"a\"").is_err());
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```
     ///

@@ -9,7 +9,7 @@ mod lark_terminals;
 mod pattern;
 
 pub use draft::Parsed;
-pub use ir::{Expr, Grammar, Rule, RuleId};
+pub use ir::{ContextFree, Expr, Rule, RuleId};
 pub(crate) use pattern::Pattern;
 
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub enum Language {
     Named(String, Box<Language>),
     /// The texts of a context-free grammar. May be concatenated, united, and intersected with what is regular; at most
     /// one recursive grammar may take part in an intersection, and none in a complement.
-    Grammar(Arc<Grammar>),
+    Grammar(Arc<ContextFree>),
 }
 
 /// A graph whose arrows are labelled, with languages say: what is read on a path from node 0 to an accepting node.
@@ -92,7 +92,7 @@ impl Language {
     pub fn regex(pattern: impl Into<String>) -> Self {
         Self::Regex(pattern.into())
     }
-    pub fn grammar(grammar: Grammar) -> Self {
+    pub fn grammar(grammar: ContextFree) -> Self {
         Self::Grammar(Arc::new(grammar))
     }
     pub fn named(self, name: impl Into<String>) -> Self {

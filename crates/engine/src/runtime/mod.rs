@@ -34,7 +34,7 @@ pub use projection::Projection;
 use crate::automata::TokenAutomaton;
 use crate::constraints::Regex;
 use crate::inference::simd::{Scale, Simd};
-use crate::plan::Plan;
+use crate::plan::CompiledConstraints;
 use crate::{Constraint, Error, Pos, Result, Token, Vocab, inference};
 use std::sync::Arc;
 
@@ -78,14 +78,17 @@ impl Engine {
     /// # Errors
     /// Constraints that contradict each other, or that are too large.
     pub fn compile(&self, constraints: &[Arc<dyn Constraint>]) -> Result<Compiled> {
-        Ok(Compiled { plan: Arc::new(Plan::compile(constraints, &self.vocab)?), vocab: self.vocab.clone() })
+        Ok(Compiled {
+            plan: Arc::new(CompiledConstraints::compile(constraints, &self.vocab)?),
+            vocab: self.vocab.clone(),
+        })
     }
 }
 
 /// A constraint over a vocabulary.
 #[derive(Clone)]
 pub struct Compiled {
-    plan: Arc<Plan>,
+    plan: Arc<CompiledConstraints>,
     vocab: Arc<Vocab>,
 }
 
@@ -120,7 +123,7 @@ impl Compiled {
     pub fn forced(&self, decided: &[Option<Token>]) -> Result<Vec<(Pos, Token)>> {
         let unfit = || self.plan.unfit(decided, &self.vocab);
         let region = self.plan.region(decided, None)?.ok_or_else(unfit)?;
-        Ok(region.reach()?.ok_or_else(unfit)?.forced())
+        Ok(region.feasible()?.ok_or_else(unfit)?.forced())
     }
 
     /// Conditions the distribution of the logits on the texts that fit, and lets `read` ask what it wants to know:
@@ -138,8 +141,8 @@ impl Compiled {
     ) -> Result<R> {
         let unfit = || self.plan.unfit(decided, &self.vocab);
         let region = self.plan.region(decided, options.witness)?.ok_or_else(unfit)?;
-        let reach = region.reach()?.ok_or_else(unfit)?;
-        let posterior = inference::infer(&reach, logits, options)?;
+        let feasible = region.feasible()?.ok_or_else(unfit)?;
+        let posterior = inference::infer(&feasible, logits, options)?;
         Ok(read(&Projection { posterior, exact: region.exact() }))
     }
 

@@ -27,9 +27,9 @@ fn the_two_likeliest_tokens_are_those_of_the_marginal() {
     let vocab = vocab(1200);
     for (seed, (pattern, decided, impossible)) in (0..).zip(cases()) {
         let automaton = lift(pattern, &vocab);
-        let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+        let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
         let scores = coarse(decided.len(), vocab.len(), seed, impossible);
-        let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+        let posterior = infer(&feasible, &scores, &Options::default()).unwrap();
         for pos in (0..decided.len()).filter(|&pos| decided[pos].is_none()) {
             let marginal = posterior.marginal(pos);
             let mut order: Vec<usize> = (0..marginal.len()).collect();
@@ -49,7 +49,7 @@ fn the_two_likeliest_tokens_are_those_of_the_marginal() {
                 assert!(lower <= rank, "{pattern} at {pos}: {token} is not the lowest");
             }
             assert!(second.is_some() || marginal.iter().filter(|&&p| p > 0.0).count() < 2);
-            assert!(second.is_none() || reach.legal_tokens(pos).len() > 1);
+            assert!(second.is_none() || feasible.legal_tokens(pos).len() > 1);
             let entropy: f64 = marginal.iter().filter(|&&p| p > 0.0).map(|&p| -(p as f64) * (p as f64).ln()).sum();
             assert!((posterior.entropy(pos) as f64 - entropy).abs() < 1e-4 * (1.0 + entropy), "{pattern} at {pos}");
         }
@@ -61,7 +61,7 @@ fn the_likeliest_text_is_that_of_a_plain_search() {
     let vocab = vocab(1200);
     for (seed, (pattern, decided, impossible)) in (0..).zip(cases()) {
         let automaton = lift(pattern, &vocab);
-        let reach = reach(&Problem::new(&automaton, &decided)).unwrap();
+        let feasible = feasible(&Problem::new(&automaton, &decided)).unwrap();
         let scores = coarse(decided.len(), vocab.len(), seed + 100, impossible);
         let largest = |pos| scores.row(pos).iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let largest: Vec<f32> = (0..decided.len()).map(largest).collect();
@@ -103,7 +103,7 @@ fn the_likeliest_text_is_that_of_a_plain_search() {
             token
         };
         let expected: Vec<Token> = choices.into_iter().rev().map(follow).collect();
-        let posterior = infer(&reach, &scores, &Options::default()).unwrap();
+        let posterior = infer(&feasible, &scores, &Options::default()).unwrap();
         let found = posterior.map();
         if impossible < 0.5 {
             assert_eq!(found, expected, "{pattern}, {impossible}");

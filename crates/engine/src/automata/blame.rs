@@ -25,9 +25,9 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
     let limits = within(limits);
     // Once there is no more time, nothing else is to blame.
     let explodes = |span: Range<usize>| limits.check_time("it").is_ok() && states(&pattern[span], &limits).is_err();
-    let mut culprit = ast;
+    let mut blame = ast;
     loop {
-        culprit = match culprit {
+        blame = match blame {
             Ast::Group(group) => &group.ast,
             other => match children(other).into_iter().find(|child| explodes(span(child))) {
                 Some(child) => child,
@@ -35,9 +35,9 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
             },
         };
     }
-    let mut blamed = span(culprit);
+    let mut blamed = span(blame);
     let mut error = error;
-    if let Ast::Alternation(alternation) = culprit {
+    if let Ast::Alternation(alternation) = blame {
         let first = |count: usize| blamed.start..span(&alternation.asts[count - 1]).end;
         let all = alternation.asts.len();
         let count = least(2..all, |count| explodes(first(count)));
@@ -49,7 +49,7 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
         }
     }
     let mut counted = Vec::new();
-    repetitions(culprit, &mut counted);
+    repetitions(blame, &mut counted);
     counted.sort_by_key(|repetition| std::cmp::Reverse(repetition.most));
     counted.truncate(TRIED);
     // Without the count of one of them, or of all; it should be well within the limits then.
@@ -57,7 +57,7 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
     let without = |blamed: &[Counted]| {
         let mut blamed: Vec<&Counted> = blamed.iter().collect();
         blamed.sort_by_key(|repetition| std::cmp::Reverse(repetition.operator.start));
-        let (whole, from) = (span(culprit), span(culprit).start);
+        let (whole, from) = (span(blame), span(blame).start);
         let mut text = pattern[whole].to_string();
         for Counted { operator, without, .. } in blamed {
             text.replace_range(operator.start - from..operator.end - from, without);

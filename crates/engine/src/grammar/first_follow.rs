@@ -61,7 +61,7 @@ pub(super) fn bytes_left(rtn: &Rtn) -> Vec<usize> {
 }
 
 /// What may be read after the automaton of each state has ended.
-pub(super) fn after_sets(rtn: &Rtn, first: &[ClassSet]) -> Vec<ClassSet> {
+pub(super) fn follow_sets(rtn: &Rtn, first: &[ClassSet]) -> Vec<ClassSet> {
     let mut after = vec![ClassSet::default(); rtn.automata()];
     loop {
         let before = after.clone();

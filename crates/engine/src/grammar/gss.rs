@@ -2,9 +2,9 @@
 
 mod shapes;
 
-use super::narrow::{Inner, LEAVE, OUTSIDE};
+use super::first_follow::{ClassSet, add, bytes_left, first_sets, follow_sets, has};
+use super::intersect::{Inner, LEAVE, OUTSIDE};
 use super::rtn::{Rtn, State};
-use super::sets::{ClassSet, add, after_sets, bytes_left, first_sets, has};
 use crate::util::FastMap;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) const NOWHERE: Returned = 0;
 /// Where a byte leads: the set after it, and the variables that were returned to.
 type Reads = Box<[(Node, Returned)]>;
 
-pub(super) struct Stacks {
+pub(super) struct Gss {
     rtn: Arc<Rtn>,
     /// Fewest bytes from each state to the end of its automaton.
     bytes_left: Vec<usize>,
@@ -69,7 +69,7 @@ pub(super) struct Stacks {
 
 const UNREAD: Node = Node::MAX;
 
-impl Stacks {
+impl Gss {
     pub fn new(rtn: Arc<Rtn>) -> Self {
         let first = first_sets(&rtn);
         let bytes_left = bytes_left(&rtn);
@@ -99,7 +99,7 @@ impl Stacks {
         };
         new.intern(&[]);
         new.intern(&[(BOTTOM, NONE)]);
-        let after = after_sets(&new.rtn, &new.first);
+        let after = follow_sets(&new.rtn, &new.first);
         new.after = after.into_iter().map(|set| new.class_set(set)).collect();
         new
     }

@@ -1,25 +1,25 @@
-//! Masses of labels: unions of classes that have much in common.
+//! Shared partial sums: the masses of labels that have many classes in common.
 
 use super::graph::Graph;
 use crate::automata::{Class, Label};
 use crate::inference::simd::Semiring;
 
-/// Most words of the table of all labels' classes: beyond that it would cost more than it saves.
+/// Most words of the table of all labels' classes: a larger table would cost more than it saves.
 const WORDS: usize = 1 << 20;
-/// So many of the next smaller labels are looked at for one that is contained in a label.
+/// How many of the next smaller labels are searched for one that a label contains.
 const CANDIDATES: usize = 512;
 
-/// Every label as the union of a smaller one and further classes, so that no sum is made twice. All are sums, no
-/// difference: nothing cancels.
+/// Every label as the union of a smaller label and further classes, so that the smaller label's sum is reused. Terms are
+/// only added, never subtracted: nothing cancels.
 #[derive(Debug)]
-pub(super) struct Unions {
-    /// By ascending size: the label, the label that it contains, and where its further classes end.
+pub(super) struct PartialSums {
+    /// Labels by ascending size: the label, the label that it contains, and where its further classes end in `classes`.
     steps: Vec<(Label, Option<Label>, u32)>,
     classes: Vec<Class>,
 }
 
-impl Unions {
-    /// `None` where labels have few classes each.
+impl PartialSums {
+    /// `None` where labels have few classes each: sharing would save nothing.
     pub(super) fn new<G: Graph>(graph: &G) -> Option<Self> {
         let mut order: Vec<Label> = (0..graph.labels() as Label).collect();
         order.sort_by_key(|&label| graph.label(label).len());

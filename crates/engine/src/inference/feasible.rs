@@ -1,7 +1,7 @@
 //! A canvas and its constraint, and the texts that fit.
 
+use super::cache::Canvas;
 use super::graph::Graph;
-use super::known::Canvas;
 use super::layers::{Choice, Layers};
 use super::support::Support;
 use super::tables::Tables;
@@ -60,28 +60,28 @@ impl<'a, G: Graph> Problem<'a, G> {
 
 /// The texts that fit a canvas: proof that there is one, and what each position may hold.
 #[derive(Debug)]
-pub struct Reach<'a, G = TokenAutomaton> {
+pub struct Feasible<'a, G = TokenAutomaton> {
     pub(super) problem: Problem<'a, G>,
     pub(super) layers: Arc<Layers>,
     pub(super) tables: Arc<Tables>,
 }
 
-impl<G> Clone for Reach<'_, G> {
+impl<G> Clone for Feasible<'_, G> {
     fn clone(&self) -> Self {
         Self { problem: self.problem, layers: self.layers.clone(), tables: self.tables.clone() }
     }
 }
 
 /// The boolean forward–backward pass; `None` if no text fits the canvas.
-pub fn reach<'a>(problem: &Problem<'a>) -> Option<Reach<'a>> {
+pub fn feasible<'a>(problem: &Problem<'a>) -> Option<Feasible<'a>> {
     let (choices, tables) = (problem.choices()?, problem.prepared());
     let canvas = Canvas { decided: problem.decided.to_vec(), tokens: problem.tokens };
     let find = || Layers::new(problem.automaton, &tables, &choices, problem.tokens);
-    let layers = tables.known.or_find(canvas, find)?;
-    Some(Reach { problem: *problem, layers, tables })
+    let layers = tables.cache.get_or_find(canvas, find)?;
+    Some(Feasible { problem: *problem, layers, tables })
 }
 
-impl<'a, G: Graph> Reach<'a, G> {
+impl<'a, G: Graph> Feasible<'a, G> {
     /// The texts whose states are all in `layers`: for each of the gaps around the positions (one more than there are)
     /// the states a text may have there. The first layer is the start alone; the last one holds states in which a text
     /// may end. `Problem::tokens` is not looked at: layers say which lengths there are. States that lie on no complete

@@ -1,9 +1,9 @@
 //! Shapes: sets of stacks with variables for what is beneath their tops.
 
-use super::{BOTTOM, DONE, NONE, Node, Stacks, State, VARIABLE};
+use super::{BOTTOM, DONE, Gss, NONE, Node, State, VARIABLE};
 use crate::util::FastMap;
 
-impl Stacks {
+impl Gss {
     /// The set with a variable in place of each set of stacks beneath its tops, and those sets, by variable. What is
     /// below the tops then matters only where it is returned to.
     pub fn abstracted(&mut self, node: Node) -> (Node, Vec<Node>) {

@@ -5,8 +5,8 @@
 //! So the vocabulary is walked once for each *shape*, with variables for what is beneath, and walked again, from where
 //! a token returns, only with what is returned to.
 
+use super::gss::{Gss, NONE, NOWHERE, Node, Returned};
 use super::partition::Partition;
-use super::stacks::{NONE, NOWHERE, Node, Returned, Stacks};
 use super::trie::{Trie, TrieNode};
 use crate::automata::{Dfa, Edge, Label};
 use crate::util::FastMap;
@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::sync::Arc;
 
-/// Index of a state of [`Moves`].
+/// Index of a state of [`Transitions`].
 pub(super) type Config = u32;
 
 /// After the end of the text.
@@ -24,8 +24,8 @@ pub(super) const ENDED: Config = 0;
 /// State of the automaton beside the grammar.
 pub(super) type Beside = u32;
 
-pub(super) struct Moves {
-    pub stacks: Stacks,
+pub(super) struct Transitions {
+    pub stacks: Gss,
     beside: Dfa,
     pub trie: Arc<Trie>,
     pub partition: Partition,
@@ -70,8 +70,8 @@ pub(super) enum Shortest {
     Unknown,
 }
 
-impl Moves {
-    pub fn new(stacks: Stacks, beside: Dfa, trie: Arc<Trie>, vocab: usize) -> Self {
+impl Transitions {
+    pub fn new(stacks: Gss, beside: Dfa, trie: Arc<Trie>, vocab: usize) -> Self {
         Self {
             stacks,
             beside,

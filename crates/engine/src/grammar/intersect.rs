@@ -53,8 +53,8 @@ impl Automata {
     }
 
     /// As one table. `bytes`: one byte of each class; `first`: where the automaton of a rule starts, if it is there.
-    pub fn table(&self, bytes: &[u8], first: impl Fn(RuleId) -> Option<State>) -> Narrowed {
-        let mut all = Narrowed {
+    pub fn table(&self, bytes: &[u8], first: impl Fn(RuleId) -> Option<State>) -> Intersected {
+        let mut all = Intersected {
             width: bytes.len(),
             next: vec![OUTSIDE; bytes.len()],
             accept: vec![false],
@@ -79,7 +79,7 @@ impl Automata {
 }
 
 /// The automata of the narrowed rules over classes of bytes.
-pub(super) struct Narrowed {
+pub(super) struct Intersected {
     width: usize,
     /// states × classes.
     next: Vec<Inner>,
@@ -88,7 +88,7 @@ pub(super) struct Narrowed {
     begins: FastMap<State, Inner>,
 }
 
-impl Narrowed {
+impl Intersected {
     /// Where the automaton starts that runs along with the rule whose first state this is.
     pub fn begin(&self, called: State) -> Option<Inner> {
         self.begins.get(&called).copied()

@@ -1,8 +1,8 @@
 //! Reading texts with what has been compiled.
 
-use super::pushdown::{Compiled, Pushdown};
+use super::pushdown::{Acceptor, Pushdown};
 
-impl Compiled {
+impl Acceptor {
     /// Whether it surely holds no text at all.
     pub fn is_empty(&self) -> bool {
         match self {
