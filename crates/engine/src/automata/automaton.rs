@@ -1,7 +1,7 @@
 //! The table that all constructions work on.
 
 use super::symbols::{Bytes, Chars, Symbols};
-use super::{Limits, minimize};
+use super::{Limits, minimize, product, words};
 use crate::Result;
 
 /// Index of a state.
@@ -41,6 +41,16 @@ impl<S: Symbols> Automaton<S> {
         minimize::minimize(self)
     }
 
+    /// Texts of both.
+    pub(super) fn intersect(&self, other: &Self, limits: &Limits) -> Result<Self> {
+        product::product(self, other, |a, b| a != DEAD && b != DEAD, |a, b| a && b, limits)
+    }
+
+    /// Texts of `all` outside this language.
+    pub(super) fn complement(&self, all: &Self, limits: &Limits) -> Result<Self> {
+        product::product(self, all, |_, b| b != DEAD, |a, b| b && !a, limits)
+    }
+
     /// The empty set.
     pub(super) fn none(symbols: &S) -> Self {
         let (symbols, kept) = symbols.merge(&vec![0; symbols.width()]);
@@ -74,6 +84,13 @@ impl Automaton<Chars> {
         let classes: Vec<usize> = text.chars().map(|c| symbols.class(c as u32)).collect();
         Self::chain(symbols, classes.into_iter(), limits)
     }
+
+    /// One of these texts.
+    pub(super) fn words(texts: &[&str], limits: &Limits) -> Result<Self> {
+        let symbols = Chars::single_out(texts.iter().flat_map(|text| text.chars()));
+        let classes = |text: &&str| text.chars().map(|c| symbols.class(c as u32) as u32).collect();
+        words::build(symbols.clone(), texts.iter().map(classes).collect(), limits)
+    }
 }
 
 impl Automaton<Bytes> {
@@ -84,6 +101,15 @@ impl Automaton<Bytes> {
         let symbols = Bytes::group(|b| used[b as usize].then_some(b));
         let classes: Vec<usize> = text.bytes().map(|b| symbols.class(b)).collect();
         Self::chain(symbols, classes.into_iter(), limits)
+    }
+
+    /// One of these texts.
+    pub(super) fn words(texts: &[&str], limits: &Limits) -> Result<Self> {
+        let mut used = [false; 256];
+        texts.iter().flat_map(|text| text.bytes()).for_each(|b| used[b as usize] = true);
+        let symbols = Bytes::group(|b| used[b as usize].then_some(b));
+        let classes = |text: &&str| text.bytes().map(|b| symbols.class(b) as u32).collect();
+        words::build(symbols.clone(), texts.iter().map(classes).collect(), limits)
     }
 
     /// A token boundary and nothing else.

@@ -1,6 +1,7 @@
 //! What to blame where an expression is too large: the part that explodes, and what would help.
 
-use super::{Dfa, Limits, TokenAutomaton};
+use super::lift::lift;
+use super::{Dfa, Limits};
 use crate::language::Language;
 use crate::{Error, Result, Vocab};
 use regex_syntax::ast::{Ast, RepetitionKind, RepetitionRange};
@@ -131,7 +132,7 @@ pub(super) fn among(language: &Language, vocab: &Vocab, limits: &Limits, error: 
     conjuncts(language, &mut Vec::new(), &mut parts);
     let mut sizes = Vec::new();
     for (names, part) in parts {
-        match Dfa::compile(part, &limits).and_then(|dfa| TokenAutomaton::lift_within(&dfa, vocab, &limits)) {
+        match Dfa::compile(part, &limits).and_then(|dfa| lift(&dfa, vocab, &limits)) {
             Ok(lifted) => sizes.push((names, lifted.states())),
             Err(_) if limits.check_time("it").is_err() => return error,
             Err(alone) => return names.iter().rev().fold(alone, |error, name| error.context(name)),

@@ -1,4 +1,4 @@
-//! Compiled constraints, kept for the next request that asks the same.
+//! The cache of compiled constraints of this process.
 
 use super::{Dfa, Limits, TokenAutomaton, blame};
 use crate::language::Language;
@@ -11,18 +11,9 @@ const CAPACITY: usize = 256 << 20;
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache::new(CAPACITY));
 
-impl TokenAutomaton {
-    /// The automaton of a language over the tokens of a vocabulary.
-    ///
-    /// The latest results, up to 256 MiB of them, are kept: asking again for the same language over a vocabulary of
-    /// the same content costs a look-up. A language that no token sequence writes has an
-    /// [empty](Self::is_empty) automaton.
-    ///
-    /// # Errors
-    /// Those of [`Dfa::compile`].
-    pub fn compile(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Arc<Self>> {
-        compile(&CACHE, language, vocab, limits)
-    }
+/// [`TokenAutomaton::compile`], with the cache of this process.
+pub(super) fn compiled(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Arc<TokenAutomaton>> {
+    compile(&CACHE, language, vocab, limits)
 }
 
 fn compile(cache: &Mutex<Cache>, language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Arc<TokenAutomaton>> {

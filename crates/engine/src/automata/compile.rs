@@ -2,7 +2,7 @@
 
 use super::automaton::Automaton;
 use super::symbols::{Bytes, Chars, Symbols};
-use super::{Dfa, Limits, blame, json_text, regex, subset, utf8};
+use super::{Dfa, Limits, blame, json_text, network, regex, utf8};
 use crate::language::{Language, Network};
 use crate::{Error, Result};
 use std::borrow::Cow;
@@ -12,17 +12,11 @@ use std::ops::Range;
 /// How many automata are made before they are intersected: a long list fails early where it must fail.
 const AT_ONCE: usize = 16;
 
-impl Dfa {
-    /// The minimal automaton of the language.
-    ///
-    /// # Errors
-    /// `Input` and `Unsupported` for patterns, with a byte range of the pattern as span; `TooLarge` beyond the
-    /// limits. Messages start with the names of the [`Named`](Language::Named) parts around what is to blame.
-    pub fn compile(language: &Language, limits: &Limits) -> Result<Self> {
-        match language.one_text() {
-            Some(text) if text.len() < ONE_TEXT => Ok(Self::of_text(&text)),
-            _ => part(language, limits, 0)?.finished(limits).map_err(|e| spelled(language, limits, e)),
-        }
+/// [`Dfa::compile`].
+pub(super) fn whole(language: &Language, limits: &Limits) -> Result<Dfa> {
+    match language.one_text() {
+        Some(text) if text.len() < ONE_TEXT => Ok(Dfa::of_text(&text)),
+        _ => part(language, limits, 0)?.finished(limits).map_err(|e| spelled(language, limits, e)),
     }
 }
 
@@ -42,36 +36,31 @@ const ONE_TEXT: usize = 256;
 /// automaton might have more than so many states, over characters if it can be.
 const TOGETHER: usize = 4096;
 
-impl Dfa {
-    /// One minimal automaton, or several that must all accept, where one might be large.
-    ///
-    /// # Errors
-    /// Those of [`compile`](Self::compile).
-    pub fn factors(language: &Language, limits: &Limits) -> Result<Vec<Self>> {
-        let mut names = Vec::new();
-        let mut parts = Vec::new();
-        conjuncts(language, limits, &mut names, &mut parts, limits.depth)?;
-        parts.sort_by_key(|part| Reverse(part.states()));
-        let mut factors = Vec::new();
-        while let Some(smallest) = parts.pop() {
-            match parts.pop() {
-                Some(next) if smallest.states().saturating_mul(next.states()) <= TOGETHER => {
-                    let both = combine(vec![smallest, next], limits, intersect, intersect)?;
-                    let larger = parts.partition_point(|part| part.states() >= both.states());
-                    parts.insert(larger, both);
-                }
-                Some(next) => {
-                    factors.push(smallest);
-                    parts.push(next);
-                }
-                None => factors.push(smallest),
+/// [`Dfa::factors`].
+pub(super) fn factors(language: &Language, limits: &Limits) -> Result<Vec<Dfa>> {
+    let mut names = Vec::new();
+    let mut parts = Vec::new();
+    conjuncts(language, limits, &mut names, &mut parts, limits.depth)?;
+    parts.sort_by_key(|part| Reverse(part.states()));
+    let mut factors = Vec::new();
+    while let Some(smallest) = parts.pop() {
+        match parts.pop() {
+            Some(next) if smallest.states().saturating_mul(next.states()) <= TOGETHER => {
+                let both = combine(vec![smallest, next], limits, intersect, intersect)?;
+                let larger = parts.partition_point(|part| part.states() >= both.states());
+                parts.insert(larger, both);
             }
+            Some(next) => {
+                factors.push(smallest);
+                parts.push(next);
+            }
+            None => factors.push(smallest),
         }
-        if factors.is_empty() {
-            factors.push(Part::Chars(Automaton::any()));
-        }
-        factors.into_iter().map(|part| part.finished(limits)).collect()
     }
+    if factors.is_empty() {
+        factors.push(Part::Chars(Automaton::any()));
+    }
+    factors.into_iter().map(|part| part.finished(limits)).collect()
 }
 
 /// The parts of the intersections at the top of an expression.
@@ -215,7 +204,7 @@ fn sequence(parts: Vec<Part>, limits: &Limits) -> Result<Part> {
     match parts.iter().any(Part::is_empty) {
         true => union(Vec::new(), limits),
         false if parts.is_empty() => literal("", limits),
-        false => combine(parts, limits, |p, l| subset::concat(&p, l), |p, l| subset::concat(&p, l)),
+        false => combine(parts, limits, |p, l| network::concat(&p, l), |p, l| network::concat(&p, l)),
     }
 }
 
@@ -243,7 +232,7 @@ fn union(mut parts: Vec<Part>, limits: &Limits) -> Result<Part> {
     match parts.len() {
         0 => Ok(Part::Chars(Automaton::none(&Chars::all()))),
         1 => Ok(parts.remove(0)),
-        _ => combine(parts, limits, |p, l| subset::union(&p, l), |p, l| subset::union(&p, l)),
+        _ => combine(parts, limits, |p, l| network::union(&p, l), |p, l| network::union(&p, l)),
     }
 }
 
@@ -273,16 +262,16 @@ fn paths(network: &Network, labels: Vec<Part>, limits: &Limits) -> Result<Part> 
     for (part, &(from, ..)) in (0..).zip(&arrows) {
         follow[from as usize].push(part);
     }
-    let plan = subset::PartNetwork { follow, to: arrows.iter().map(|a| a.2).collect(), last };
+    let plan = network::PartNetwork { follow, to: arrows.iter().map(|a| a.2).collect(), last };
     let used: Vec<usize> = arrows.iter().map(|a| a.1 as usize).collect();
     if labels.iter().all(|p| matches!(p, Part::Chars(_))) && narrower_than_bytes(&labels) {
         let chars: Vec<_> = labels.into_iter().filter_map(Part::chars).collect();
         let parts = used.iter().filter_map(|&label| chars.get(label)).collect();
-        return subset::network(parts, plan, limits).map(Part::Chars);
+        return network::network(parts, plan, limits).map(Part::Chars);
     }
     let bytes = labels.into_iter().map(|p| p.bytes(limits)).collect::<Result<Vec<_>>>()?;
     let parts = used.iter().filter_map(|&label| bytes.get(label)).collect();
-    subset::network(parts, plan, limits).map(Part::Bytes)
+    network::network(parts, plan, limits).map(Part::Bytes)
 }
 
 /// Over characters if all parts are, over bytes otherwise.

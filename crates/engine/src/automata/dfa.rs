@@ -1,9 +1,9 @@
 //! Deterministic automata over bytes and token boundary marks.
 
-use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
 use super::symbols::{Bytes, Symbols};
-use crate::Result;
+use super::{Limits, compile};
+use crate::{Language, Result};
 use std::collections::{BTreeSet, VecDeque};
 
 /// A minimal deterministic automaton: the texts, with their token boundaries, that a [`Language`](super::Language)
@@ -21,6 +21,23 @@ use std::collections::{BTreeSet, VecDeque};
 pub struct Dfa(pub(super) Automaton<Bytes>);
 
 impl Dfa {
+    /// The minimal automaton of the language.
+    ///
+    /// # Errors
+    /// `Input` and `Unsupported` for patterns, with a byte range of the pattern as span; `TooLarge` beyond the
+    /// limits. Messages start with the names of the [`Named`](Language::Named) parts around what is to blame.
+    pub fn compile(language: &Language, limits: &Limits) -> Result<Self> {
+        compile::whole(language, limits)
+    }
+
+    /// One minimal automaton, or several that must all accept, where one might be large.
+    ///
+    /// # Errors
+    /// Those of [`compile`](Self::compile).
+    pub fn factors(language: &Language, limits: &Limits) -> Result<Vec<Self>> {
+        compile::factors(language, limits)
+    }
+
     /// Number of states, the dead one not counted.
     pub fn states(&self) -> usize {
         self.0.states()

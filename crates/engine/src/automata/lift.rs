@@ -107,54 +107,43 @@ impl<'a> Columns<'a> {
     }
 }
 
-impl TokenAutomaton {
-    /// The automaton over the vocabulary's tokens that accepts exactly the token sequences whose text, with its
-    /// boundaries, `dfa` accepts, followed by the tail.
-    ///
-    /// # Errors
-    /// `TooLarge`.
-    pub fn lift(dfa: &Dfa, vocab: &Vocab) -> Result<Self> {
-        Self::lift_within(dfa, vocab, &Limits::default())
+/// [`TokenAutomaton::lift`], within limits of the caller's.
+pub(super) fn lift(dfa: &Dfa, vocab: &Vocab, limits: &Limits) -> Result<TokenAutomaton> {
+    let dfa = &dfa.0;
+    let mut columns = Columns::new(dfa, limits);
+    let written = token_columns(&mut columns, vocab.trie())?;
+    let columns: Vec<Column> = columns.distinct.columns;
+
+    let mut class_of = vec![TokenAutomaton::NO_CLASS; vocab.len()];
+    let mut is_used = vec![false; columns.len()];
+    for (token, column) in written {
+        class_of[token as usize] = column;
+        is_used[column as usize] = true;
     }
+    let used = is_used.iter().zip(&columns).filter(|(used, _)| **used);
+    let number = trim(dfa, used.map(|(_, column)| &**column));
 
-    pub(super) fn lift_within(dfa: &Dfa, vocab: &Vocab, limits: &Limits) -> Result<Self> {
-        let dfa = &dfa.0;
-        let mut columns = Columns::new(dfa, limits);
-        let written = token_columns(&mut columns, vocab.trie())?;
-        let columns: Vec<Column> = columns.distinct.columns;
-
-        let mut class_of = vec![TokenAutomaton::NO_CLASS; vocab.len()];
-        let mut is_used = vec![false; columns.len()];
-        for (token, column) in written {
-            class_of[token as usize] = column;
-            is_used[column as usize] = true;
+    // Columns that differ only in states that were trimmed are equal now.
+    let mut classes = Distinct::default();
+    let mut live = Vec::new();
+    let mut class_of_column = vec![UNKNOWN; columns.len()];
+    for class in class_of.iter_mut().filter(|class| **class != TokenAutomaton::NO_CLASS) {
+        let column = *class as usize;
+        if class_of_column[column] == UNKNOWN {
+            live.clear();
+            let renamed = columns[column].iter().map(|&(a, b)| (number[a as usize], number[b as usize]));
+            live.extend(renamed.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN));
+            class_of_column[column] = if live.is_empty() { TokenAutomaton::NO_CLASS } else { classes.intern(&live) };
         }
-        let used = is_used.iter().zip(&columns).filter(|(used, _)| **used);
-        let number = trim(dfa, used.map(|(_, column)| &**column));
-
-        // Columns that differ only in states that were trimmed are equal now.
-        let mut classes = Distinct::default();
-        let mut live = Vec::new();
-        let mut class_of_column = vec![UNKNOWN; columns.len()];
-        for class in class_of.iter_mut().filter(|class| **class != TokenAutomaton::NO_CLASS) {
-            let column = *class as usize;
-            if class_of_column[column] == UNKNOWN {
-                live.clear();
-                let renamed = columns[column].iter().map(|&(a, b)| (number[a as usize], number[b as usize]));
-                live.extend(renamed.filter(|&(from, to)| from != UNKNOWN && to != UNKNOWN));
-                class_of_column[column] =
-                    if live.is_empty() { TokenAutomaton::NO_CLASS } else { classes.intern(&live) };
-            }
-            *class = class_of_column[column];
-        }
-        let mut accept = Vec::new();
-        for state in (0..number.len()).filter(|&q| number[q] != UNKNOWN) {
-            let name = number[state] as usize;
-            accept.resize(accept.len().max(name + 1), false);
-            accept[name] = dfa.accept[state];
-        }
-        Ok(Self::assemble(accept, &classes.columns, class_of, vocab))
+        *class = class_of_column[column];
     }
+    let mut accept = Vec::new();
+    for state in (0..number.len()).filter(|&q| number[q] != UNKNOWN) {
+        let name = number[state] as usize;
+        accept.resize(accept.len().max(name + 1), false);
+        accept[name] = dfa.accept[state];
+    }
+    Ok(TokenAutomaton::assemble(accept, &classes.columns, class_of, vocab))
 }
 
 /// The tokens whose column is not empty, each with its column, the mark at its end included.

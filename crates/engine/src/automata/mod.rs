@@ -9,11 +9,12 @@ mod json_text;
 mod lift;
 mod limits;
 mod minimize;
+mod network;
 mod nfa;
 mod product;
 mod regex;
 mod reorder;
-mod subset;
+mod subsets;
 mod symbols;
 #[cfg(test)]
 mod tests;
@@ -26,4 +27,5 @@ mod words;
 
 pub use dfa::Dfa;
 pub use limits::Limits;
+pub(crate) use subsets::Subsets;
 pub use token_automaton::{Class, Edge, Label, TokenAutomaton};

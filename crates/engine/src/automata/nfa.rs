@@ -1,9 +1,13 @@
-//! Regular expressions to deterministic automata over characters: Thompson's construction and subsets.
+//! Regular expressions to deterministic automata over characters: Thompson's construction and the subset construction.
 //!
-//! Working on whole characters instead of their bytes keeps subsets small: `\w` is one class, not some hundred states.
+//! Working on whole characters instead of their bytes keeps subsets small: `\w` is one class, not some hundred states. The
+//! construction is another than that of grammars (`grammar::nfa`): it is built from the end, each part given the node that
+//! follows it, so that a node needs no list of edges; a grammar's bodies are edited after they are built (calls are replaced
+//! by bodies, left recursion by loops), which needs such lists.
 
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
+use super::subsets::Subsets;
 use super::symbols::{Chars, Symbols};
 use crate::util::FastMap;
 use crate::{Error, Result};
@@ -48,29 +52,23 @@ impl Nfa {
         let classes: Vec<Vec<usize>> = self.sets.iter().map(|set| classes_of(&symbols, set)).collect();
 
         let mut closure = Closure { seen: vec![0; self.steps.len()], round: 0, stack: Vec::new(), work: 0 };
-        let mut sets: Vec<Box<[Node]>> = vec![Box::default()];
-        let mut ids: FastMap<Box<[Node]>, State> = FastMap::default();
-        ids.insert(Box::default(), DEAD);
-        let mut held = 0;
-        let mut id = |sets: &mut Vec<Box<[Node]>>, mut set: Vec<Node>| -> Result<State> {
+        let mut subsets = Subsets::default();
+        subsets.number(&[]);
+        let id = |subsets: &mut Subsets, mut set: Vec<Node>| -> Result<State> {
             set.sort_unstable();
-            if let Some(&id) = ids.get(set.as_slice()) {
-                return Ok(id);
+            let (id, new) = subsets.number(&set);
+            if new {
+                limits.check(subsets.len(), width, WHAT)?;
+                limits.check(subsets.len(), 2 * subsets.members() / subsets.len(), WHAT)?;
             }
-            held += set.len();
-            let set: Box<[Node]> = set.into();
-            sets.push(set.clone());
-            ids.insert(set, sets.len() as State - 1);
-            limits.check(sets.len(), width, WHAT)?;
-            limits.check(sets.len(), 2 * held / sets.len(), WHAT)?;
-            Ok(sets.len() as State - 1)
+            Ok(id)
         };
-        let start = id(&mut sets, closure.of(&self.steps, &[self.start]))?;
+        let start = id(&mut subsets, closure.of(&self.steps, &[self.start]))?;
         let mut next = vec![DEAD; width];
         let mut targets: Vec<Vec<Node>> = vec![Vec::new(); width];
         let mut at = 1;
-        while at < sets.len() {
-            for &node in &sets[at] {
+        while let Some(set) = subsets.get(at) {
+            for &node in set {
                 if let Step::Read(set, to) = self.steps[node as usize] {
                     let classes = &classes[set as usize];
                     classes.iter().for_each(|&class| targets[class].push(to));
@@ -78,14 +76,14 @@ impl Nfa {
                 }
             }
             for targets in &mut targets {
-                next.push(id(&mut sets, closure.of(&self.steps, targets))?);
+                next.push(id(&mut subsets, closure.of(&self.steps, targets))?);
                 targets.clear();
             }
             limits.check_work(closure.work, WHAT)?;
             at += 1;
         }
         let accepts = |set: &[Node]| set.iter().any(|&node| matches!(self.steps[node as usize], Step::Accept));
-        let accept = sets.iter().map(|set| accepts(set)).collect();
+        let accept = subsets.iter().map(accepts).collect();
         Ok(Automaton { symbols, next, accept, start }.minimized())
     }
 

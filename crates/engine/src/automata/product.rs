@@ -6,20 +6,8 @@ use super::symbols::Symbols;
 use crate::Result;
 use crate::util::FastMap;
 
-impl<S: Symbols> Automaton<S> {
-    /// Texts of both.
-    pub(super) fn intersect(&self, other: &Self, limits: &Limits) -> Result<Self> {
-        product(self, other, |a, b| a != DEAD && b != DEAD, |a, b| a && b, limits)
-    }
-
-    /// Texts of `all` outside this language.
-    pub(super) fn complement(&self, all: &Self, limits: &Limits) -> Result<Self> {
-        product(self, all, |_, b| b != DEAD, |a, b| b && !a, limits)
-    }
-}
-
 /// The reachable part of the product; pairs that are not `alive` can accept nothing more.
-fn product<S: Symbols>(
+pub(super) fn product<S: Symbols>(
     a: &Automaton<S>,
     b: &Automaton<S>,
     alive: impl Fn(State, State) -> bool,

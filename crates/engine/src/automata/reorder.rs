@@ -1,35 +1,36 @@
-//! The order of states: copies of one in turn.
+//! State reordering: the copies of a state that a repetition makes are numbered one after the other.
+//!
+//! A constraint that counts, such as a bound on the number of words, has one copy of each state for each count. Passes over
+//! the edges are fastest where copies lie side by side in memory.
 
 use super::token_automaton::{Edge, Label, Rows, TokenAutomaton};
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// Fewer copies than this are not looked for.
+/// Fewest copies of a state that are worth finding.
 const LEAST: usize = 16;
-/// Fewer edges than this are not worth the search.
+/// Fewest edges that are worth the search.
 const LEAST_EDGES: usize = 1 << 12;
-/// Edges of a label, on average, below which nothing is repeated much.
+/// Fewest edges of a label, on average, of an automaton that repeats itself.
 const LEAST_REPEATED: usize = 64;
 
-impl TokenAutomaton {
-    /// Numbers the states anew where the constraint counts: what walks over the edges then finds alike ones side by
-    /// side. The start stays the first state, *ended* the last.
-    pub(super) fn in_turn(self) -> Self {
-        let edges: usize = (0..self.states() as u32).map(|q| self.edges(q).len()).sum();
-        if edges < LEAST_EDGES || edges < LEAST_REPEATED * self.labels() {
-            return self;
-        }
-        let order = order(&self);
-        let mut number = vec![0; order.len()];
-        (0..).zip(&order).for_each(|(i, &q)| number[q as usize] = i);
-        self.renumbered(&order, &number)
+/// Renumbers the states of a constraint that counts, so that passes over its edges find similar states side by side. The
+/// start stays the first state, *ended* the last.
+pub(super) fn reorder(automaton: TokenAutomaton) -> TokenAutomaton {
+    let edges: usize = (0..automaton.states() as u32).map(|q| automaton.edges(q).len()).sum();
+    if edges < LEAST_EDGES || edges < LEAST_REPEATED * automaton.labels() {
+        return automaton;
     }
+    let order = order(&automaton);
+    let mut number = vec![0; order.len()];
+    (0..).zip(&order).for_each(|(i, &q)| number[q as usize] = i);
+    automaton.renumbered(&order, &number)
 }
 
-/// All states, copies of one in turn.
+/// All states, the copies of a state one after the other.
 ///
-/// A long path whose edges all have one label visits the copies of a state in turn. With these in their places, so are
-/// the states that have an edge of one label to them; and with those, their sources.
+/// A long path whose edges all have the same label visits the copies of a state in order. Their order determines that of
+/// the states with edges of one label to them, and that in turn the order of the sources of those.
 fn order(automaton: &TokenAutomaton) -> Vec<u32> {
     const NONE: u32 = u32::MAX;
     let states = automaton.states();
@@ -90,13 +91,14 @@ fn order(automaton: &TokenAutomaton) -> Vec<u32> {
     placed.order
 }
 
+/// The states whose place in the order has been found.
 struct Placed {
     order: Vec<u32>,
     known: Vec<bool>,
 }
 
 impl Placed {
-    /// Appends states in turn; where they are now.
+    /// Appends states; returns their places.
     fn block(&mut self, states: Vec<u32>) -> Range<usize> {
         let first = self.order.len();
         states.iter().for_each(|&q| self.known[q as usize] = true);

@@ -1,9 +1,11 @@
 //! The constraint as the inference sees it: a deterministic automaton over classes of tokens.
 
 use super::automaton::State;
+use super::{Dfa, Limits, cache, lift, token_product};
 use crate::util::FastMap;
-use crate::{Token, Vocab};
+use crate::{Language, Result, Token, Vocab};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A set of tokens that the constraint does not tell apart.
 pub type Class = u32;
@@ -14,7 +16,9 @@ pub type Label = u32;
 /// All ways from one state to `target` in one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Edge {
+    /// The tokens that take it.
     pub label: Label,
+    /// The state after one of them.
     pub target: u32,
 }
 
@@ -40,6 +44,48 @@ pub struct TokenAutomaton {
 
 impl TokenAutomaton {
     pub(super) const NO_CLASS: Class = Class::MAX;
+
+    /// The automaton of a language over the tokens of a vocabulary.
+    ///
+    /// The latest results, up to 256 MiB of them, are kept: asking again for the same language over a vocabulary of
+    /// the same content costs a look-up. A language that no token sequence writes has an
+    /// [empty](Self::is_empty) automaton.
+    ///
+    /// # Errors
+    /// Those of [`Dfa::compile`].
+    pub fn compile(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Arc<Self>> {
+        cache::compiled(language, vocab, limits)
+    }
+
+    /// The automaton over the vocabulary's tokens that accepts exactly the token sequences whose text, with its
+    /// boundaries, `dfa` accepts, followed by the tail.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn lift(dfa: &Dfa, vocab: &Vocab) -> Result<Self> {
+        lift::lift(dfa, vocab, &Limits::default())
+    }
+
+    /// Lifts each automaton to the vocabulary's tokens and intersects the results, small ones first.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn lift_all(factors: &[Dfa], vocab: &Vocab, limits: &Limits) -> Result<Self> {
+        token_product::lift_all(factors, vocab, limits)
+    }
+
+    /// The token sequences of both, which are of one vocabulary. States that differ in name only are not merged.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn intersect(&self, other: &Self, limits: &Limits) -> Result<Self> {
+        token_product::intersect(self, other, limits)
+    }
+
+    /// No token sequence at all, over a vocabulary of so many tokens.
+    pub(super) fn none(vocab: usize) -> Self {
+        Self::from_edges(Vec::new(), None, &[], &[], vec![Self::NO_CLASS; vocab])
+    }
 
     /// Adds the tail and turns columns into edges.
     ///

@@ -4,6 +4,8 @@
 //! constraints whose product is large are lifted on their own, which is cheap, and read in step token by token.
 
 use super::automaton::State;
+use super::lift::lift;
+use super::reorder::reorder;
 use super::token_automaton::{Class, Edge, Label, Rows, TokenAutomaton};
 use super::{Dfa, Limits};
 use crate::language::Language;
@@ -23,73 +25,65 @@ const MOST_WORDS: usize = 32 << 20;
 /// Up to so many pairs a table of them is faster than a map.
 const FEW_PAIRS: usize = 4 << 20;
 
-impl TokenAutomaton {
-    /// Lifts each automaton to the vocabulary's tokens and intersects the results, small ones first.
-    ///
-    /// # Errors
-    /// `TooLarge`.
-    pub fn lift_all(factors: &[Dfa], vocab: &Vocab, limits: &Limits) -> Result<Self> {
-        let mut lifted = factors.iter().map(|dfa| Self::lift_within(dfa, vocab, limits)).collect::<Result<Vec<_>>>()?;
-        lifted.sort_by_key(Self::states);
-        let mut lifted = lifted.into_iter();
-        let Some(first) = lifted.next() else {
-            return Self::lift_within(&Dfa::compile(&Language::Any, limits)?, vocab, limits);
-        };
-        Ok(lifted.try_fold(first, |all, next| all.intersect(&next, limits))?.in_turn())
-    }
+/// [`TokenAutomaton::lift_all`].
+pub(super) fn lift_all(factors: &[Dfa], vocab: &Vocab, limits: &Limits) -> Result<TokenAutomaton> {
+    let mut lifted = factors.iter().map(|dfa| lift(dfa, vocab, limits)).collect::<Result<Vec<_>>>()?;
+    lifted.sort_by_key(TokenAutomaton::states);
+    let mut lifted = lifted.into_iter();
+    let Some(first) = lifted.next() else {
+        return lift(&Dfa::compile(&Language::Any, limits)?, vocab, limits);
+    };
+    Ok(reorder(lifted.try_fold(first, |all, next| intersect(&all, &next, limits))?))
+}
 
-    /// The token sequences of both, which are of one vocabulary. States that differ in name only are not merged.
-    ///
-    /// # Errors
-    /// `TooLarge`.
-    pub fn intersect(&self, other: &Self, limits: &Limits) -> Result<Self> {
-        assert_eq!(self.vocab_len(), other.vocab_len(), "automata of one vocabulary");
-        if self.is_empty() || other.is_empty() {
-            return Ok(Self::from_edges(Vec::new(), None, &[], &[], vec![Self::NO_CLASS; self.vocab_len()]));
-        }
-        let joint = Joint::new(self, other);
-        if (self.labels() + other.labels()).saturating_mul(joint.words()) > MOST_WORDS {
-            return Err(self.too_large(other, "tell too many kinds of tokens apart"));
-        }
-        let mut labels = Labels::new(self, other, &joint);
-        let mut pairs = Pairs::new(self.states(), other.states());
-        let start = pairs.id(self.start(), other.start());
-        debug_assert_eq!(start, 0);
-        let mut edges: Vec<(State, Edge)> = Vec::new();
-        let each = if labels.known.table.is_empty() { FAR } else { 1 };
-        let (mut from, mut work) = (0, 0);
-        while let Some(&(p, q)) = pairs.list.get(from) {
-            work += each * self.edges(p).len() * other.edges(q).len();
-            for a in self.edges(p) {
-                for b in other.edges(q) {
-                    if let Some(label) = labels.both(a.label, b.label) {
-                        edges.push((from as State, Edge { label, target: pairs.id(a.target, b.target) }));
-                    }
+/// [`TokenAutomaton::intersect`].
+pub(super) fn intersect(left: &TokenAutomaton, right: &TokenAutomaton, limits: &Limits) -> Result<TokenAutomaton> {
+    assert_eq!(left.vocab_len(), right.vocab_len(), "automata of one vocabulary");
+    if left.is_empty() || right.is_empty() {
+        return Ok(TokenAutomaton::none(left.vocab_len()));
+    }
+    let joint = Joint::new(left, right);
+    if (left.labels() + right.labels()).saturating_mul(joint.words()) > MOST_WORDS {
+        return Err(too_large(left, right, "tell too many kinds of tokens apart"));
+    }
+    let mut labels = Labels::new(left, right, &joint);
+    let mut pairs = Pairs::new(left.states(), right.states());
+    let start = pairs.id(left.start(), right.start());
+    debug_assert_eq!(start, 0);
+    let mut edges: Vec<(State, Edge)> = Vec::new();
+    let each = if labels.known.table.is_empty() { FAR } else { 1 };
+    let (mut from, mut work) = (0, 0);
+    while let Some(&(p, q)) = pairs.list.get(from) {
+        work += each * left.edges(p).len() * right.edges(q).len();
+        for a in left.edges(p) {
+            for b in right.edges(q) {
+                if let Some(label) = labels.both(a.label, b.label) {
+                    edges.push((from as State, Edge { label, target: pairs.id(a.target, b.target) }));
                 }
             }
-            from += 1;
-            if from % 4096 == 0 {
-                limits.check_time("the constraints together")?;
-            }
-            if edges.len() > MOST_EDGES || pairs.list.len() > MOST_STATES {
-                return Err(self.too_large(other, &format!("have more than {MOST_EDGES} transitions")));
-            }
-            if work + labels.work > MOST_WORK || labels.list.len() * joint.words() > MOST_WORDS {
-                return Err(self.too_large(other, "take too much work to combine"));
-            }
         }
-        let accept = pairs.list.iter().map(|&(p, q)| self.accepting(p) && other.accepting(q)).collect();
-        let ended = self.ended().zip(other.ended()).map(|(p, q)| pairs.id(p, q)).filter(|&id| (id as usize) < from);
-        Ok(trimmed(accept, ended, edges, &labels, &joint))
+        from += 1;
+        if from % 4096 == 0 {
+            limits.check_time("the constraints together")?;
+        }
+        if edges.len() > MOST_EDGES || pairs.list.len() > MOST_STATES {
+            return Err(too_large(left, right, &format!("have more than {MOST_EDGES} transitions")));
+        }
+        if work + labels.work > MOST_WORK || labels.list.len() * joint.words() > MOST_WORDS {
+            return Err(too_large(left, right, "take too much work to combine"));
+        }
     }
+    let accept = pairs.list.iter().map(|&(p, q)| left.accepting(p) && right.accepting(q)).collect();
+    let ended = left.ended().zip(right.ended()).map(|(p, q)| pairs.id(p, q)).filter(|&id| (id as usize) < from);
+    Ok(trimmed(accept, ended, edges, &labels, &joint))
+}
 
-    fn too_large(&self, other: &Self, what: &str) -> Error {
-        let (a, b) = (self.states(), other.states());
-        Error::too_large(format!(
-            "together the constraints, with {a} and {b} states over the tokens of this vocabulary, {what}"
-        ))
-        .help("ask for fewer words, or narrow the ranges of lengths and repetitions")
-    }
+fn too_large(left: &TokenAutomaton, right: &TokenAutomaton, what: &str) -> Error {
+    let (a, b) = (left.states(), right.states());
+    Error::too_large(format!(
+        "together the constraints, with {a} and {b} states over the tokens of this vocabulary, {what}"
+    ))
+    .help("ask for fewer words, or narrow the ranges of lengths and repetitions")
 }
 
 /// Classes of tokens that neither side tells apart.
@@ -235,8 +229,7 @@ fn trimmed(
     }
     drop(before);
     if !useful[0] {
-        let class_of = vec![TokenAutomaton::NO_CLASS; joint.class_of.len()];
-        return TokenAutomaton::from_edges(Vec::new(), None, &[], &[], class_of);
+        return TokenAutomaton::none(joint.class_of.len());
     }
     // *Ended* is the last state.
     let ended = ended.filter(|&q| useful[q as usize]);

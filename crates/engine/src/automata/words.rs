@@ -3,30 +3,10 @@
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
 use super::minimize;
-use super::symbols::{Bytes, Chars, Symbols};
+use super::symbols::Symbols;
 use crate::Result;
 use crate::util::FastMap;
 use std::rc::Rc;
-
-impl Automaton<Chars> {
-    /// One of these texts.
-    pub(super) fn words(texts: &[&str], limits: &Limits) -> Result<Self> {
-        let symbols = Chars::single_out(texts.iter().flat_map(|text| text.chars()));
-        let classes = |text: &&str| text.chars().map(|c| symbols.class(c as u32) as u32).collect();
-        build(symbols.clone(), texts.iter().map(classes).collect(), limits)
-    }
-}
-
-impl Automaton<Bytes> {
-    /// One of these texts.
-    pub(super) fn words(texts: &[&str], limits: &Limits) -> Result<Self> {
-        let mut used = [false; 256];
-        texts.iter().flat_map(|text| text.bytes()).for_each(|b| used[b as usize] = true);
-        let symbols = Bytes::group(|b| used[b as usize].then_some(b));
-        let classes = |text: &&str| text.bytes().map(|b| symbols.class(b) as u32).collect();
-        build(symbols.clone(), texts.iter().map(classes).collect(), limits)
-    }
-}
 
 /// What a state reads on: by ascending class, the class and the state after it.
 type Ways = Vec<(u32, State)>;
@@ -69,7 +49,7 @@ impl Closed {
 
 /// Adds the words in order and merges each state, once nothing more can be added below it, with an equal one
 /// (Daciuk et al., 2000). The states of the result are in breadth-first order.
-fn build<S: Symbols>(symbols: S, mut words: Vec<Vec<u32>>, limits: &Limits) -> Result<Automaton<S>> {
+pub(super) fn build<S: Symbols>(symbols: S, mut words: Vec<Vec<u32>>, limits: &Limits) -> Result<Automaton<S>> {
     words.sort_unstable();
     words.dedup();
     let width = symbols.width();

@@ -1,8 +1,34 @@
-//! Reading texts with what has been compiled.
+//! Constraints compiled over bytes: what texts are read and checked with.
 
-use super::pushdown::{Acceptor, Pushdown};
+use super::lower::lower;
+use super::pushdown::Pushdown;
+use super::rtn::Rtn;
+use crate::automata::{Dfa, Limits};
+use crate::{Language, Result, Vocab};
+
+/// A compiled language that may hold a grammar.
+pub enum Acceptor {
+    /// No recursion is left: an automaton over bytes.
+    Regular(Dfa),
+    /// A recursive grammar, and what is regular beside it.
+    Pushdown(Box<Pushdown>),
+}
 
 impl Acceptor {
+    /// Compiles a language; a recursive grammar is explored with the tokens of `vocab`.
+    ///
+    /// # Errors
+    /// `Unsupported` combinations, `TooLarge`, and those of terminals.
+    pub fn new(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Self> {
+        let lowered = lower(language, limits)?;
+        let beside = Dfa::compile(&Language::Intersect(lowered.regular.clone()), limits)?;
+        let rtn = Rtn::new(lowered, limits)?;
+        match rtn.regular() {
+            Some(regular) => Ok(Self::Regular(regular.intersect(&beside, limits)?)),
+            None => Ok(Self::Pushdown(Box::new(Pushdown::new(rtn, beside, vocab)?))),
+        }
+    }
+
     /// Whether it surely holds no text at all.
     pub fn is_empty(&self) -> bool {
         match self {

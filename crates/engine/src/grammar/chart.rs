@@ -4,13 +4,13 @@
 //! whether there is a text at all, single stacks will do, and all that were pushed by the same token for the same
 //! purpose may share what is above them: a graph-structured stack (Lang 1974, Tomita 1985) over the tokens of a canvas.
 
-use super::bits::Bits;
 use super::gss::{BOTTOM, NONE, NOWHERE, Node, Returned};
 use super::pushdown::Question;
 use super::rtn::State;
 use super::transitions::{Beside, Return, Transitions};
-use super::trie::TrieNode;
+use crate::util::Bits;
 use crate::util::FastMap;
+use crate::vocab::RootedNode;
 use crate::{Error, Result, Token, Vocab};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -338,7 +338,7 @@ struct Walker<'w, 'a, V> {
 
 impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
     /// All tokens beneath a node of the trie. Whether `visit` has seen enough.
-    fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+    fn walk(&mut self, at: RootedNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
         let walk = self.chart.transitions.walk(at, beside, shape);
         for edge in &walk.edges {
             if self.targets(edge.token, edge.beside, edge.to, below, returns) {
@@ -360,7 +360,7 @@ impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
     }
 
     /// The token that ends at a node of the trie, and those beneath it.
-    fn arrive(&mut self, at: TrieNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
+    fn arrive(&mut self, at: RootedNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
         if shape == NONE {
             return false;
         }

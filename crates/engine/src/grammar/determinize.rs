@@ -3,8 +3,7 @@
 use super::nfa::{Edges, Nfa, Symbol};
 use super::rtn::Automaton;
 use crate::Result;
-use crate::automata::Limits;
-use crate::util::FastMap;
+use crate::automata::{Limits, Subsets};
 use std::collections::{HashMap, HashSet};
 
 /// Steps that putting an edge in order is worth.
@@ -12,8 +11,7 @@ const SORTING: usize = 4;
 
 /// Subset construction, trimmed and minimised.
 pub(super) fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
-    let mut ids: FastMap<Vec<u32>, u32> = FastMap::default();
-    let mut sets: Vec<Vec<u32>> = Vec::new();
+    let mut subsets = Subsets::default();
     // In which round a state was last seen.
     let mut seen = vec![0u32; nfa.edges.len()];
     let mut round = 0;
@@ -33,12 +31,10 @@ pub(super) fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
         set
     };
     let mut rows: Vec<Edges> = Vec::new();
-    let first = closed(vec![nfa.start]);
-    ids.insert(first.clone(), 0);
-    sets.push(first);
+    subsets.number(&closed(vec![nfa.start]));
     let (mut at, mut work) = (0, 0);
-    while at < sets.len() {
-        let edges = sets[at].iter().flat_map(|&state| &nfa.edges[state as usize]);
+    while let Some(set) = subsets.get(at) {
+        let edges = set.iter().flat_map(|&state| &nfa.edges[state as usize]);
         let mut edges: Edges = edges.filter(|(symbol, _)| *symbol != Symbol::Nothing).copied().collect();
         edges.sort_unstable();
         work += SORTING * edges.len();
@@ -47,19 +43,14 @@ pub(super) fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
             let symbol = targets[0].0;
             let set = closed(targets.iter().map(|&(_, to)| to).collect());
             work += set.len();
-            let new = ids.len() as u32;
-            let id = *ids.entry(set).or_insert_with_key(|set| {
-                sets.push(set.clone());
-                new
-            });
-            row.push((symbol, id));
+            row.push((symbol, subsets.number(&set).0));
         }
         rows.push(row);
-        limits.check(sets.len(), 64, "a rule of the grammar")?;
+        limits.check(subsets.len(), 64, "a rule of the grammar")?;
         limits.check_work(work, "a rule of the grammar")?;
         at += 1;
     }
-    let accept: Vec<bool> = sets.iter().map(|set| set.binary_search(&nfa.accept).is_ok()).collect();
+    let accept: Vec<bool> = subsets.iter().map(|set| set.binary_search(&nfa.accept).is_ok()).collect();
     Ok(minimize(trimmed(Automaton { rows, accept })))
 }
 

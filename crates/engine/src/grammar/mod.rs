@@ -1,7 +1,6 @@
-//! Context-free grammars: one representation for everything that recursion takes, whatever syntax it was written in.
+//! Context-free grammars, compiled: recursive transition networks over bytes, explored with the tokens of a vocabulary.
 
 mod acceptor;
-mod bits;
 mod chart;
 mod determinize;
 mod first_follow;
@@ -13,6 +12,6 @@ mod partition;
 mod pushdown;
 mod rtn;
 mod transitions;
-mod trie;
 
-pub use pushdown::{Acceptor, Pushdown, Question, View};
+pub use acceptor::Acceptor;
+pub use pushdown::{Pushdown, Question, View};

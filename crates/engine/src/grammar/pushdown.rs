@@ -2,13 +2,12 @@
 
 use super::chart::Chart;
 use super::gss::Gss;
-use super::lower::lower;
 use super::rtn::Rtn;
 use super::transitions::{Config, ENDED, Shortest, Transitions};
-use super::trie::Trie;
-use crate::automata::{Dfa, Edge, Label, Limits, TokenAutomaton};
+use crate::automata::{Dfa, Edge, Label, TokenAutomaton};
 use crate::util::FastMap;
-use crate::{Error, Language, Result, Token, Vocab};
+use crate::vocab::RootedTrie;
+use crate::{Error, Result, Token, Vocab};
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,13 +17,6 @@ const KEPT: usize = 192 * 256;
 const FAINTEST: f64 = 1e-200;
 /// States that are remembered from one canvas to the next; more than that and they are found anew.
 const REMEMBERED: usize = 400_000;
-/// What the constraints are, compiled for the inference.
-pub enum Acceptor {
-    /// No recursion is left: an automaton over bytes.
-    Regular(Dfa),
-    Pushdown(Box<Pushdown>),
-}
-
 /// A context-free constraint over the tokens of a vocabulary, explored as canvases ask for it.
 pub struct Pushdown {
     /// States of the automata of its rules.
@@ -55,27 +47,19 @@ pub struct Question<'a> {
     pub witness: Option<&'a [Token]>,
 }
 
-impl Acceptor {
-    /// # Errors
-    /// `Unsupported` combinations, `TooLarge`, and those of terminals.
-    pub fn new(language: &Language, vocab: &Vocab, limits: &Limits) -> Result<Self> {
-        let lowered = lower(language, limits)?;
-        let beside = Dfa::compile(&Language::Intersect(lowered.regular.clone()), limits)?;
-        let rtn = Rtn::new(lowered, limits)?;
-        if let Some(regular) = rtn.regular() {
-            return Ok(Self::Regular(regular.intersect(&beside, limits)?));
-        }
+impl Pushdown {
+    /// A grammar that is linked, beside an automaton that every text must satisfy too.
+    pub(super) fn new(rtn: Rtn, beside: Dfa, vocab: &Vocab) -> Result<Self> {
         let states = rtn.states();
-        let (trie, rtn, vocab) = (Arc::new(Trie::new(vocab)), Arc::new(rtn), Arc::new(vocab.clone()));
+        let (trie, rtn, vocab) =
+            (Arc::new(RootedTrie::new(vocab.trie().clone())), Arc::new(rtn), Arc::new(vocab.clone()));
         let sized = vocab.clone();
         let fresh =
             Box::new(move || Ok(Transitions::new(Gss::new(rtn.clone()), beside.clone(), trie.clone(), sized.len())));
         let transitions = Mutex::new(fresh()?);
-        Ok(Self::Pushdown(Box::new(Pushdown { states, fresh, transitions, vocab, kept: KEPT })))
+        Ok(Self { states, fresh, transitions, vocab, kept: KEPT })
     }
-}
 
-impl Pushdown {
     /// Keeps at most so many states over all gaps of a canvas, instead of some fifty thousand.
     pub fn with_budget(self, kept: usize) -> Self {
         Self { kept, ..self }

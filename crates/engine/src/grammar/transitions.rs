@@ -7,9 +7,9 @@
 
 use super::gss::{Gss, NONE, NOWHERE, Node, Returned};
 use super::partition::Partition;
-use super::trie::{Trie, TrieNode};
 use crate::automata::{Dfa, Edge, Label};
 use crate::util::FastMap;
+use crate::vocab::{RootedNode, RootedTrie};
 use crate::{Result, Token};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashSet};
@@ -27,12 +27,12 @@ pub(super) type Beside = u32;
 pub(super) struct Transitions {
     pub stacks: Gss,
     beside: Dfa,
-    pub trie: Arc<Trie>,
+    pub trie: Arc<RootedTrie>,
     pub partition: Partition,
     configs: Vec<(Beside, Node)>,
     ids: FastMap<(Beside, Node), Config>,
     edges: Vec<Option<Arc<[Edge]>>>,
-    walks: FastMap<(TrieNode, Beside, Node), Arc<Walk>>,
+    walks: FastMap<(RootedNode, Beside, Node), Arc<Walk>>,
 }
 
 /// Where the tokens beneath a node of the trie lead from a shape.
@@ -53,7 +53,7 @@ pub(super) struct Way {
 /// A byte after which stacks that were variables go on.
 pub(super) struct Return {
     /// Where the byte stands.
-    pub at: TrieNode,
+    pub at: RootedNode,
     pub beside: Beside,
     /// What the byte leads to without the return.
     pub kept: Node,
@@ -71,7 +71,7 @@ pub(super) enum Shortest {
 }
 
 impl Transitions {
-    pub fn new(stacks: Gss, beside: Dfa, trie: Arc<Trie>, vocab: usize) -> Self {
+    pub fn new(stacks: Gss, beside: Dfa, trie: Arc<RootedTrie>, vocab: usize) -> Self {
         Self {
             stacks,
             beside,
@@ -213,7 +213,7 @@ impl Transitions {
     }
 
     /// Adds where the tokens beneath a node of the trie lead.
-    fn resolve(&mut self, at: TrieNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) -> Result<()> {
+    fn resolve(&mut self, at: RootedNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) -> Result<()> {
         let (shape, below) = self.stacks.abstracted(node);
         let walk = self.walk(at, beside, shape);
         let mut known = FastMap::default();
@@ -239,7 +239,7 @@ impl Transitions {
     }
 
     /// Adds the tokens that end at a node.
-    fn finish(&mut self, at: TrieNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) {
+    fn finish(&mut self, at: RootedNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) {
         let beside = self.beside.mark(beside);
         let tokens = self.trie.tokens(at);
         if !tokens.is_empty() && beside != 0 {
@@ -249,7 +249,7 @@ impl Transitions {
         }
     }
 
-    pub fn walk(&mut self, at: TrieNode, beside: Beside, shape: Node) -> Arc<Walk> {
+    pub fn walk(&mut self, at: RootedNode, beside: Beside, shape: Node) -> Arc<Walk> {
         if let Some(walk) = self.walks.get(&(at, beside, shape)) {
             return walk.clone();
         }

@@ -1,11 +1,11 @@
 //! Feasibility, decided on booleans: which states can lie on a complete text, and which labels can stand where.
 
-use super::bits::Bits;
 use super::graph::Graph;
 use super::layer::{Layer, Run};
 use super::support::Support;
 use super::tables::Tables;
 use crate::automata::{Class, Edge, Label, TokenAutomaton};
+use crate::util::Bits;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;

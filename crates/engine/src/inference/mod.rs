@@ -5,7 +5,6 @@
 //! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
 //! layers to [`Feasible::from_layers`]. Everything after that is the same.
 
-mod bits;
 mod cache;
 mod candidate;
 mod feasible;

@@ -5,12 +5,13 @@ use super::graph::Graph;
 use super::layers::Layers;
 use super::messages::Messages;
 use super::number::{Message, Wide};
-use super::parallel;
 use super::row::{Mass, Row};
 use super::support::Support;
 use super::tables::Tables;
+use super::{map, parallel, sample};
 use crate::automata::{Class, TokenAutomaton};
 use crate::{Candidate, Pos, Token};
+use rand::Rng;
 use std::sync::{Arc, OnceLock};
 
 /// The distribution of one step, conditioned on the constraint: the scores' factorised distribution restricted to
@@ -83,6 +84,22 @@ impl<G: Graph> Posterior<'_, G> {
         // `min` would pass over NaN.
         let log_z = self.log_sum - totals;
         if log_z > 0.0 { 0.0 } else { log_z }
+    }
+
+    /// The most probable text: one token per position, tail included. Of equally probable texts the one whose
+    /// first differing token is lowest.
+    pub fn map(&self) -> Vec<Token> {
+        map::map(self)
+    }
+
+    /// One text, drawn from the joint distribution of all positions: one token per position, tail included. Any
+    /// subset of it can be completed by the rest of it.
+    ///
+    /// Three numbers are taken from `rng` for each undecided position. The generator is the caller's, of the crate
+    /// `rand`, so that a run can go on drawing from one stream; [`Projection::sample`](crate::Projection::sample) takes a
+    /// seed instead.
+    pub fn sample(&self, rng: &mut impl Rng) -> Vec<Token> {
+        sample::sample(self, rng)
     }
 
     /// Probability of `token` at `pos`, given that the text fits.

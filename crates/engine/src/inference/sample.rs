@@ -19,81 +19,83 @@ enum Drawn<'p> {
 /// Tokens weighed at a time.
 const BLOCK: usize = 1024;
 
-impl<G: Graph> Posterior<'_, G> {
-    /// One text, drawn from the joint distribution of all positions: one token per position, tail included. Any
-    /// subset of it can be completed by the rest of it.
-    ///
-    /// Three numbers are taken from `rng` for each undecided position.
-    pub fn sample(&self, rng: &mut impl Rng) -> Vec<Token> {
-        let path = match &self.messages {
-            Solved::Single(messages) => self.draw_path(messages, rng),
-            Solved::Plain(messages) => self.draw_path(messages, rng),
-            Solved::Wide(messages) => self.draw_path(messages, rng),
-        };
-        let token = |drawn: Drawn| match drawn {
-            Drawn::Decided(token) => token,
-            Drawn::Class(place, class, uniform) => self.draw_token(place, class, uniform),
-        };
-        let work = self.rows.len() * self.problem.automaton.vocab_len();
-        parallel::map(path, work, token)
-    }
+/// [`Posterior::sample`].
+pub(super) fn sample<G: Graph>(posterior: &Posterior<G>, rng: &mut impl Rng) -> Vec<Token> {
+    let path = match &posterior.messages {
+        Solved::Single(messages) => draw_path(posterior, messages, rng),
+        Solved::Plain(messages) => draw_path(posterior, messages, rng),
+        Solved::Wide(messages) => draw_path(posterior, messages, rng),
+    };
+    let token = |drawn: Drawn| match drawn {
+        Drawn::Decided(token) => token,
+        Drawn::Class(place, class, uniform) => draw_token(posterior, place, class, uniform),
+    };
+    let work = posterior.rows.len() * posterior.problem.automaton.vocab_len();
+    parallel::map(path, work, token)
+}
 
-    fn draw_path<M: Message>(&self, messages: &Messages<M>, rng: &mut impl Rng) -> Vec<Drawn<'_>> {
-        let graph = self.problem.automaton;
-        let zero = M::Number::ZERO;
-        let mut state = graph.start();
-        let mut path = Vec::with_capacity(self.open.len());
-        for pos in 0..self.open.len() {
-            let Some(place) = self.place(pos) else {
-                let Some(token) = self.problem.decided[pos] else { continue };
-                path.push(Drawn::Decided(token));
-                state = graph.class_of(token).and_then(|c| graph.next(state, c)).unwrap_or(state);
-                continue;
-            };
-            let next = self.layers.layer(pos + 1);
-            let backward = &messages.backward[pos + 1];
-            let after = |to: u32| next.place(to).map_or(zero, |i| backward[i].number());
-            let (labels, masses) = (&messages.labels[place.open], &self.masses[place.open]);
-            let edges = graph.edges(state);
-            let edge = pick(rng.random(), edges, |edge| match place.support.labels.binary_search(&edge.label) {
-                Ok(label) => labels[label].times(after(edge.target)),
-                Err(_) => zero,
-            });
-            // Truncation may have left only some of the label's classes.
-            let label = graph.label(edges[edge].label).iter().filter_map(|&class| place.support.place(class));
-            let label: Vec<usize> = label.collect();
-            let class = label[pick(rng.random(), &label, |&class| masses[class].number::<M::Number>())];
-            path.push(Drawn::Class(place, class, rng.random()));
-            state = edges[edge].target;
-        }
-        path
+fn draw_path<'p, M: Message, G: Graph>(
+    posterior: &'p Posterior<G>,
+    messages: &Messages<M>,
+    rng: &mut impl Rng,
+) -> Vec<Drawn<'p>> {
+    let graph = posterior.problem.automaton;
+    let zero = M::Number::ZERO;
+    let mut state = graph.start();
+    let mut path = Vec::with_capacity(posterior.open.len());
+    for pos in 0..posterior.open.len() {
+        let Some(place) = posterior.place(pos) else {
+            debug_assert!(posterior.problem.decided[pos].is_some(), "a position without a support is decided");
+            let Some(token) = posterior.problem.decided[pos] else { continue };
+            path.push(Drawn::Decided(token));
+            let next = graph.class_of(token).and_then(|class| graph.next(state, class));
+            debug_assert!(next.is_some(), "the decided token follows every state of a drawn text");
+            state = next.unwrap_or(state);
+            continue;
+        };
+        let next = posterior.layers.layer(pos + 1);
+        let backward = &messages.backward[pos + 1];
+        let after = |to: u32| next.place(to).map_or(zero, |i| backward[i].number());
+        let (labels, masses) = (&messages.labels[place.open], &posterior.masses[place.open]);
+        let edges = graph.edges(state);
+        let edge = pick(rng.random(), edges, |edge| match place.support.labels.binary_search(&edge.label) {
+            Ok(label) => labels[label].times(after(edge.target)),
+            Err(_) => zero,
+        });
+        // Truncation may have left only some of the label's classes.
+        let label = graph.label(edges[edge].label).iter().filter_map(|&class| place.support.place(class));
+        let label: Vec<usize> = label.collect();
+        let class = label[pick(rng.random(), &label, |&class| masses[class].number::<M::Number>())];
+        path.push(Drawn::Class(place, class, rng.random()));
+        state = edges[edge].target;
     }
+    path
+}
 
-    fn draw_token(&self, place: Place, class: usize, uniform: f64) -> Token {
-        let members = place.support.members(self.problem.automaton, class);
-        if let &[token] = members {
-            return token;
-        }
-        // The mass is known: blocks are passed over until what is left of it ends within one.
-        let (row, mass) = (&self.rows[place.open], self.masses[place.open][class]);
-        let mut buffer = Vec::new();
-        let unit = row.unit(mass, members, &mut buffer);
-        let (mut rest, mut last) = (uniform * mass.sum(), members);
-        for block in members.chunks(BLOCK) {
-            let sum = row.weight(&unit, block, &mut buffer);
-            if sum > 0.0 {
-                last = block;
-            }
-            if rest < sum {
-                break;
-            }
-            rest -= sum;
-        }
-        let mut weights = Vec::new();
-        row.weight(&unit, last, &mut buffer);
-        row.weigh(&unit, &mut buffer, &mut weights);
-        last[pick_rest(rest, weights.iter().map(|&w| w as f64))]
+fn draw_token<G: Graph>(posterior: &Posterior<G>, place: Place, class: usize, uniform: f64) -> Token {
+    let members = place.support.members(posterior.problem.automaton, class);
+    if let &[token] = members {
+        return token;
     }
+    // The mass is known: blocks are passed over until what is left of it ends within one.
+    let (row, mass) = (&posterior.rows[place.open], posterior.masses[place.open][class]);
+    let mut buffer = Vec::new();
+    let unit = row.unit(mass, members, &mut buffer);
+    let (mut rest, mut last) = (uniform * mass.sum(), members);
+    for block in members.chunks(BLOCK) {
+        let sum = row.weight(&unit, block, &mut buffer);
+        if sum > 0.0 {
+            last = block;
+        }
+        if rest < sum {
+            break;
+        }
+        rest -= sum;
+    }
+    let mut weights = Vec::new();
+    row.weight(&unit, last, &mut buffer);
+    row.weigh(&unit, &mut buffer, &mut weights);
+    last[pick_rest(rest, weights.iter().map(|&w| w as f64))]
 }
 
 /// Index of an item drawn in proportion to its weight. At least one weight is positive, and no other is drawn.

@@ -5,6 +5,7 @@ use super::number::{Number, Wide};
 use super::*;
 use crate::automata::{Dfa, Limits, TokenAutomaton};
 use crate::inference::simd::Semiring;
+use crate::util::Bits;
 use crate::{ErrorKind, Language, Scores, Vocab};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -123,7 +124,7 @@ fn layers_find_their_states() {
     let mut rng = rng(5);
     for dense in [0.02, 0.5, 0.98] {
         let states: Vec<u32> = (0..500).filter(|_| rng.random_bool(dense)).collect();
-        let mut bits = bits::Bits::none(500);
+        let mut bits = Bits::none(500);
         states.iter().for_each(|&q| bits.set(q, true));
         let mut at = 0;
         let run = |states: std::ops::Range<u32>| {
@@ -137,7 +138,7 @@ fn layers_find_their_states() {
         assert_eq!((layer.first(), layer.last()), (states.first().copied(), states.last().copied()));
         (0..500).for_each(|q| assert_eq!(layer.place(q), states.binary_search(&q).ok()));
     }
-    let mut bits = bits::Bits::none(64);
+    let mut bits = Bits::none(64);
     assert_eq!(bits.runs().count(), 0);
     (0..64).for_each(|q| bits.set(q, true));
     assert_eq!(bits.runs().collect::<Vec<_>>().len(), 1);

@@ -1,37 +1,20 @@
 //! GBNF, the grammar syntax of llama.cpp.
 
+use super::Expr;
 use super::Language;
 use super::cursor::Cursor;
 use super::draft::{Draft, NESTING, Parsed};
-use super::{ContextFree, Expr};
 use crate::{Error, Result};
 use std::ops::Range;
 
-impl ContextFree {
-    /// Reads a grammar in GBNF, the syntax of llama.cpp: `root ::= "[" (item ("," item)*)? "]"`.
-    ///
-    /// Rules `name ::= …`, literals `"…"`, character classes `[a-z]`, `[^"\\]`, `.` for any character, groups, `|`, the
-    /// operators `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}`, `{m,n}`, comments after `#`. A whole text is of the rule `root`.
-    ///
-    /// ```
-    /// use stencil_engine::language::ContextFree;
-    /// let parsed = ContextFree::gbnf(r#"root ::= "(" root ")" | [0-9]+"#)?;
-    /// assert_eq!(parsed.grammar.rules().len(), 1);
-    /// let error = ContextFree::gbnf("root ::= itm\nitem ::= [a-z]").unwrap_err();
-    /// assert_eq!((error.message(), error.span()), ("there is no rule `itm`", Some(9..12)));
-    /// # Ok::<(), stencil_engine::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What cannot be read, an unknown rule, a rule without any text; with the place in `text`.
-    pub fn gbnf(text: &str) -> Result<Parsed> {
-        let mut reader = Reader { cursor: Cursor::new(text), draft: Draft::default(), depth: 0 };
-        reader.space();
-        while reader.cursor.at < text.len() {
-            reader.rule()?;
-        }
-        reader.draft.finish("root", text.len())
+/// [`ContextFree::gbnf`](super::ContextFree::gbnf).
+pub(super) fn read(text: &str) -> Result<Parsed> {
+    let mut reader = Reader { cursor: Cursor::new(text), draft: Draft::default(), depth: 0 };
+    reader.space();
+    while reader.cursor.at < text.len() {
+        reader.rule()?;
     }
+    reader.draft.finish("root", text.len())
 }
 
 struct Reader<'a> {

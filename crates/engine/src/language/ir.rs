@@ -1,6 +1,6 @@
-//! The representation of grammars.
+//! Context-free grammars as expressions over rules and terminals.
 
-use super::{Language, Network};
+use super::{Language, Network, Parsed, gbnf, lark};
 use crate::{Error, Result};
 
 /// Index of a rule in its [`ContextFree`].
@@ -119,6 +119,53 @@ impl Expr {
 }
 
 impl ContextFree {
+    /// Reads a grammar in GBNF, the syntax of llama.cpp: `root ::= "[" (item ("," item)*)? "]"`.
+    ///
+    /// Rules `name ::= …`, literals `"…"`, character classes `[a-z]`, `[^"\\]`, `.` for any character, groups, `|`, the
+    /// operators `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}`, `{m,n}`, comments after `#`. A whole text is of the rule `root`.
+    ///
+    /// ```
+    /// use stencil_engine::language::ContextFree;
+    /// let parsed = ContextFree::gbnf(r#"root ::= "(" root ")" | [0-9]+"#)?;
+    /// assert_eq!(parsed.grammar.rules().len(), 1);
+    /// let error = ContextFree::gbnf("root ::= itm\nitem ::= [a-z]").unwrap_err();
+    /// assert_eq!((error.message(), error.span()), ("there is no rule `itm`", Some(9..12)));
+    /// # Ok::<(), stencil_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What cannot be read, an unknown rule, a rule without any text; with the place in `text`.
+    pub fn gbnf(text: &str) -> Result<Parsed> {
+        gbnf::read(text)
+    }
+
+    /// Reads a grammar in the syntax of the Lark parser, as far as it says what a text is:
+    ///
+    /// - `rule: …` and `TERMINAL: …`, with `|`, groups `( )`, optional parts `[ ]`, `*`, `+`, `?`, `~3`, `~1..5`;
+    ///   a leading `?` or `!` and aliases `-> name`, which shape trees only, are read and mean nothing here;
+    /// - texts `"…"` and `"…"i`, ranges `"a".."z"`, patterns `/…/` with the flags `imsx`;
+    /// - priorities `TERMINAL.2: …`, `%ignore`, `%import common.NUMBER`, `%import common (A, B)`, `-> NAME`.
+    ///
+    /// A whole text is of the rule `start`. There is no lexer: a terminal is a set of texts wherever a rule names it, and
+    /// what is ignored may stand before each of them and at the end. Lark's preferences become part of that: a word
+    /// that the grammar writes as a text of its own is not matched by a pattern of the same or lower priority, so that
+    /// `"if"` is not also a NAME. `%declare`, `%override`, `%extend`, templates and look-around are
+    /// refused.
+    ///
+    /// ```
+    /// use stencil_engine::language::ContextFree;
+    /// let sums = "start: NUMBER (\"+\" NUMBER)*\n%import common.NUMBER\n%ignore \" \"";
+    /// assert!(ContextFree::lark(sums).is_ok());
+    /// assert!(ContextFree::lark("start: itm\nitem: \"a\"").is_err());
+    /// # Ok::<(), stencil_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What cannot be read or kept, an unknown rule, a rule without any text; with the place in `text`.
+    pub fn lark(text: &str) -> Result<Parsed> {
+        lark::read(text)
+    }
+
     /// The texts of the rule `start`.
     ///
     /// # Errors

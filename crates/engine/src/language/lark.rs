@@ -1,61 +1,35 @@
 //! A subset of the grammar syntax of Lark.
 
+use super::Expr;
 use super::Language;
 use super::cursor::Cursor;
 use super::draft::{Draft, NESTING, Parsed};
 use super::lark_terminals::{Terminal, Terminals, pattern};
-use super::{ContextFree, Expr};
 use crate::{Error, Result};
 use std::ops::Range;
 
-impl ContextFree {
-    /// Reads a grammar in the syntax of the Lark parser, as far as it says what a text is:
-    ///
-    /// - `rule: …` and `TERMINAL: …`, with `|`, groups `( )`, optional parts `[ ]`, `*`, `+`, `?`, `~3`, `~1..5`;
-    ///   a leading `?` or `!` and aliases `-> name`, which shape trees only, are read and mean nothing here;
-    /// - texts `"…"` and `"…"i`, ranges `"a".."z"`, patterns `/…/` with the flags `imsx`;
-    /// - priorities `TERMINAL.2: …`, `%ignore`, `%import common.NUMBER`, `%import common (A, B)`, `-> NAME`.
-    ///
-    /// A whole text is of the rule `start`. There is no lexer: a terminal is a set of texts wherever a rule names it, and
-    /// what is ignored may stand before each of them and at the end. Lark's preferences become part of that: a word
-    /// that the grammar writes as a text of its own is not matched by a pattern of the same or lower priority, so that
-    /// `"if"` is not also a NAME. `%declare`, `%override`, `%extend`, templates and look-around are
-    /// refused.
-    ///
-    /// ```
-    /// use stencil_engine::language::ContextFree;
-    /// let sums = "start: NUMBER (\"+\" NUMBER)*\n%import common.NUMBER\n%ignore \" \"";
-    /// assert!(ContextFree::lark(sums).is_ok());
-    /// assert!(ContextFree::lark("start: itm\nitem: \"a\"").is_err());
-    /// # Ok::<(), stencil_engine::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What cannot be read or kept, an unknown rule, a rule without any text; with the place in `text`.
-    pub fn lark(text: &str) -> Result<Parsed> {
-        let mut reader = Reader { cursor: Cursor::new(text), depth: 0, terminals: Terminals::default() };
-        let statements = reader.statements()?;
-        let mut rules = Vec::new();
-        for statement in statements {
-            match statement {
-                Statement::Rule(name, span, body) => rules.push((name, span, body)),
-                Statement::Terminal(name, span, priority, body) => {
-                    reader.terminals.define(name, span, priority, body)?
-                }
-                Statement::Ignore(body) => reader.terminals.ignore(body),
-            }
+/// [`ContextFree::lark`](super::ContextFree::lark).
+pub(super) fn read(text: &str) -> Result<Parsed> {
+    let mut reader = Reader { cursor: Cursor::new(text), depth: 0, terminals: Terminals::default() };
+    let statements = reader.statements()?;
+    let mut rules = Vec::new();
+    for statement in statements {
+        match statement {
+            Statement::Rule(name, span, body) => rules.push((name, span, body)),
+            Statement::Terminal(name, span, priority, body) => reader.terminals.define(name, span, priority, body)?,
+            Statement::Ignore(body) => reader.terminals.ignore(body),
         }
-        let terminals = reader.terminals.finish(rules.iter().map(|(_, _, body)| body))?;
-        let mut draft = Draft::default();
-        for (name, span, body) in rules {
-            let mut body = terminals.expr(&body, &mut draft)?;
-            if name == "start" {
-                body = Expr::Concat(vec![body, terminals.ignored()]);
-            }
-            draft.define(&name, span, body)?;
-        }
-        draft.finish("start", text.len())
     }
+    let terminals = reader.terminals.finish(rules.iter().map(|(_, _, body)| body))?;
+    let mut draft = Draft::default();
+    for (name, span, body) in rules {
+        let mut body = terminals.expr(&body, &mut draft)?;
+        if name == "start" {
+            body = Expr::Concat(vec![body, terminals.ignored()]);
+        }
+        draft.define(&name, span, body)?;
+    }
+    draft.finish("start", text.len())
 }
 
 /// A right-hand side as it is written.

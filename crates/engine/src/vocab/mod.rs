@@ -10,7 +10,7 @@ mod trie;
 
 #[cfg(feature = "tokenizers")]
 pub(crate) use tokenizer::read as read_tokenizer;
-pub(crate) use trie::TokenTrie;
+pub(crate) use trie::{RootedNode, RootedTrie, TokenTrie};
 
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -162,7 +162,7 @@ impl Vocab {
         self.longest
     }
     /// The tokens sorted by what they write; made when first asked for.
-    pub(crate) fn trie(&self) -> &TokenTrie {
+    pub(crate) fn trie(&self) -> &Arc<TokenTrie> {
         self.trie.get_or_init(|| Arc::new(TokenTrie::new(|token| self.bytes(token), self.len())))
     }
     /// A number for the content: what the tokens write, and which of them end a text.

@@ -1,6 +1,7 @@
 //! The vocabulary as a prefix tree: tokens with a common beginning share its nodes.
 
 use crate::Token;
+use std::sync::Arc;
 
 /// A prefix tree, flattened in depth-first order: the children of a node follow it, and a subtree that is dead is
 /// skipped by one jump. The root, which has no byte, is left out.
@@ -71,4 +72,31 @@ fn head(bytes: &[u8]) -> u64 {
     let len = bytes.len().min(8);
     head[..len].copy_from_slice(&bytes[..len]);
     u64::from_be_bytes(head)
+}
+
+/// The same tree with a root: what a walk from a node that may be the root needs.
+pub(crate) struct RootedTrie(Arc<TokenTrie>);
+
+/// Index of a node of a [`RootedTrie`]; node 0 is the root. Nodes are in depth-first order, children by ascending byte.
+pub(crate) type RootedNode = u32;
+
+impl RootedTrie {
+    pub(crate) fn new(tree: Arc<TokenTrie>) -> Self {
+        Self(tree)
+    }
+    /// The last byte of a node's prefix; the root has none.
+    pub(crate) fn byte(&self, node: RootedNode) -> u8 {
+        self.0.nodes[node as usize - 1].byte
+    }
+    /// Index of the first node behind the subtree.
+    pub(crate) fn end(&self, node: RootedNode) -> RootedNode {
+        match node {
+            0 => self.0.nodes.len() as RootedNode + 1,
+            _ => self.0.nodes[node as usize - 1].end + 1,
+        }
+    }
+    /// The tokens that end at a node.
+    pub(crate) fn tokens(&self, node: RootedNode) -> &[Token] {
+        if node == 0 { &[] } else { self.0.tokens(node as usize - 1) }
+    }
 }

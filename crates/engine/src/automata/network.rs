@@ -2,15 +2,15 @@
 
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
+use super::subsets::Subsets;
 use super::symbols::Symbols;
 use crate::Result;
-use crate::util::FastMap;
 
 /// One of `parts`, of which there is at least one.
 pub(super) fn union<S: Symbols>(parts: &[Automaton<S>], limits: &Limits) -> Result<Automaton<S>> {
     let all = (0..parts.len() as u32).collect();
     let network = PartNetwork { follow: vec![all, Vec::new()], to: vec![1; parts.len()], last: vec![false, true] };
-    Subsets::new(parts.iter().collect(), network).determinize(limits, "the union of the alternatives")
+    Joined::new(parts.iter().collect(), network).determinize(limits, "the union of the alternatives")
 }
 
 /// The parts, of which there is at least one, one after the other.
@@ -21,7 +21,7 @@ pub(super) fn concat<S: Symbols>(parts: &[Automaton<S>], limits: &Limits) -> Res
         to: (1..=count).collect(),
         last: (0..=count).map(|i| i == count).collect(),
     };
-    Subsets::new(parts.iter().collect(), network).determinize(limits, "the sequence of its parts")
+    Joined::new(parts.iter().collect(), network).determinize(limits, "the sequence of its parts")
 }
 
 /// What the paths of a network read: `parts` are its arrows, of which there is at least one.
@@ -30,7 +30,7 @@ pub(super) fn network<S: Symbols>(
     network: PartNetwork,
     limits: &Limits,
 ) -> Result<Automaton<S>> {
-    Subsets::new(parts, network).determinize(limits, "the network of its parts")
+    Joined::new(parts, network).determinize(limits, "the network of its parts")
 }
 
 /// Which part may come after which: parts are arrows between nodes, and a text is a path from node 0.
@@ -49,7 +49,7 @@ pub(super) struct PartNetwork {
 
 /// A member of a subset is `offset[part] + state`. No subset holds a dead state, so a part's state 0 stands for
 /// something else: its start, joined at a gap of which no mark has been read. It cannot read a mark.
-struct Subsets<'a, S> {
+struct Joined<'a, S> {
     parts: Vec<&'a Automaton<S>>,
     network: PartNetwork,
     offsets: Vec<u32>,
@@ -60,7 +60,7 @@ struct Subsets<'a, S> {
 
 const UNMARKED_START: State = DEAD;
 
-impl<'a, S: Symbols> Subsets<'a, S> {
+impl<'a, S: Symbols> Joined<'a, S> {
     fn new(parts: Vec<&'a Automaton<S>>, network: PartNetwork) -> Self {
         let (symbols, maps) = S::join(parts.iter().map(|p| &p.symbols));
         let (mut offsets, mut part_of) = (Vec::new(), Vec::new());
@@ -76,48 +76,39 @@ impl<'a, S: Symbols> Subsets<'a, S> {
         let members: usize = self.parts.iter().map(|p| p.accept.len()).sum();
         limits.check(members, 1, what)?;
 
-        let mut sets: Vec<Box<[u32]>> = vec![Box::default()];
-        let mut ids: FastMap<Box<[u32]>, State> = FastMap::default();
-        ids.insert(Box::default(), DEAD);
-        let mut id = |set: &mut Vec<u32>, sets: &mut Vec<Box<[u32]>>| {
+        let mut subsets = Subsets::default();
+        subsets.number(&[]);
+        let mut set = Vec::new();
+        let number = |subsets: &mut Subsets, set: &mut Vec<u32>| {
             set.sort_unstable();
             set.dedup();
-            if let Some(&id) = ids.get(set.as_slice()) {
-                return id;
-            }
-            let key: Box<[u32]> = set.as_slice().into();
-            sets.push(key.clone());
-            ids.insert(key, sets.len() as State - 1);
-            sets.len() as State - 1
+            subsets.number(set)
         };
-        let mut set = Vec::new();
         self.begin(&mut set);
-        let start = id(&mut set, &mut sets);
-        let (mut held, mut work) = (set.len(), 0);
+        let (start, _) = number(&mut subsets, &mut set);
+        let mut work = 0;
         let mut next = vec![DEAD; width];
         let mut at = 1;
-        while at < sets.len() {
-            let from = std::mem::take(&mut sets[at]);
+        while at < subsets.len() {
             for class in 0..width {
                 set.clear();
-                for &member in &from {
+                let from = subsets.get(at).unwrap_or_default();
+                for &member in from {
                     self.read(member, class, &mut set);
                 }
                 work += from.len() + set.len();
-                let known = sets.len();
-                next.push(id(&mut set, &mut sets));
-                if sets.len() > known {
-                    held += set.len();
-                    limits.check(sets.len(), width, what)?;
-                    limits.check(sets.len(), 2 * held / sets.len(), what)?;
+                let (id, new) = number(&mut subsets, &mut set);
+                next.push(id);
+                if new {
+                    limits.check(subsets.len(), width, what)?;
+                    limits.check(subsets.len(), 2 * subsets.members() / subsets.len(), what)?;
                 }
             }
             limits.check_work(work, what)?;
-            sets[at] = from;
             at += 1;
         }
-        let accept = sets.iter().map(|set| set.iter().any(|&member| self.accepts(member))).collect();
-        drop(ids);
+        let accept = subsets.iter().map(|set| set.iter().any(|&member| self.accepts(member))).collect();
+        drop(subsets);
         Ok(Automaton { symbols: self.symbols.clone(), next, accept, start }.minimized())
     }
 
