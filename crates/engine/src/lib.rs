@@ -1,7 +1,7 @@
-//! Exact inference over token automata: what a language model's distribution is, given that the text obeys something.
+//! Exact inference over token automata: the distribution of a language model, conditioned on what the text must satisfy.
 //!
-//! A constraint, logits and what is decided go in; projected logits, jointly drawn texts, marginals and log Z come out.
-//! This is the engine of Stencil without its sampler and its models: [`Engine`] is the door for runtimes that bring
+//! A constraint, logits and the decided positions go in; projected logits, jointly drawn texts, marginals and log Z come
+//! out. This is the engine of Stencil without its sampler and its models: [`Engine`] is the door for runtimes that bring
 //! their own.
 //!
 //! ```text
@@ -9,19 +9,28 @@
 //!      schema ──────┘          over a vocabulary    scores in, answers out
 //! ```
 //! Folders depend on those to their right only.
-#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+//!
+//! # Features
+//! - `tokenizers` (default): vocabularies from a `tokenizer.json`, kept on disk once read.
+//! - `rayon` (default): threads for large vocabularies and for batches. The answers are the same without.
+//! - `schemars`: JSON Schemas of what templates and settings may hold.
+#![deny(missing_docs, unsafe_code, unsafe_op_in_unsafe_fn)]
 
 pub mod automata;
+#[allow(missing_docs)]
 pub mod constraints;
 pub mod cpu;
+#[allow(missing_docs)]
 mod error;
 pub mod grammar;
 pub mod inference;
 pub mod language;
 pub mod plan;
 mod runtime;
+#[allow(missing_docs)]
 pub mod schema;
 mod scores;
+#[allow(missing_docs)]
 pub mod util;
 mod vocab;
 
@@ -32,3 +41,8 @@ pub use language::Language;
 pub use runtime::{Compiled, Engine, Projection, Query, Softmax, softmax};
 pub use scores::{Pos, Scores};
 pub use vocab::{Token, Vocab};
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 /// What a run must satisfy.
 pub struct CompiledConstraints {
-    engine: Engine,
+    form: Form,
     /// Of the automaton, made when first asked for.
     tables: OnceLock<Arc<Tables>>,
     /// Bounds on the number of tokens of the text.
@@ -22,7 +22,7 @@ pub struct CompiledConstraints {
     pub longest: usize,
 }
 
-enum Engine {
+enum Form {
     Finite(Arc<TokenAutomaton>),
     Pushdown(Box<Pushdown>),
 }
@@ -31,10 +31,10 @@ enum Engine {
 pub struct Region<'a> {
     decided: &'a [Option<Token>],
     tokens: (usize, usize),
-    view: Viewed<'a>,
+    view: RegionView<'a>,
 }
 
-enum Viewed<'a> {
+enum RegionView<'a> {
     All(&'a TokenAutomaton, &'a Arc<Tables>),
     Part(Box<View>),
 }
@@ -46,20 +46,20 @@ impl Region<'_> {
     /// Those of [`Feasible::from_layers`].
     pub fn feasible(&self) -> Result<Option<Feasible<'_>>> {
         let automaton = match &self.view {
-            Viewed::All(automaton, _) => *automaton,
-            Viewed::Part(view) => &view.automaton,
+            RegionView::All(automaton, _) => *automaton,
+            RegionView::Part(view) => &view.automaton,
         };
         let problem = Problem::new(automaton, self.decided).with_tokens(self.tokens.0, self.tokens.1);
         match &self.view {
-            Viewed::All(_, tables) => Ok(feasible(&problem.with_tables(tables))),
-            Viewed::Part(view) => Feasible::from_layers(&problem, view.layers.clone()),
+            RegionView::All(_, tables) => Ok(feasible(&problem.with_tables(tables))),
+            RegionView::Part(view) => Feasible::from_layers(&problem, view.layers.clone()),
         }
     }
     /// Whether these are all texts that fit.
     pub fn exact(&self) -> bool {
         match &self.view {
-            Viewed::All(..) => true,
-            Viewed::Part(view) => view.exact,
+            RegionView::All(..) => true,
+            RegionView::Part(view) => view.exact,
         }
     }
 }
@@ -93,8 +93,8 @@ impl CompiledConstraints {
                         None if pushdown.is_empty() => return Err(contradiction(&languages, vocab, &limits)),
                         None => return Err(unwritable()),
                     };
-                    let (engine, tables) = (Engine::Pushdown(pushdown), OnceLock::new());
-                    return Ok(Self { engine, tables, tokens, shortest, longest: tokens.1 });
+                    let (form, tables) = (Form::Pushdown(pushdown), OnceLock::new());
+                    return Ok(Self { form, tables, tokens, shortest, longest: tokens.1 });
                 }
             },
         };
@@ -104,9 +104,9 @@ impl CompiledConstraints {
             }
             return Err(unwritable());
         };
-        let (engine, longest) = (Engine::Finite(automaton.clone()), longest(&automaton).unwrap_or(usize::MAX));
+        let (form, longest) = (Form::Finite(automaton.clone()), longest(&automaton).unwrap_or(usize::MAX));
         let (tables, shortest) = (OnceLock::new(), shortest.max(tokens.0));
-        Ok(Self { engine, tables, tokens, shortest, longest: longest.min(tokens.1) })
+        Ok(Self { form, tables, tokens, shortest, longest: longest.min(tokens.1) })
     }
 
     /// What the constraints are on a canvas with these tokens; `None` if no text fits. A `witness` is a text that fits,
@@ -116,12 +116,12 @@ impl CompiledConstraints {
     /// `TooLarge`.
     pub fn region<'a>(&'a self, decided: &'a [Option<Token>], witness: Option<&[Token]>) -> Result<Option<Region<'a>>> {
         let tokens = self.tokens;
-        let view = match &self.engine {
-            Engine::Finite(automaton) => {
-                Viewed::All(automaton, self.tables.get_or_init(|| Arc::new(Tables::new(&**automaton))))
+        let view = match &self.form {
+            Form::Finite(automaton) => {
+                RegionView::All(automaton, self.tables.get_or_init(|| Arc::new(Tables::new(&**automaton))))
             }
-            Engine::Pushdown(pushdown) => match pushdown.view(Question { decided, tokens, witness })? {
-                Some(view) => Viewed::Part(Box::new(view)),
+            Form::Pushdown(pushdown) => match pushdown.view(Question { decided, tokens, witness })? {
+                Some(view) => RegionView::Part(Box::new(view)),
                 None => return Ok(None),
             },
         };
@@ -130,9 +130,9 @@ impl CompiledConstraints {
 
     /// The automaton of constraints without a recursive grammar.
     pub fn automaton(&self) -> Option<&TokenAutomaton> {
-        match &self.engine {
-            Engine::Finite(automaton) => Some(automaton),
-            Engine::Pushdown(_) => None,
+        match &self.form {
+            Form::Finite(automaton) => Some(automaton),
+            Form::Pushdown(_) => None,
         }
     }
 

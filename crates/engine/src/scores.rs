@@ -1,4 +1,4 @@
-//! What a denoiser says: one row of unnormalised log-probabilities per position.
+//! Scores, the output of a denoiser: one row of unnormalised log-probabilities per position.
 
 use crate::{Error, Result};
 
@@ -31,6 +31,7 @@ impl Scores {
         }
         Ok(Self { vocab, values })
     }
+    /// Scores of 0: every token is equally likely everywhere.
     pub fn zeros(len: usize, vocab: usize) -> Self {
         Self { vocab, values: vec![0.0; len * vocab] }
     }
@@ -38,6 +39,7 @@ impl Scores {
     pub fn len(&self) -> usize {
         self.values.len() / self.vocab
     }
+    /// Whether there are no positions.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -45,15 +47,25 @@ impl Scores {
     pub fn vocab(&self) -> usize {
         self.vocab
     }
+    /// The V scores of a position.
+    ///
+    /// # Panics
+    /// When there is no such position.
     pub fn row(&self, pos: Pos) -> &[f32] {
         &self.values[pos * self.vocab..(pos + 1) * self.vocab]
     }
+    /// The V scores of a position, to be changed.
+    ///
+    /// # Panics
+    /// When there is no such position.
     pub fn row_mut(&mut self, pos: Pos) -> &mut [f32] {
         &mut self.values[pos * self.vocab..(pos + 1) * self.vocab]
     }
+    /// All L × V scores.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
+    /// All L × V scores, to be changed.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values
     }

@@ -235,7 +235,9 @@ pub(super) fn components(nodes: usize, successors: impl Fn(usize) -> Vec<usize>)
                         low[*before] = low[*before].min(low[node]);
                     }
                     if low[node] == index[node] {
-                        let cut = stack.iter().rposition(|&n| n == node).unwrap_or(0);
+                        let cut = stack.iter().rposition(|&n| n == node);
+                        debug_assert!(cut.is_some(), "a node stays on the stack until its component is found");
+                        let cut = cut.unwrap_or(0);
                         let group = stack.split_off(cut);
                         group.iter().for_each(|&n| on_stack[n] = false);
                         found.push(group);

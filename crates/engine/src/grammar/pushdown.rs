@@ -29,6 +29,7 @@ pub struct Pushdown {
 
 /// The part of a constraint that a canvas can reach, as a finite automaton.
 pub struct View {
+    /// The states of all gaps, numbered from the start.
     pub automaton: TokenAutomaton,
     /// The states at each gap between positions.
     pub layers: Vec<Vec<u32>>,

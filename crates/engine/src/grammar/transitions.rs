@@ -293,6 +293,7 @@ impl Transitions {
         let mut edges = Vec::with_capacity(order.len());
         for (beside, node) in order {
             let tokens = targets.remove(&(beside, node)).unwrap_or_default();
+            debug_assert!(!tokens.is_empty(), "a target is found by its first token, and listed once");
             let Some(&token) = tokens.first() else { continue };
             edges.push(Way { label: self.partition.tokens(tokens), token, beside, to: node });
         }

@@ -1,9 +1,12 @@
-//! What a model says, in the numbers it says it in.
+//! Logits as a model returns them, in single or half precision.
 
 use crate::{Pos, Scores, Token};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 /// L × V unnormalised log-probabilities in nats, row-major.
+///
+/// Half precision is that of the crate `half`: the standard library has no such types, and candle, burn and most bindings
+/// use these, so that a buffer is passed as it is.
 #[derive(Debug, Clone, Copy)]
 pub enum Logits<'a> {
     /// Single precision.

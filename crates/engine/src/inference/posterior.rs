@@ -158,7 +158,10 @@ impl<G: Graph> Posterior<'_, G> {
     pub fn top2(&self, pos: Pos) -> ((Token, f32), Option<(Token, f32)>) {
         match self.place(pos) {
             Some(place) => self.summary(place).top2(),
-            None => ((self.problem.decided[pos].unwrap_or_default(), 1.0), None),
+            None => {
+                debug_assert!(self.problem.decided[pos].is_some(), "a position without a support is decided");
+                ((self.problem.decided[pos].unwrap_or_default(), 1.0), None)
+            }
         }
     }
 
@@ -239,7 +242,9 @@ impl<G: Graph> Posterior<'_, G> {
             summary.see(log, legal.members[at]);
             log >= summary.best[1].0
         };
-        let first = buffer.iter().position(|&score| found.level || score == found.largest).unwrap_or_default();
+        let first = buffer.iter().position(|&score| found.level || score == found.largest);
+        debug_assert!(first.is_some(), "the largest score is one of the scores");
+        let first = first.unwrap_or_default();
         if see(first) && buffer.len() > 1 {
             buffer[first] = f32::NEG_INFINITY;
             let largest = buffer.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -22,9 +22,11 @@ use std::sync::Arc;
 pub enum Language {
     /// Every text, the empty one included.
     Any,
+    /// This text and no other.
     Literal(String),
     /// The whole text matches (anchored at both ends). Unicode mode, no look-around.
     Regex(String),
+    /// A text of each, one after the other; an empty list is the empty text.
     Concat(Vec<Language>),
     /// One of them; an empty list is the empty set.
     Union(Vec<Language>),
@@ -36,8 +38,11 @@ pub enum Language {
     Mark,
     /// Texts of the language, starting and ending at token boundaries, written with so many tokens.
     Tokens {
+        /// The language.
         inner: Box<Language>,
+        /// Fewest tokens.
         min: usize,
+        /// Most tokens; `usize::MAX` for no bound.
         max: usize,
     },
     /// The paths of a graph whose arrows are labelled with languages.
@@ -86,15 +91,19 @@ impl Language {
     pub fn none() -> Self {
         Self::Union(Vec::new())
     }
+    /// [`Literal`](Self::Literal).
     pub fn literal(text: impl Into<String>) -> Self {
         Self::Literal(text.into())
     }
+    /// [`Regex`](Self::Regex).
     pub fn regex(pattern: impl Into<String>) -> Self {
         Self::Regex(pattern.into())
     }
+    /// [`Grammar`](Self::Grammar).
     pub fn grammar(grammar: ContextFree) -> Self {
         Self::Grammar(Arc::new(grammar))
     }
+    /// The same texts, with a name for diagnostics.
     pub fn named(self, name: impl Into<String>) -> Self {
         Self::Named(name.into(), Box::new(self))
     }
@@ -113,10 +122,12 @@ impl Language {
             _ => None,
         }
     }
+    /// The texts outside the language.
     #[allow(clippy::should_implement_trait)]
     pub fn not(self) -> Self {
         Self::Not(Box::new(self))
     }
+    /// The texts of both.
     pub fn and(self, other: Self) -> Self {
         Self::Intersect(vec![self, other])
     }

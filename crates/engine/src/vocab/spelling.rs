@@ -13,17 +13,22 @@ pub(super) enum Spelling {
 }
 
 impl Spelling {
-    pub(super) fn of(tokenizer: &tokenizers::Tokenizer) -> Self {
-        let described =
-            |d: Option<&tokenizers::DecoderWrapper>| d.and_then(|d| serde_json::to_string(d).ok()).unwrap_or_default();
-        let decoder = described(tokenizer.get_decoder());
-        if decoder.contains("ByteLevel") {
+    /// The spelling that the tokenizer's decoder undoes.
+    ///
+    /// # Errors
+    /// A decoder that cannot be described.
+    pub(super) fn of(tokenizer: &tokenizers::Tokenizer) -> Result<Self> {
+        let described = tokenizer.get_decoder().map(serde_json::to_string).transpose();
+        let decoder = described
+            .map_err(|e| Error::model("the tokenizer's decoder cannot be described").because(e))?
+            .unwrap_or_default();
+        Ok(if decoder.contains("ByteLevel") {
             Self::ByteLevel
         } else if decoder.contains("ByteFallback") || decoder.contains("Metaspace") || decoder.contains('▁') {
             Self::Metaspace
         } else {
             Self::Plain
-        }
+        })
     }
 
     pub(super) fn bytes(&self, text: &str, unmap: &HashMap<char, u8>) -> Result<Vec<u8>> {

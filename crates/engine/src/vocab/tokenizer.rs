@@ -90,7 +90,7 @@ pub(super) fn spelled(
     let mut bytes: Vec<Option<Box<[u8]>>> = vec![None; size];
     let added = tokenizer.get_added_tokens_decoder();
     let unmap = byte_level_alphabet();
-    let spelling = Spelling::of(tokenizer);
+    let spelling = Spelling::of(tokenizer)?;
     for (text, id) in vocab {
         if added.get(&id).is_some_and(|t| t.special) || special.contains(&Some(id)) || text.is_empty() {
             continue;
