@@ -1,5 +1,5 @@
-//! All hard constraints of a run, compiled for the model's tokens: into one automaton, or, where a recursive grammar
-//! takes part, into a pushdown automaton that every canvas explores as far as it reaches.
+//! Compiled constraints: all hard constraints of a run over the model's tokens, as one automaton, or, with a recursive
+//! grammar, as a pushdown automaton that is explored as far as a canvas reaches.
 
 use crate::{
     CompileCx, Constraint, Error, Language, Result, Token, Vocab,
@@ -9,10 +9,10 @@ use crate::{
 };
 use std::sync::{Arc, OnceLock};
 
-/// What a run must satisfy.
+/// All constraints of a run, compiled for a vocabulary.
 pub struct CompiledConstraints {
     form: Form,
-    /// Of the automaton, made when first asked for.
+    /// Inference tables of the automaton, built when first needed.
     tables: OnceLock<Arc<Tables>>,
     /// Bounds on the number of tokens of the text.
     pub tokens: (usize, usize),
@@ -27,7 +27,7 @@ enum Form {
     Pushdown(Box<Pushdown>),
 }
 
-/// What the constraints are on one canvas.
+/// The constraints on one canvas: the texts that can fit it.
 pub struct Region<'a> {
     decided: &'a [Option<Token>],
     tokens: (usize, usize),
@@ -55,7 +55,7 @@ impl Region<'_> {
             RegionView::Part(view) => Feasible::from_layers(&problem, view.layers.clone()),
         }
     }
-    /// Whether these are all texts that fit.
+    /// Whether the region holds all texts that fit.
     pub fn exact(&self) -> bool {
         match &self.view {
             RegionView::All(..) => true,
@@ -109,8 +109,8 @@ impl CompiledConstraints {
         Ok(Self { form, tables, tokens, shortest, longest: longest.min(tokens.1) })
     }
 
-    /// What the constraints are on a canvas with these tokens; `None` if no text fits. A `witness` is a text that fits,
-    /// tail included, if one is known.
+    /// The region of a canvas with these decided tokens; `None` if no text fits. A `witness` is a text that fits, tail
+    /// included, if one is known.
     ///
     /// # Errors
     /// `TooLarge`.
@@ -136,7 +136,7 @@ impl CompiledConstraints {
         }
     }
 
-    /// Why no text fits a canvas: it is too short, or the decided positions leave none.
+    /// The error that says why no text fits a canvas: it is too short, or decided positions contradict the constraints.
     pub fn unfit(&self, decided: &[Option<Token>], vocab: &Vocab) -> Error {
         let room = decided.len();
         if room < self.shortest {
@@ -149,7 +149,7 @@ impl CompiledConstraints {
             some[end..].fill(None);
             self.fits(&some).unwrap_or(true)
         };
-        // Fewer decided positions leave more texts, so that halving finds the first one that leaves none.
+        // Fewer decided positions leave more texts, so binary search finds the first position that leaves none.
         let ends: Vec<usize> = (0..=room).collect();
         let last = ends.partition_point(|&end| fits(end)).checked_sub(1);
         match last.and_then(|pos| Some((pos, decided.get(pos).copied().flatten()?))) {
@@ -179,12 +179,12 @@ impl CompiledConstraints {
     }
 }
 
-/// What a canvas says that no text fits; within a run, the witness invariant rules it out.
+/// The error of a canvas that no text fits. Within a run the witness invariant rules it out.
 pub fn lost() -> Error {
     Error::unsatisfiable("the canvas cannot be completed: a committed position contradicts the constraints")
 }
 
-/// All of the constraints, compiled: what texts may be read with. Any vocabulary will do, unless a constraint of your own
+/// Compiles all constraints to an acceptor of texts. Any vocabulary will do, unless a constraint of the caller's own
 /// asks for it.
 ///
 /// # Errors
@@ -213,7 +213,7 @@ fn accepting(all: &Language, vocab: &Vocab, limits: &Limits) -> Result<Acceptor>
     }
 }
 
-/// Tokens on the longest path to the end of a text; `None` if there is a loop, so that texts have no longest.
+/// The most tokens of a text; `None` if there is a loop, so that lengths are unbounded.
 fn longest(automaton: &TokenAutomaton) -> Option<usize> {
     let text_states = automaton.ended().map_or(automaton.states(), |ended| ended as usize);
     let within = |q: u32| automaton.successors(q).filter(|&t| (t as usize) < text_states);

@@ -1,4 +1,4 @@
-//! The table that all constructions work on.
+//! Transition tables: the deterministic automata that all constructions work on.
 
 use super::symbols::{Bytes, Chars, Symbols};
 use super::{Limits, minimize, product, words};
@@ -7,7 +7,7 @@ use crate::Result;
 /// Index of a state.
 pub(super) type State = u32;
 
-/// The state that nothing leads out of; row 0 of every table.
+/// The dead state, which no transition leaves; row 0 of every table.
 pub(super) const DEAD: State = 0;
 
 /// A deterministic automaton. Where it reads marks, a mark read twice is a mark read once:
@@ -26,7 +26,7 @@ impl<S: Symbols> Automaton<S> {
     pub(super) fn states(&self) -> usize {
         self.accept.len() - 1
     }
-    /// Whether it accepts nothing. Only known of trimmed automata.
+    /// Whether it accepts nothing. Only correct for trimmed automata.
     pub(super) fn is_empty(&self) -> bool {
         self.start == DEAD
     }
@@ -57,7 +57,7 @@ impl<S: Symbols> Automaton<S> {
         Self { symbols, next: vec![DEAD; kept.len()], accept: vec![false], start: DEAD }
     }
 
-    /// A chain of states, one more than `classes`, each with one way on; only the last accepts.
+    /// A chain of states, one more than `classes`, with one transition from each to the next; only the last accepts.
     fn chain(symbols: S, classes: impl ExactSizeIterator<Item = usize>, limits: &Limits) -> Result<Self> {
         let (states, width) = (classes.len() + 1, symbols.width());
         limits.check(states, width, "the literal text")?;
@@ -145,7 +145,7 @@ impl Automaton<Bytes> {
         self.step(state, self.symbols.width() - 1)
     }
 
-    /// The automaton of a finished text: boundaries at both its ends are read for it.
+    /// The automaton of a finished text: the boundaries at both of its ends are read in advance.
     pub(super) fn framed(mut self) -> Self {
         self.start = self.mark(self.start);
         self.accept = (0..self.accept.len() as State).map(|q| self.accept[self.mark(q) as usize]).collect();

@@ -1,4 +1,4 @@
-//! What to blame where an expression is too large: the part that explodes, and what would help.
+//! Blame: which part of an expression makes it too large, and what would help.
 
 use super::lift::lift;
 use super::{Dfa, Limits};
@@ -8,23 +8,23 @@ use regex_syntax::ast::{Ast, RepetitionKind, RepetitionRange};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Counted repetitions that are tried without their counts.
+/// The most counted repetitions that are tried without their counts.
 const TRIED: usize = 6;
-/// How long may be looked for.
+/// The time that the search may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// States of the automaton of a pattern.
+/// A function that returns the number of states of a pattern's automaton.
 pub(super) type States = fn(&str, &Limits) -> Result<usize>;
 
-/// `error`, which says that a pattern is too large, with the place of the part that makes it so; `states` has the size
-/// that is too large.
+/// Adds to `error`, which says that a pattern is too large, the place of the part that makes it so. `states` computes
+/// the size that is too large.
 pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error, states: States) -> Error {
     let error = error.help("use smaller or fewer counted repetitions: nested ones multiply");
     if !error.is_too_large() {
         return error;
     }
     let limits = within(limits);
-    // Once there is no more time, nothing else is to blame.
+    // After the deadline every part fails, so nothing more can be told.
     let explodes = |span: Range<usize>| limits.check_time("it").is_ok() && states(&pattern[span], &limits).is_err();
     let mut blame = ast;
     loop {
@@ -53,7 +53,7 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
     repetitions(blame, &mut counted);
     counted.sort_by_key(|repetition| std::cmp::Reverse(repetition.most));
     counted.truncate(TRIED);
-    // Without the count of one of them, or of all; it should be well within the limits then.
+    // One repetition without its count, or all of them: the pattern should be well within the limits then.
     let limits = Limits { states: limits.states / 4, ..limits };
     let without = |blamed: &[Counted]| {
         let mut blamed: Vec<&Counted> = blamed.iter().collect();
@@ -92,8 +92,8 @@ pub(super) fn in_pattern(pattern: &str, ast: &Ast, limits: &Limits, error: Error
     error.at(place)
 }
 
-/// `error`, which says that a sequence is too large, with the names of the parts that make it so together; `explodes`
-/// says whether some neighbours alone are.
+/// Adds to `error`, which says that a sequence is too large, the parts that make it so together. `explodes` says
+/// whether a range of neighbours alone is too large.
 pub(super) fn in_sequence(parts: &[&Language], explodes: impl Fn(Range<usize>) -> bool, error: Error) -> Error {
     let end = least(2..parts.len(), |end| explodes(0..end));
     let start = end - least(2..end, |count| explodes(end - count..end));
@@ -111,7 +111,8 @@ pub(super) fn in_sequence(parts: &[&Language], explodes: impl Fn(Range<usize>) -
         .help("a text between the parts that none of them can hold, or smaller sizes, would keep it small")
 }
 
-/// The least number of a range that something holds for, if it holds for all larger ones; the end if for none.
+/// Binary search: the least number of a range that `holds` is true of, if it is true of all larger ones; the end if it
+/// is true of none.
 fn least(range: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (range.start, range.end);
     while low < high {
@@ -121,8 +122,8 @@ fn least(range: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// `error`, which says that constraints are too large over the tokens, with the names of the largest. One with a place in
-/// a pattern says enough.
+/// Adds to `error`, which says that constraints are too large over the tokens, the names of the largest. An error with
+/// a place in a pattern is left as it is.
 pub(super) fn among(language: &Language, vocab: &Vocab, limits: &Limits, error: Error) -> Error {
     if !error.is_too_large() || error.span().is_some() {
         return error;
@@ -170,7 +171,7 @@ fn conjuncts<'a>(language: &'a Language, names: &mut Vec<&'a str>, parts: &mut V
     }
 }
 
-/// Not for long.
+/// The same limits with a deadline.
 pub(super) fn within(limits: &Limits) -> Limits {
     Limits { deadline: Some(Instant::now() + PATIENCE), ..*limits }
 }
@@ -217,7 +218,7 @@ fn span(ast: &Ast) -> Range<usize> {
     span.start.offset..span.end.offset
 }
 
-/// Of a text the beginning, if it is long.
+/// The text, shortened to its beginning if it is long.
 pub(super) fn short(text: &str) -> String {
     let mut short: String = text.chars().take(60).collect();
     if short.len() < text.len() {

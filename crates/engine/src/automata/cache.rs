@@ -6,7 +6,7 @@ use crate::{Result, Vocab};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes that the automata kept for this process, and the expressions they are known by, may take together.
+/// The capacity in bytes: automata and the expressions that are their keys.
 const CAPACITY: usize = 256 << 20;
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache::new(CAPACITY));
@@ -22,7 +22,7 @@ fn compile(cache: &Mutex<Cache>, language: &Language, vocab: &Vocab, limits: &Li
     if let Some(known) = lock().get(&key) {
         return Ok(known);
     }
-    // Not under the lock: others may compile something else meanwhile.
+    // The lock is not held here: other threads may compile meanwhile.
     let lifted = Dfa::factors(language, limits).and_then(|factors| TokenAutomaton::lift_all(&factors, vocab, limits));
     let new = Arc::new(lifted.map_err(|e| blame::among(language, vocab, limits, e))?);
     lock().put(key, new.clone());
@@ -35,9 +35,9 @@ struct Key {
     language: Language,
 }
 
-/// The least recently used entries give way to new ones.
+/// A cache that drops the least recently used entries.
 struct Cache {
-    /// In order of use, the latest last. They are few: a look-up compares hashes first.
+    /// Entries in order of use, the latest last. They are few, so a look-up scans them and compares hashes first.
     entries: Vec<Entry>,
     bytes: usize,
     capacity: usize,
@@ -45,7 +45,7 @@ struct Cache {
 
 struct Entry {
     hash: u64,
-    /// Of the key and the automaton.
+    /// Bytes of the key and the automaton.
     bytes: usize,
     key: Key,
     automaton: Arc<TokenAutomaton>,
@@ -63,7 +63,7 @@ impl Cache {
         self.entries.last().map(|entry| entry.automaton.clone())
     }
 
-    /// What is larger than the whole cache is not kept.
+    /// An entry larger than the whole cache is not kept.
     fn put(&mut self, key: Key, automaton: Arc<TokenAutomaton>) {
         let (hash, written) = hash(&key);
         let bytes = automaton.bytes() + written;
@@ -81,7 +81,7 @@ impl Cache {
     }
 }
 
-/// The hash, and the bytes that went into it, which is about what the key takes.
+/// The hash of a key, and the number of bytes hashed, which is about the size of the key.
 fn hash(key: &Key) -> (u64, usize) {
     let mut hasher = Counting::default();
     key.hash(&mut hasher);

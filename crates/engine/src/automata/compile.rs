@@ -1,4 +1,4 @@
-//! From expressions to automata.
+//! Compilation of expressions to automata.
 
 use super::automaton::Automaton;
 use super::symbols::{Bytes, Chars, Symbols};
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// How many automata are made before they are intersected: a long list fails early where it must fail.
+/// How many parts of an intersection are compiled before they are combined: a long list that is too large fails early.
 const AT_ONCE: usize = 16;
 
 /// [`Dfa::compile`].
@@ -20,7 +20,8 @@ pub(super) fn whole(language: &Language, limits: &Limits) -> Result<Dfa> {
     }
 }
 
-/// `error`, which says that something takes too many states once it is spelled in bytes, with what that is.
+/// Adds to `error`, which says that an expression takes too many states once it is spelled in bytes, the part that
+/// does.
 fn spelled(language: &Language, limits: &Limits, error: Error) -> Error {
     match language {
         Language::Named(name, inner) => spelled(inner, limits, error).context(name),
@@ -29,11 +30,11 @@ fn spelled(language: &Language, limits: &Limits, error: Error) -> Error {
     }
 }
 
-/// Bytes of a text up to which a table for it is written down at once.
+/// Up to this length, in bytes, the table of a single text is written directly.
 const ONE_TEXT: usize = 256;
 
-/// Automata that together hold the language: each text of it is a text of all. A conjunction stays apart where its
-/// automaton might have more than so many states, over characters if it can be.
+/// The most states, over characters where possible, that the product of two factors may have: larger conjunctions stay
+/// apart.
 const TOGETHER: usize = 4096;
 
 /// [`Dfa::factors`].
@@ -90,8 +91,8 @@ fn conjuncts<'a>(
     Ok(())
 }
 
-/// An automaton whose ends may be anywhere in a text. What does not speak of token boundaries is kept over characters
-/// as long as possible: that takes far fewer states and classes than bytes do.
+/// An automaton of a part of a text. Languages that do not speak of token boundaries are kept over characters as long
+/// as possible, which takes far fewer states and classes than bytes.
 enum Part {
     Chars(Automaton<Chars>),
     Bytes(Automaton<Bytes>),
@@ -209,7 +210,7 @@ fn sequence(parts: Vec<Part>, limits: &Limits) -> Result<Part> {
 }
 
 fn literal(text: &str, limits: &Limits) -> Result<Part> {
-    // A long text in a large script has too many distinct characters for a table.
+    // A long text in a large script has too many distinct characters for a table over characters.
     match Automaton::<Chars>::literal(text, limits) {
         Ok(chars) => Ok(Part::Chars(chars)),
         Err(_) => Automaton::<Bytes>::literal(text, limits).map(Part::Bytes),

@@ -6,7 +6,7 @@ use super::{Limits, compile};
 use crate::{Language, Result};
 use std::collections::{BTreeSet, VecDeque};
 
-/// A minimal deterministic automaton: the texts, with their token boundaries, that a [`Language`](super::Language)
+/// A minimal deterministic automaton: the texts, with their token boundaries, that a [`Language`]
 /// holds.
 ///
 /// It reads 257 symbols, the bytes and the *token boundary mark*, grouped into classes of equal columns. Reading a
@@ -43,7 +43,7 @@ impl Dfa {
         self.0.states()
     }
 
-    /// Whether it holds no text at all.
+    /// Whether the language is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -54,7 +54,7 @@ impl Dfa {
         states.iter().any(|&q| self.0.accept[q as usize])
     }
 
-    /// How many of the bytes some text of the language begins with.
+    /// The length, in bytes, of the longest beginning of `text` that some text of the language begins with.
     pub fn viable(&self, text: &[u8]) -> usize {
         let mut states = self.begin();
         let alive = text.iter().take_while(|&&byte| {
@@ -64,7 +64,7 @@ impl Dfa {
         alive.count()
     }
 
-    /// The state before the first byte, the boundary there read; 0 if there is no text.
+    /// The state before the first byte, after the boundary there; 0 if there is no text.
     pub(crate) fn start(&self) -> State {
         self.0.start
     }
@@ -79,11 +79,11 @@ impl Dfa {
     pub(crate) fn accepting(&self, state: State) -> bool {
         self.0.accept[state as usize]
     }
-    /// A number for each byte; bytes with equal numbers are never told apart.
+    /// The symbol class of a byte; bytes of one class are never told apart.
     pub(crate) fn class(&self, byte: u8) -> usize {
         self.0.symbols.class(byte)
     }
-    /// Whether token boundaries matter.
+    /// Whether the language depends on token boundaries.
     pub(crate) fn reads_marks(&self) -> bool {
         (1..self.0.accept.len() as State).any(|q| self.0.mark(q) != q)
     }
@@ -125,8 +125,8 @@ impl Dfa {
         Self(Automaton { symbols, next, accept, start }.minimized())
     }
 
-    /// The numbers of leading bytes that are a text of the language, ascending. Only for languages that do not speak of
-    /// token boundaries.
+    /// The lengths, ascending, of the beginnings of `text` that are texts of the language. Only for languages that do
+    /// not depend on token boundaries.
     pub(crate) fn prefixes(&self, text: &[u8]) -> Vec<usize> {
         let mut state = self.0.start;
         let mut found = Vec::new();
@@ -144,7 +144,7 @@ impl Dfa {
         found
     }
 
-    /// The texts, if they are at most so many. Only for languages that do not speak of token boundaries.
+    /// All texts, if there are at most `most`. Only for languages that do not depend on token boundaries.
     pub(crate) fn texts(&self, most: usize) -> Option<Vec<String>> {
         let (mut found, mut level) = (Vec::new(), vec![(self.0.start, Vec::new())]);
         level.retain(|(state, _)| *state != DEAD);

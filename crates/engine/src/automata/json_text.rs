@@ -1,4 +1,4 @@
-//! From texts to the way they are written inside a JSON string.
+//! JSON escaping: from the automaton of texts to that of the texts as they are written inside a JSON string.
 
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
@@ -21,7 +21,7 @@ pub(super) fn escape(chars: &Automaton<Chars>, limits: &Limits) -> Result<Automa
     for state in 0..chars.accept.len() as State {
         rows.push(maps[0].iter().map(|&class| chars.row(state)[class as usize]).collect());
     }
-    // What follows a backslash depends only on where the escaped characters lead.
+    // The states behind a backslash depend only on where the escaped characters lead.
     let mut known: FastMap<Vec<State>, State> = FastMap::default();
     for state in 1..chars.accept.len() {
         let target = |c: char| chars.step(state as State, chars.symbols.class(c as u32));

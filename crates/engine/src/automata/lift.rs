@@ -1,9 +1,9 @@
 //! Lifting a byte automaton to the tokens of a vocabulary.
 //!
-//! The *column* of a byte string maps each state to the state after reading it. The column of a token is all that
-//! the constraint knows of it: tokens with equal columns form one class. Columns are built byte by byte along the
-//! vocabulary's prefix tree and each distinct one is kept once, so the work is (distinct columns × byte classes) maps
-//! over the states, however many tokens there are.
+//! The *column* of a byte string maps each state to the state after reading it. The constraint tells tokens apart by
+//! their columns only: tokens with equal columns form one class. Columns are built byte by byte along the vocabulary's
+//! prefix tree and each distinct one is kept once, so the work is (distinct columns × byte classes) maps over the
+//! states, however many tokens there are.
 
 use super::automaton::{Automaton, DEAD, State};
 use super::symbols::{Bytes, Symbols};
@@ -28,7 +28,7 @@ const EMPTY: u32 = 0;
 #[derive(Default)]
 struct Distinct {
     columns: Vec<Column>,
-    /// By hash; the next number stands in for a hash that another column has taken.
+    /// Columns by hash, with linear probing: a hash that is taken is followed by the next number.
     ids: FastMap<u64, u32>,
     entries: usize,
 }
@@ -50,11 +50,11 @@ impl Distinct {
     }
 }
 
-/// The columns of byte strings, with the column after each further symbol class where it has been asked for.
+/// The columns of byte strings, and for each the column after a further symbol class, computed when it is first needed.
 struct Columns<'a> {
     dfa: &'a Automaton<Bytes>,
     limits: &'a Limits,
-    /// The automaton's table, class by class: one class is asked of many states at a time.
+    /// The automaton's table by class, since the transitions of one class are read for many states at a time.
     by_class: Vec<Box<[State]>>,
     distinct: Distinct,
     after: Vec<u32>,
@@ -72,7 +72,7 @@ impl<'a> Columns<'a> {
         new
     }
 
-    /// The column in the buffer.
+    /// The number of the column in the buffer.
     fn intern(&mut self) -> u32 {
         let id = self.distinct.intern(&self.buffer);
         self.after.resize(self.distinct.columns.len() * self.dfa.symbols.width(), UNKNOWN);
@@ -123,7 +123,7 @@ pub(super) fn lift(dfa: &Dfa, vocab: &Vocab, limits: &Limits) -> Result<TokenAut
     let used = is_used.iter().zip(&columns).filter(|(used, _)| **used);
     let number = trim(dfa, used.map(|(_, column)| &**column));
 
-    // Columns that differ only in states that were trimmed are equal now.
+    // Columns that differed only in trimmed states are equal from here on.
     let mut classes = Distinct::default();
     let mut live = Vec::new();
     let mut class_of_column = vec![UNKNOWN; columns.len()];

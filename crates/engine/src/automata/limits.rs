@@ -1,4 +1,4 @@
-//! How large an automaton may become.
+//! Limits on the size of automata and the time they take.
 
 use crate::{Error, Result};
 use std::time::Instant;
@@ -10,11 +10,11 @@ pub struct Limits {
     pub states: usize,
     /// Bytes of any one table on the way. A few such tables exist at a time.
     pub bytes: usize,
-    /// Steps of any one construction; some tens of millions take a second.
+    /// Most steps of any one construction; some tens of millions take a second.
     pub work: usize,
     /// How deep expressions may be nested.
     pub depth: usize,
-    /// When to give up.
+    /// The deadline of a compilation.
     pub deadline: Option<Instant>,
 }
 

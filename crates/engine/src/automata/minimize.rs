@@ -72,7 +72,7 @@ struct Partition {
     elements: Vec<State>,
     place: Vec<u32>,
     block: Vec<u32>,
-    /// first, end, marked end
+    /// For each block the first index, the end, and the end of its marked states.
     ranges: Vec<(u32, u32, u32)>,
 }
 
@@ -80,8 +80,8 @@ impl Partition {
     /// Block of each state, after Hopcroft's refinement. Block 0 holds the states that are not `useful`.
     fn refine<S: Symbols>(dfa: &Automaton<S>, inverse: &Inverse, useful: &[bool]) -> Vec<u32> {
         let mut parts = Self::by_signature(dfa, useful);
-        // Block 0 is the one splitter that may be left out: with all others done it would be done, and the
-        // signatures have done it before.
+        // Block 0 is the one splitter that may be left out: refinement by all other blocks implies refinement by the
+        // last, and the signatures have refined by it before.
         let mut queue: VecDeque<u32> = (1..parts.ranges.len() as u32).collect();
         let mut queued = vec![true; parts.ranges.len()];
         let mut touched = Vec::new();

@@ -1,4 +1,4 @@
-//! Several automata read at once: concatenation and union, by the subset construction.
+//! Networks of automata: concatenation, union and paths through a graph of parts, by the subset construction.
 
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
@@ -24,7 +24,7 @@ pub(super) fn concat<S: Symbols>(parts: &[Automaton<S>], limits: &Limits) -> Res
     Joined::new(parts.iter().collect(), network).determinize(limits, "the sequence of its parts")
 }
 
-/// What the paths of a network read: `parts` are its arrows, of which there is at least one.
+/// The texts of the paths of a network: `parts` are its arrows, of which there is at least one.
 pub(super) fn network<S: Symbols>(
     parts: Vec<&Automaton<S>>,
     network: PartNetwork,
@@ -33,11 +33,11 @@ pub(super) fn network<S: Symbols>(
     Joined::new(parts, network).determinize(limits, "the network of its parts")
 }
 
-/// Which part may come after which: parts are arrows between nodes, and a text is a path from node 0.
+/// The graph of parts: parts are arrows between nodes, and a text is read along a path from node 0.
 ///
-/// Where one part ends and the next begins, both speak of the same gap between two bytes: it is a token boundary for
-/// both or for neither. So a part joined before any mark must not read the mark of that gap on its own, and a part
-/// joined after the mark has read it already.
+/// Where one part ends and the next begins, both refer to the same gap between two bytes, which is a token boundary for
+/// both or for neither. So a part that is entered before the mark of that gap must not read the mark on its own, and a
+/// part that is entered after the mark has read it already.
 pub(super) struct PartNetwork {
     /// The parts that leave each node.
     pub(super) follow: Vec<Vec<u32>>,
@@ -47,8 +47,8 @@ pub(super) struct PartNetwork {
     pub(super) last: Vec<bool>,
 }
 
-/// A member of a subset is `offset[part] + state`. No subset holds a dead state, so a part's state 0 stands for
-/// something else: its start, joined at a gap of which no mark has been read. It cannot read a mark.
+/// A member of a subset is `offset[part] + state`. No subset holds a dead state, so a part's state 0 has another
+/// meaning: the start of the part, entered at a gap whose mark has not been read. Such a member cannot read a mark.
 struct Joined<'a, S> {
     parts: Vec<&'a Automaton<S>>,
     network: PartNetwork,
@@ -126,7 +126,7 @@ impl<'a, S: Symbols> Joined<'a, S> {
         }
     }
 
-    /// Adds what `member` becomes on a symbol.
+    /// Adds the members that `member` becomes after a symbol.
     fn read(&self, member: u32, class: usize, set: &mut Vec<u32>) {
         let (part, state) = self.locate(member);
         let dfa = self.parts[part];
@@ -164,7 +164,7 @@ impl<'a, S: Symbols> Joined<'a, S> {
                     set.push(member);
                 }
             }
-            // The next of the parts joined here that may end at once.
+            // The next of the parts entered here that may end at once.
             ended = None;
             while let (None, Some(&member)) = (ended, set.get(at)) {
                 let (part, state) = self.locate(member);

@@ -16,7 +16,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 type Node = u32;
 type CharSet = u32;
 
-/// The first node.
+/// The accepting node, which is the first.
 const ACCEPT: Node = 0;
 
 enum Step {
@@ -126,7 +126,7 @@ fn classes_of(symbols: &Chars, set: &[(u32, u32)]) -> Vec<usize> {
     classes
 }
 
-/// Finds what can be reached without reading.
+/// The search for the nodes that can be reached without reading.
 struct Closure {
     seen: Vec<u32>,
     round: u32,
@@ -211,7 +211,7 @@ impl Builder<'_> {
         ways.try_fold(first, |others, way| self.push(Step::Fork(way, others)))
     }
 
-    /// The ways into words, which are sorted and alike up to `at`: one for each character that stands there, so that
+    /// Adds the entries of sorted words that are equal up to `at`: one for each character at that place, so that
     /// beginnings are shared.
     fn words(&mut self, words: &[Vec<char>], at: usize, next: Node, ways: &mut Vec<Node>) -> Result<()> {
         for same in words.chunk_by(|a, b| a.get(at) == b.get(at)) {
@@ -244,7 +244,7 @@ impl Builder<'_> {
             }
         }
         for _ in 0..*min {
-            // What reads nothing leaves the entry as it is; no need to repeat that a million times.
+            // A part that reads nothing leaves the entry as it is and need not be repeated.
             let before = entry;
             entry = self.build(sub, entry)?;
             if entry == before {
@@ -255,14 +255,14 @@ impl Builder<'_> {
     }
 }
 
-/// The characters of a branch that is a text, and not a long one.
+/// The characters of a branch that is a short text.
 fn word(hir: &Hir) -> Option<Vec<char>> {
     let HirKind::Literal(literal) = hir.kind() else { return None };
     let text = std::str::from_utf8(&literal.0).ok()?;
     (text.len() <= LONGEST_WORD).then(|| text.chars().collect())
 }
 
-/// Texts are shared character by character, each a call deeper.
+/// The longest text whose beginning is shared: each character is a call deeper.
 const LONGEST_WORD: usize = 64;
 
 fn not_text() -> Error {

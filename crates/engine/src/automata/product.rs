@@ -1,4 +1,4 @@
-//! Two automata read in step: intersection and complement.
+//! The product of two automata, which read the same text side by side.
 
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};

@@ -24,7 +24,7 @@ pub(super) fn compile(pattern: &str, limits: &Limits) -> Result<Automaton<Chars>
     determinize(pattern, &ast, limits).map_err(|e| blamed(pattern, &ast, limits, e, states))
 }
 
-/// `error`, which says that a pattern takes too many states once its characters are spelled in bytes, with the part
+/// Adds to `error`, which says that a pattern takes too many states once its characters are spelled in bytes, the part
 /// that makes it so.
 pub(super) fn spelled(pattern: &str, limits: &Limits, error: Error) -> Error {
     let states = |pattern: &str, limits: &Limits| {
@@ -81,8 +81,8 @@ fn look_around(what: &str) -> Error {
         .help("say it with `contains`, `excludes` or a second pattern: all constraints hold at once")
 }
 
-/// Removes anchors that say what always holds: the pattern is matched against the whole text.
-/// `first`, `last`: whether nothing stands before, after this part.
+/// Removes anchors that hold anyway, since the pattern is matched against the whole text. `first` and `last` say
+/// whether nothing stands before and after this part.
 fn drop_anchors(ast: &mut Ast, first: bool, last: bool) -> Result<()> {
     use AssertionKind::{EndLine, EndText, StartLine, StartText};
     match ast {

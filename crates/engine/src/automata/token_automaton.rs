@@ -1,4 +1,4 @@
-//! The constraint as the inference sees it: a deterministic automaton over classes of tokens.
+//! Token automata: constraints as deterministic automata over classes of tokens, which inference runs over.
 
 use super::automaton::State;
 use super::{Dfa, Limits, cache, lift, token_product};
@@ -13,7 +13,7 @@ pub type Class = u32;
 /// A set of classes that lead from one state to another; an index into [`TokenAutomaton::label`].
 pub type Label = u32;
 
-/// All ways from one state to `target` in one token.
+/// All transitions from one state to `target` by one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Edge {
     /// The tokens that take it.
@@ -146,7 +146,7 @@ impl TokenAutomaton {
         Self::from_edges(accept, (!tail.is_empty()).then_some(ended), &edges, &sets, class_of)
     }
 
-    /// From edges in any order, and the classes of each label, ascending.
+    /// Builds an automaton from edges in any order, and the classes of each label, ascending.
     pub(super) fn from_edges(
         accept: Vec<bool>,
         ended: Option<State>,
@@ -166,8 +166,8 @@ impl TokenAutomaton {
         new
     }
 
-    /// From edges by ascending state and target, the classes of each label and the tokens of each class, all
-    /// ascending. The start is state 0, `ended` the last one.
+    /// Builds an automaton from edges by ascending state and target, the classes of each label and the tokens of each
+    /// class, all ascending. The start is state 0, `ended` the last one.
     pub(crate) fn from_parts(
         accept: Vec<bool>,
         ended: Option<State>,
@@ -191,7 +191,7 @@ impl TokenAutomaton {
         new
     }
 
-    /// With the states in this order; `number` is where each is in it.
+    /// The automaton with its states in this order; `number` is the inverse of `order`.
     pub(super) fn renumbered(self, order: &[State], number: &[State]) -> Self {
         let turned = |edge: &Edge| Edge { target: number[edge.target as usize], ..*edge };
         let edges = (0..).zip(order).flat_map(|(i, &q)| self.edges(q).iter().map(move |edge| (i, turned(edge))));
@@ -237,7 +237,7 @@ impl TokenAutomaton {
     pub fn accepting(&self, state: u32) -> bool {
         self.accept[state as usize]
     }
-    /// The ways on from `state`, by ascending target.
+    /// The edges that leave `state`, by ascending target.
     #[inline]
     pub fn edges(&self, state: u32) -> &[Edge] {
         self.edges.get(state)
@@ -271,7 +271,7 @@ impl TokenAutomaton {
     pub fn min_tokens(&self) -> Option<usize> {
         self.fewest
     }
-    /// Memory it takes, in bytes.
+    /// Size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let vectors = self.edges.bytes() + self.labels.bytes() + self.members.bytes();
         self.accept.len() + vectors + size_of_val(&*self.class_of)
@@ -311,7 +311,7 @@ impl std::fmt::Debug for TokenAutomaton {
     }
 }
 
-/// Lists of different lengths, stored one after the other.
+/// Rows of different lengths, stored one after the other.
 pub(super) struct Rows<T> {
     first: Vec<u32>,
     items: Vec<T>,
@@ -331,7 +331,7 @@ impl<T: Copy + Default> Rows<T> {
             sorted[first[row as usize] as usize] = item;
             first[row as usize] += 1;
         }
-        // Each start has moved on to the next row's.
+        // Each start has advanced to the start of the next row.
         first.rotate_right(1);
         first[0] = 0;
         Self { first, items: sorted }

@@ -1,7 +1,7 @@
-//! Several constraints at once, over tokens.
+//! Products of token automata: several constraints at once.
 //!
 //! A product of byte automata multiplies the states inside multi-byte characters and the work of lifting them. So
-//! constraints whose product is large are lifted on their own, which is cheap, and read in step token by token.
+//! constraints whose product is large are lifted on their own, which is cheap, and the product is taken over tokens.
 
 use super::automaton::State;
 use super::lift::lift;
@@ -16,13 +16,13 @@ use crate::{Error, Result, Vocab};
 const MOST_EDGES: usize = 16 << 20;
 /// Most states of a product.
 const MOST_STATES: usize = 4 << 20;
-/// Most pairs of edges that are looked at, and words of sets of classes that are intersected.
+/// Most steps: pairs of edges that are visited, and words of sets of classes that are intersected.
 const MOST_WORK: usize = 1 << 29;
-/// What looking at a pair of edges counts for where their labels are found in a map.
+/// Steps that a pair of edges counts for where the pair of labels is looked up in a map.
 const FAR: usize = 8;
 /// Most words that sets of classes may take, given or found.
 const MOST_WORDS: usize = 32 << 20;
-/// Up to so many pairs a table of them is faster than a map.
+/// Most pairs for which a table is faster than a map.
 const FEW_PAIRS: usize = 4 << 20;
 
 /// [`TokenAutomaton::lift_all`].
@@ -86,10 +86,10 @@ fn too_large(left: &TokenAutomaton, right: &TokenAutomaton, what: &str) -> Error
     .help("ask for fewer words, or narrow the ranges of lengths and repetitions")
 }
 
-/// Classes of tokens that neither side tells apart.
+/// The joint classes: tokens that neither side tells apart.
 struct Joint {
     class_of: Vec<Class>,
-    /// The classes of both sides that each is made of.
+    /// For each joint class the classes of both sides whose intersection it is.
     parts: Vec<(Class, Class)>,
 }
 
@@ -107,20 +107,20 @@ impl Joint {
         Self { class_of: pairs.collect(), parts }
     }
 
-    /// Words of a set of classes.
+    /// Number of words of a set of classes.
     fn words(&self) -> usize {
         self.parts.len().div_ceil(64)
     }
 }
 
-/// Labels of pairs of edges, found when first asked for.
+/// Labels of the product by pairs of labels, computed when first needed.
 struct Labels {
     /// Sets of joint classes, as bits: one for each label of the first, and of the second automaton.
     sets: [Vec<Box<[u64]>>; 2],
     known: PairMap,
     ids: FastMap<Box<[u64]>, Label>,
     list: Vec<Box<[u64]>>,
-    /// Words that have been intersected.
+    /// Number of words that were intersected so far.
     work: usize,
 }
 
@@ -149,7 +149,7 @@ impl Labels {
         }
     }
 
-    /// The classes that take both edges; `None` if there is none.
+    /// The label of the classes in both labels; `None` if there is none.
     fn both(&mut self, a: Label, b: Label) -> Option<Label> {
         let [left, right] = &self.sets;
         let known = self.known.of(a, b);
@@ -168,7 +168,7 @@ impl Labels {
     }
 }
 
-/// Numbers of the pairs of states that have been met.
+/// The states of the product: pairs of states, numbered in order of appearance.
 struct Pairs {
     list: Vec<(State, State)>,
     ids: PairMap,
@@ -208,7 +208,8 @@ impl PairMap {
     }
 }
 
-/// Without the states that lead nowhere, and with classes merged that nothing tells apart any more.
+/// The product without states from which no text is completed, and with classes merged that no label tells apart any
+/// more.
 fn trimmed(
     accept: Vec<bool>,
     ended: Option<State>,
@@ -246,7 +247,7 @@ fn trimmed(
         edge.target = number[edge.target as usize];
     }
 
-    // Labels that are left, and for each class the ones that hold it.
+    // The labels that are still used, and for each class the labels that hold it.
     let mut name = vec![UNKNOWN; labels.list.len()];
     let mut used = Vec::new();
     for (_, edge) in &mut edges {

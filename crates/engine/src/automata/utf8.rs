@@ -1,4 +1,4 @@
-//! From characters to their bytes.
+//! UTF-8: from automata over characters to automata over bytes.
 
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
@@ -7,20 +7,20 @@ use super::symbols::{Bytes, Chars, Symbols};
 use crate::Result;
 use crate::util::FastMap;
 
-/// Where a byte leads on the way through a character.
+/// The target of a byte inside a character.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Way {
     Invalid,
     /// The character is complete and of this class.
     Class(u32),
-    /// More bytes to come.
+    /// The character goes on.
     Node(u32),
 }
 
 /// Continuation bytes are 80–BF.
 const FANOUT: usize = 64;
 
-/// A decision diagram from the bytes of a character to its class. Equal parts of it exist once.
+/// A decision diagram from the bytes of a character to its class. Equal parts are shared.
 struct Diagram {
     lead: [Way; 256],
     nodes: Vec<[Way; FANOUT]>,
@@ -49,7 +49,7 @@ impl Diagram {
         new
     }
 
-    /// For the 64^depth code points from `first` on.
+    /// The target of the 64^depth code points from `first` on.
     fn node(&mut self, ways: &[(u32, Way)], first: u32, depth: u32) -> Way {
         let at = ways.partition_point(|&(begin, _)| begin <= first) - 1;
         if depth == 0 {
@@ -95,7 +95,7 @@ impl Diagram {
         Way::Node(new)
     }
 
-    /// Bytes that are alike in every node.
+    /// The classes of bytes that have equal targets in every node.
     fn bytes(&self) -> Bytes {
         Bytes::group(|byte| {
             let inside = (0x80..0xc0).contains(&byte).then(|| byte as usize - 0x80);
@@ -105,7 +105,7 @@ impl Diagram {
     }
 }
 
-/// What each code point leads to, as ranges; invalid outside the `valid` ranges.
+/// The targets of code points, as ranges; invalid outside the `valid` ranges.
 fn restricted(symbols: &Chars, valid: &[(u32, u32)]) -> Vec<(u32, Way)> {
     let mut ways = vec![(0, Way::Invalid)];
     for &(begin, end) in valid {
@@ -151,16 +151,16 @@ pub(super) fn expand(chars: &Automaton<Chars>, limits: &Limits) -> Result<Automa
 /// The states inside characters.
 struct Inside<'a> {
     diagram: &'a Diagram,
-    /// Number of the first of them.
+    /// The number of the first state inside a character.
     first: State,
     rows: Vec<[State; FANOUT]>,
     ids: FastMap<[State; FANOUT], State>,
-    /// By node and what the classes below it lead to.
+    /// States by node of the diagram and the targets of the classes below it.
     known: FastMap<(u32, Box<[State]>), State>,
 }
 
 impl Inside<'_> {
-    /// The state that `way` leads to, where `row` says what each class leads to.
+    /// The state that `way` leads to; `row` has the target of each class.
     fn follow(&mut self, way: Way, row: &[State]) -> State {
         let node = match way {
             Way::Invalid => return DEAD,

@@ -1,4 +1,5 @@
-//! Finite sets of texts, such as a choice of thousands: their minimal automaton is built in one go.
+//! Finite sets of texts, such as a choice of thousands: their minimal automaton is built incrementally, without
+//! determinisation.
 
 use super::Limits;
 use super::automaton::{Automaton, DEAD, State};
@@ -8,17 +9,17 @@ use crate::Result;
 use crate::util::FastMap;
 use std::rc::Rc;
 
-/// What a state reads on: by ascending class, the class and the state after it.
+/// The transitions of a state, by ascending class: the class and the state after it.
 type Ways = Vec<(u32, State)>;
 
-/// A state while words are added below it; the last way is still open.
+/// A state below which words are still added; its last transition has no target yet.
 #[derive(Default)]
 struct Open {
     accept: bool,
     ways: Ways,
 }
 
-/// Distinct states that nothing more can be added to.
+/// The finished states, each distinct one once.
 #[derive(Default)]
 struct Closed {
     states: Vec<Rc<(bool, Ways)>>,
@@ -47,8 +48,8 @@ impl Closed {
     }
 }
 
-/// Adds the words in order and merges each state, once nothing more can be added below it, with an equal one
-/// (Daciuk et al., 2000). The states of the result are in breadth-first order.
+/// The minimal automaton of some words: they are added in order, and each state is merged with an equal one once it is
+/// finished (Daciuk et al., 2000). The states of the result are in breadth-first order.
 pub(super) fn build<S: Symbols>(symbols: S, mut words: Vec<Vec<u32>>, limits: &Limits) -> Result<Automaton<S>> {
     words.sort_unstable();
     words.dedup();

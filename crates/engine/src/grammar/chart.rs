@@ -1,38 +1,43 @@
-//! Whether any text fits a canvas, and one that does: complete at every size, in polynomial time.
+//! A chart parser over tokens: it decides whether any text fits a canvas, and finds one, for canvases of every size, in
+//! polynomial time.
 //!
-//! Probabilities need each text once, so they need sets of stacks, of which there may be exponentially many. To know
-//! whether there is a text at all, single stacks will do, and all that were pushed by the same token for the same
-//! purpose may share what is above them: a graph-structured stack (Lang 1974, Tomita 1985) over the tokens of a canvas.
+//! Probabilities must count each text once, which takes sets of stacks, of which there may be exponentially many.
+//! Whether there is a text at all can be decided with single stacks. Stacks whose frames were pushed by the same token
+//! for the same purpose share the frames above: a graph-structured stack (Lang 1974, Tomita 1985) over the tokens of a
+//! canvas.
 
-use super::gss::{BOTTOM, NONE, NOWHERE, Node, Returned};
+mod walker;
+
+use super::gss::BOTTOM;
 use super::pushdown::Question;
 use super::rtn::State;
-use super::transitions::{Beside, Return, Transitions};
+use super::transitions::{Beside, Transitions};
 use crate::util::Bits;
 use crate::util::FastMap;
-use crate::vocab::RootedNode;
 use crate::{Error, Result, Token, Vocab};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use walker::Walker;
 
-/// Most steps; some tens of millions take a second.
+/// The most steps; some tens of millions take a second.
 const MOST_WORK: usize = 2_000_000_000;
 
-/// A state to return to, and the frames it was pushed upon.
+/// A frame: a state to return to, and the frames that it was pushed upon.
 #[derive(Clone)]
 struct Frame {
     back: State,
     below: Bits,
 }
 
-/// What is on top: a state of the grammar's automata and one of the automaton beside it.
+/// The top of a stack: a state of the grammar's network, and one of the automaton beside the grammar.
 type Top = (State, Beside);
 
-/// A frame by the top that it was pushed under, its place among those pushed together, and all of those.
+/// The key of a frame: the top above it when it was pushed, its place among the frames pushed with it, and the states
+/// of all of these.
 type Pushed = (Top, usize, Vec<State>);
 
-/// What one token does: the states it returns to, one frame after the other, the frames it pushes, topmost first, and
-/// what is on top then.
+/// The effect of one token on a stack: the states it returns to, one frame after the other; the states it pushes,
+/// topmost first; and the top after it.
 struct Act<'a> {
     from: Top,
     returns: &'a [State],
@@ -48,11 +53,11 @@ pub(super) struct Chart<'a> {
     vocab: &'a Vocab,
     question: Question<'a>,
     frames: Vec<Frame>,
-    /// For each gap the frames pushed before it.
+    /// The frames pushed by the tokens before each gap.
     pushed: Vec<FastMap<Pushed, u32>>,
-    /// For each gap what may be on top, and of which frames.
+    /// The tops that are possible at each gap, and the frames beneath each.
     tops: Vec<BTreeMap<Top, Bits>>,
-    /// What frames return to, found while at one position.
+    /// The results of [`returned`](Self::returned) at the current position.
     returns: FastMap<Bits, Arc<BTreeMap<State, Bits>>>,
     work: usize,
 }
@@ -106,7 +111,7 @@ impl<'a> Chart<'a> {
         self.question.decided.len()
     }
 
-    /// Numbers of tokens that a text may have, so that a tail can follow.
+    /// The lengths, in tokens, after which the rest of the canvas can be a tail.
     fn ends(&self) -> Vec<usize> {
         let (min, max) = self.question.tokens;
         let decided = self.question.decided;
@@ -149,7 +154,7 @@ impl<'a> Chart<'a> {
         Ok(())
     }
 
-    /// Makes one of the frames from `before` on that return to the same state above the same frames.
+    /// Merges the frames from `before` on that return to the same state and lie upon the same frames.
     fn merge(&mut self, gap: usize, before: usize) {
         let mut known: FastMap<(State, Bits), u32> = FastMap::default();
         let mut names: Vec<u32> = Vec::new();
@@ -160,7 +165,7 @@ impl<'a> Chart<'a> {
             }
             new
         };
-        // What is beneath a frame was pushed before it.
+        // The frames beneath a frame were pushed before it.
         for Frame { back, below } in self.frames.split_off(before) {
             self.work += below.words() + 1;
             let below = renamed(&below, &names);
@@ -199,7 +204,7 @@ impl<'a> Chart<'a> {
         }
     }
 
-    /// Calls `visit` with all that a token at `pos` can do, until it returns true.
+    /// Calls `visit` with each effect that a token at `pos` can have, until `visit` returns true.
     fn step(&mut self, pos: usize, visit: &mut impl FnMut(&mut Self, &Act) -> bool) -> Result<()> {
         self.returns.clear();
         let tops: Vec<(Top, Bits)> = self.tops[pos].iter().map(|(top, below)| (*top, below.clone())).collect();
@@ -227,7 +232,8 @@ impl<'a> Chart<'a> {
         Ok(())
     }
 
-    /// What the frames return to, and the frames beneath, by state. Many tokens return from the same frames.
+    /// The states that the frames return to, with the frames beneath them. The result is kept: many tokens return from
+    /// the same frames.
     fn returned(&mut self, frames: &Bits) -> Arc<BTreeMap<State, Bits>> {
         if let Some(known) = self.returns.get(frames) {
             return known.clone();
@@ -243,7 +249,7 @@ impl<'a> Chart<'a> {
         by_state
     }
 
-    /// A stack with which the text may end after so many tokens, and what is on top of it.
+    /// A top and a stack beneath it with which the text may end after `end` tokens.
     fn finished(&mut self, end: usize) -> Option<(Top, Vec<u32>)> {
         let tops: Vec<(Top, Bits)> = self.tops[end].iter().map(|(top, below)| (*top, below.clone())).collect();
         tops.into_iter().find_map(|(top, below)| {
@@ -252,7 +258,8 @@ impl<'a> Chart<'a> {
         })
     }
 
-    /// The frames on a stack of which nothing need be read any more, topmost first; `None` if there is no such stack.
+    /// The frames, topmost first, of a stack whose states may all return without reading; `None` if there is no such
+    /// stack.
     fn completion(&mut self, top: State, frames: &Bits) -> Option<Vec<u32>> {
         if top == BOTTOM {
             return Some(Vec::new());
@@ -288,7 +295,7 @@ impl<'a> Chart<'a> {
         Ok(text)
     }
 
-    /// The stack before an act after which it was `stack`, if it can have been.
+    /// The stack before the effect of a token after which it is `stack`; `None` if no such stack is possible.
     fn undo(&self, pos: usize, act: &Act, stack: &[u32]) -> Option<Vec<u32>> {
         let rest = stack.get(act.pushes.len()..)?;
         for (at, frame) in stack[..act.pushes.len()].iter().enumerate() {
@@ -296,7 +303,7 @@ impl<'a> Chart<'a> {
                 return None;
             }
         }
-        // What is beneath must be what the returns left.
+        // The frames beneath the pushed ones must be those that the returns left.
         let beneath = rest.first().copied();
         let frames = self.tops[pos].get(&act.from)?;
         let mut chain = Vec::new();
@@ -306,7 +313,7 @@ impl<'a> Chart<'a> {
         })
     }
 
-    /// Finds frames that return to `returns` in turn and have `beneath` under the last of them.
+    /// Finds frames that return to the states `returns`, one after the other, and have `beneath` under the last.
     fn chain(&self, frames: &Bits, returns: &[State], beneath: Option<u32>, chain: &mut Vec<u32>) -> bool {
         let Some((&first, rest)) = returns.split_first() else {
             return beneath.is_none_or(|frame| frames.contains(frame)) && (beneath.is_some() || frames.is_empty());
@@ -323,141 +330,5 @@ impl<'a> Chart<'a> {
             }
             found
         })
-    }
-}
-
-/// What to do with each set that a walk comes to.
-type Then<'t, W> = dyn FnMut(&mut W, Node, &Bits, &mut Vec<State>) -> bool + 't;
-
-/// Follows tokens from what is on top, through whatever they return to.
-struct Walker<'w, 'a, V> {
-    chart: &'w mut Chart<'a>,
-    from: Top,
-    visit: &'w mut V,
-}
-
-impl<'a, V: FnMut(&mut Chart<'a>, &Act) -> bool> Walker<'_, 'a, V> {
-    /// All tokens beneath a node of the trie. Whether `visit` has seen enough.
-    fn walk(&mut self, at: RootedNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
-        let walk = self.chart.transitions.walk(at, beside, shape);
-        for edge in &walk.edges {
-            if self.targets(edge.token, edge.beside, edge.to, below, returns) {
-                return true;
-            }
-        }
-        for &Return { at: node, beside, kept, returned } in &walk.returns {
-            if self.arrive(node, beside, kept, below, returns) {
-                return true;
-            }
-            let class = self.chart.transitions.stacks.rtn().class(self.chart.transitions.trie.byte(node));
-            if self.go_back(class, returned, below, returns, &mut |walker, shape, below, returns| {
-                walker.arrive(node, beside, shape, below, returns)
-            }) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The token that ends at a node of the trie, and those beneath it.
-    fn arrive(&mut self, at: RootedNode, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
-        if shape == NONE {
-            return false;
-        }
-        let token = self.chart.transitions.trie.tokens(at).first().copied();
-        let ended = self.chart.transitions.beside().mark(beside);
-        if let Some(token) = token.filter(|_| ended != 0)
-            && self.targets(token, ended, shape, below, returns)
-        {
-            return true;
-        }
-        self.walk(at, beside, shape, below, returns)
-    }
-
-    /// The rest of a decided token.
-    fn spell(
-        &mut self,
-        token: Token,
-        bytes: &[u8],
-        beside: Beside,
-        shape: Node,
-        below: &Bits,
-        returns: &mut Vec<State>,
-    ) -> bool {
-        let Some((&byte, rest)) = bytes.split_first() else {
-            let beside = self.chart.transitions.beside().mark(beside);
-            return beside != 0 && self.targets(token, beside, shape, below, returns);
-        };
-        let beside = self.chart.transitions.beside().step(beside, byte);
-        if beside == 0 {
-            return false;
-        }
-        let class = self.chart.transitions.stacks.rtn().class(byte);
-        let (read, returned) = self.chart.transitions.stacks.read(shape, class);
-        if read != NONE && self.spell(token, rest, beside, read, below, returns) {
-            return true;
-        }
-        returned != NOWHERE
-            && self.go_back(class, returned, below, returns, &mut |walker, shape, below, returns| {
-                walker.spell(token, rest, beside, shape, below, returns)
-            })
-    }
-
-    /// Returns from the frames and reads a byte there, or further back.
-    fn go_back(
-        &mut self,
-        class: usize,
-        returned: Returned,
-        frames: &Bits,
-        returns: &mut Vec<State>,
-        then: &mut Then<'_, Self>,
-    ) -> bool {
-        // There is one variable, for what is beneath the top.
-        for (_, inner) in self.chart.transitions.stacks.returned(returned).to_vec() {
-            for (&back, below) in &*self.chart.returned(frames) {
-                let Some(state) = self.chart.transitions.stacks.resume(back, inner).filter(|&state| state != BOTTOM)
-                else {
-                    continue;
-                };
-                returns.push(back);
-                let shape = self.chart.transitions.stacks.over_any(state);
-                let (read, returned) = self.chart.transitions.stacks.read(shape, class);
-                let done = read != NONE && then(self, read, below, returns)
-                    || returned != NOWHERE && self.go_back(class, returned, below, returns, then);
-                returns.pop();
-                if done {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// A token has ended with these stacks.
-    fn targets(&mut self, token: Token, beside: Beside, shape: Node, below: &Bits, returns: &mut Vec<State>) -> bool {
-        for (stack, inner) in self.chart.transitions.stacks.paths(shape) {
-            // The last entry stands for what is beneath.
-            let done = match &stack[..] {
-                [] => {
-                    let mut done = false;
-                    for (&back, below) in &*self.chart.returned(below) {
-                        let Some(state) = self.chart.transitions.stacks.resume(back, inner) else { continue };
-                        returns.push(back);
-                        let act = Act { from: self.from, returns, pushes: &[], to: (state, beside), token, below };
-                        done = done || (self.visit)(self.chart, &act);
-                        returns.pop();
-                    }
-                    done
-                }
-                [top, pushes @ ..] => {
-                    let act = Act { from: self.from, returns, pushes, to: (*top, beside), token, below };
-                    (self.visit)(self.chart, &act)
-                }
-            };
-            if done {
-                return true;
-            }
-        }
-        false
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a rule made deterministic and minimal.
+//! The subset construction and minimisation for rules, whose automata read calls beside bytes.
 
 use super::nfa::{Edges, Nfa, Symbol};
 use super::rtn::Automaton;
@@ -6,13 +6,13 @@ use crate::Result;
 use crate::automata::{Limits, Subsets};
 use std::collections::{HashMap, HashSet};
 
-/// Steps that putting an edge in order is worth.
+/// The work of sorting an edge, in steps.
 const SORTING: usize = 4;
 
-/// Subset construction, trimmed and minimised.
+/// The minimal deterministic automaton of a rule's body.
 pub(super) fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
     let mut subsets = Subsets::default();
-    // In which round a state was last seen.
+    // The round in which each state was last seen.
     let mut seen = vec![0u32; nfa.edges.len()];
     let mut round = 0;
     let mut closed = |mut set: Vec<u32>| {
@@ -54,7 +54,7 @@ pub(super) fn determinize(nfa: &Nfa, limits: &Limits) -> Result<Automaton> {
     Ok(minimize(trimmed(Automaton { rows, accept })))
 }
 
-/// Without edges to states that nothing completes.
+/// The automaton without edges to states from which no accepting state is reached.
 fn trimmed(mut automaton: Automaton) -> Automaton {
     let before = sources(&automaton);
     let mut useful = vec![false; automaton.rows.len()];
@@ -69,7 +69,7 @@ fn trimmed(mut automaton: Automaton) -> Automaton {
     automaton
 }
 
-/// For each state those with an edge to it.
+/// The sources of the edges into each state.
 fn sources(automaton: &Automaton) -> Vec<Vec<u32>> {
     let mut sources = vec![Vec::new(); automaton.rows.len()];
     for (state, row) in (0..).zip(&automaton.rows) {
@@ -78,8 +78,9 @@ fn sources(automaton: &Automaton) -> Vec<Vec<u32>> {
     sources
 }
 
-/// Merges what is equal, by refining blocks of states. Only states with an edge to one that changed its block are looked
-/// at again, and the largest part of a block keeps its name (Hopcroft 1971), so that a state seldom changes its block.
+/// Merges equal states by partition refinement. Only states with an edge to a state that changed its block are visited
+/// again, and the largest part of a split block keeps its name (Hopcroft 1971), so that a state seldom changes its
+/// block.
 fn minimize(automaton: Automaton) -> Automaton {
     let before = sources(&automaton);
     let states = automaton.rows.len();
@@ -91,7 +92,7 @@ fn minimize(automaton: Automaton) -> Automaton {
         place[state] = members.len();
         members.push(state as u32);
     }
-    // States of a block that are not to be looked at have equal edges.
+    // States of a block that are not waiting have equal edges.
     let mut waiting = vec![true; states];
     let mut queue: Vec<u32> = (0..states as u32).collect();
     while !queue.is_empty() {
@@ -145,7 +146,7 @@ fn minimize(automaton: Automaton) -> Automaton {
     merged(&automaton, &block)
 }
 
-/// A state for each block, numbered as they come up; the start is state 0 as before.
+/// The automaton with one state for each block, numbered in order of appearance; the start stays state 0.
 fn merged(automaton: &Automaton, block: &[u32]) -> Automaton {
     let mut names: HashMap<u32, u32> = HashMap::new();
     let mut merged = Automaton { rows: Vec::new(), accept: Vec::new() };

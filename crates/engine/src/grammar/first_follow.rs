@@ -1,4 +1,5 @@
-//! What is known of the states of a grammar's automata whatever the stack: what they read next, and how much at least.
+//! FIRST and FOLLOW sets of the states of a grammar's automata, and the fewest bytes that each state still needs. They
+//! hold whatever the stack is.
 
 use super::rtn::{Rtn, State};
 
@@ -13,7 +14,8 @@ pub(super) fn add(set: &mut ClassSet, other: &ClassSet) {
     set.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
 }
 
-/// Classes that can be read in each state, calls included, returns not.
+/// FIRST sets: the classes of bytes that can be read next in each state, in its own automaton or in those it calls;
+/// after a return is not counted.
 pub(super) fn first_sets(rtn: &Rtn) -> Vec<ClassSet> {
     let states = rtn.states() + 1;
     let mut first = vec![ClassSet::default(); states];
@@ -60,7 +62,7 @@ pub(super) fn bytes_left(rtn: &Rtn) -> Vec<usize> {
     }
 }
 
-/// What may be read after the automaton of each state has ended.
+/// FOLLOW sets: for each state the classes of bytes that can be read after its automaton has ended.
 pub(super) fn follow_sets(rtn: &Rtn, first: &[ClassSet]) -> Vec<ClassSet> {
     let mut after = vec![ClassSet::default(); rtn.automata()];
     loop {

@@ -1,6 +1,7 @@
-//! Sets of stacks, each kept once: what may be read after a text, however it was parsed.
+//! A graph-structured stack: sets of stacks that share their nodes, one set for all the ways to parse the beginning of
+//! a text.
 
-mod shapes;
+pub(super) mod shapes;
 
 use super::first_follow::{ClassSet, add, bytes_left, first_sets, follow_sets, has};
 use super::intersect::{Inner, LEAVE, OUTSIDE};
@@ -8,29 +9,31 @@ use super::rtn::{Rtn, State};
 use crate::util::FastMap;
 use std::sync::Arc;
 
-/// A set of stacks: pairs of the state on top and the set of stacks beneath it, by ascending state, no state twice.
-/// Equal sets have equal numbers, so that two beginnings of a text that leave the same stacks leave the same state.
+/// The number of a set of stacks: pairs of a state on top and the set of stacks beneath it, by ascending state, no
+/// state twice. Equal sets have equal numbers, so that two beginnings of a text with the same stacks lead to the same
+/// configuration.
 pub(super) type Node = u32;
 
-/// No stack at all.
+/// The empty set.
 pub(super) const NONE: Node = 0;
-/// The empty stack: the text is complete.
+/// The set of the empty stack alone: the text is complete.
 pub(super) const DONE: Node = 1;
 
 /// The state on top of the empty stack.
 pub(super) const BOTTOM: State = 0;
-/// States from here on stand for stacks that are not looked at.
+/// States from here on are variables: they stand for stacks that a walk does not look at.
 const VARIABLE: State = 1 << 30;
-/// States from here on are others with a state of what narrows the rule.
+/// States from here on are pairs of a state of the network and a state of the automaton that intersects the rule.
 const PAIR: State = 1 << 29;
 
-/// A list of variables that were returned to, each with the state of what narrowed the rule that has ended.
+/// The number of a list of variables that were returned to, each with the state that the intersecting automaton of the
+/// ended rule was in.
 pub(super) type Returned = u32;
 
 /// The empty list.
 pub(super) const NOWHERE: Returned = 0;
 
-/// Where a byte leads: the set after it, and the variables that were returned to.
+/// The result of reading a byte of each class: the set after it, and the variables that were returned to.
 type Reads = Box<[(Node, Returned)]>;
 
 pub(super) struct Gss {
@@ -39,27 +42,27 @@ pub(super) struct Gss {
     bytes_left: Vec<usize>,
     /// Fewest bytes to the end of the text.
     bytes_to_end: Vec<usize>,
-    /// For each state what may be read after its automaton has ended: an index into `class_sets`.
+    /// The FOLLOW set of each state: an index into `class_sets`.
     after: Vec<u32>,
-    /// Classes that can be read in a state, calls included, returns not.
+    /// The FIRST set of each state.
     first: Vec<ClassSet>,
     nodes: Vec<Box<[(State, Node)]>>,
     ids: FastMap<Box<[(State, Node)]>, Node>,
     /// Whether the text may end here.
     complete: Vec<bool>,
-    /// What can be read: an index into `class_sets`.
+    /// The classes of bytes that can be read with a set of stacks: an index into `class_sets`.
     follow: Vec<u32>,
     class_sets: Vec<ClassSet>,
     class_set_ids: FastMap<ClassSet, u32>,
     unions: FastMap<(Node, Node), Node>,
-    /// Number of the variable with an index and with what its stacks can read.
+    /// The node of each variable, by its index and the set of classes that its stacks can read.
     variables: FastMap<(usize, u32), Node>,
     variable_keys: Vec<(usize, u32)>,
-    /// After a byte of each class, where it has been asked for: the set, and the variables that were returned to.
+    /// The results of reading a byte, by set of stacks; `None` until they are first needed.
     reads: Vec<Option<Reads>>,
     pairs: Vec<(State, Inner)>,
     pair_ids: FastMap<(State, Inner), State>,
-    /// Sets of stacks with a state of what narrows the rule given to them.
+    /// The results of [`resumed`](Self::resumed).
     resumed: FastMap<(Node, Inner), Node>,
     returned: Vec<Box<[(usize, Inner)]>>,
     returned_ids: FastMap<Box<[(usize, Inner)]>, Returned>,
@@ -115,7 +118,7 @@ impl Gss {
         self.complete[node as usize]
     }
 
-    /// Before the first byte.
+    /// The stacks before the first byte.
     pub fn start(&mut self) -> Node {
         let begun = self.intern(&[(self.rtn.start, DONE)]);
         if self.rtn.nullable { self.union(begun, DONE) } else { begun }
@@ -155,7 +158,7 @@ impl Gss {
         id
     }
 
-    /// A state, and the state of what narrows the rule.
+    /// A state of the network, and the state of the automaton that intersects its rule.
     fn parts(&self, state: State) -> (State, Inner) {
         if (PAIR..VARIABLE).contains(&state) { self.pairs[(state - PAIR) as usize] } else { (state, OUTSIDE) }
     }
@@ -172,27 +175,28 @@ impl Gss {
         id
     }
 
-    /// Whether nothing need be read any more before the state returns.
+    /// Whether the state may return without reading anything more.
     pub fn accepting(&self, state: State) -> bool {
         self.rtn.accepting(self.parts(state).0)
     }
 
-    /// The state that a state to return to becomes when it is returned to; `None` if the rule may not end so.
+    /// The state on top after a return to `back` from a rule whose intersecting automaton is in `inner`; `None` if that
+    /// automaton does not accept there.
     pub fn resume(&mut self, back: State, inner: Inner) -> Option<State> {
         match (inner, self.parts(back)) {
             (OUTSIDE, _) => Some(back),
-            (_, (state, LEAVE)) => self.rtn.narrowed.accepting(inner).then_some(state),
+            (_, (state, LEAVE)) => self.rtn.intersected.accepting(inner).then_some(state),
             (_, (state, _)) => Some(self.pair(state, inner)),
         }
     }
 
-    /// What a state to return to becomes after `from` has ended.
+    /// The state on top after `from` has returned to `back`; `None` if it may not.
     pub fn resume_after(&mut self, from: State, back: State) -> Option<State> {
         let inner = self.parts(from).1;
         self.resume(back, inner)
     }
 
-    /// What the stacks beneath a state become when they are returned to.
+    /// The stacks after a return to `below` from a rule whose intersecting automaton is in `inner`.
     pub fn resumed(&mut self, below: Node, inner: Inner) -> Node {
         if inner == OUTSIDE {
             return below;
@@ -220,14 +224,26 @@ impl Gss {
         })
     }
 
-    /// The stacks with a state on top of any that may be beneath it, as a variable.
+    /// A state on top of a variable, which stands for any stacks beneath it.
     pub fn over_any(&mut self, state: State) -> Node {
         let variable = self.variable(0, self.after[self.parts(state).0 as usize]);
         self.intern(&[(state, variable)])
     }
 
-    /// The stacks of a set, each from its top down to a variable, which is left out; and what the variable is given
-    /// where nothing is above it.
+    /// The set of a variable alone.
+    fn variable(&mut self, index: usize, follow: u32) -> Node {
+        if let Some(&known) = self.variables.get(&(index, follow)) {
+            return known;
+        }
+        let state = VARIABLE + self.variable_keys.len() as State;
+        self.variable_keys.push((index, follow));
+        let node = self.intern(&[(state, NONE)]);
+        self.variables.insert((index, follow), node);
+        node
+    }
+
+    /// The stacks of a set, each as a list from its top down to a variable, which is left out. Where nothing is above
+    /// the variable, the second value is the state that it is returned to with.
     pub fn paths(&self, node: Node) -> Vec<(Vec<State>, Inner)> {
         let mut all = Vec::new();
         for &(state, below) in &*self.nodes[node as usize] {
@@ -241,7 +257,7 @@ impl Gss {
         all
     }
 
-    /// Interns what is in the buffer from `from` on, which need not be sorted.
+    /// Interns the entries of the buffer from `from` on, in any order, as a set of stacks.
     fn collect(&mut self, from: usize) -> Node {
         let mut entries = self.buffer.split_off(from);
         entries.sort_unstable();
@@ -275,8 +291,8 @@ impl Gss {
         union
     }
 
-    /// The set after a byte of a class, and the variables that were returned to: what their stacks read instead is
-    /// for the caller to add.
+    /// The set after a byte of a class, and the variables that were returned to. The caller must add what the stacks of
+    /// those variables become when they read the byte.
     pub fn read(&mut self, node: Node, class: usize) -> (Node, Returned) {
         if let Some(row) = &self.reads[node as usize]
             && row[class].0 != UNREAD
@@ -312,7 +328,7 @@ impl Gss {
         (read, list)
     }
 
-    /// The variables of a list, by index, and what their stacks are given.
+    /// The variables of a list, by index, with the states that they are returned to with.
     pub fn returned(&self, list: Returned) -> &[(usize, Inner)] {
         &self.returned[list as usize]
     }
@@ -336,7 +352,7 @@ impl Gss {
         if has(&self.first[state as usize], class) {
             let next = self.rtn.next(state, class);
             if next != 0
-                && let Some(inner) = self.rtn.narrowed.step(inner, class)
+                && let Some(inner) = self.rtn.intersected.step(inner, class)
             {
                 let next = self.pair(next, inner);
                 self.enter(next, below);
@@ -360,7 +376,7 @@ impl Gss {
 
     /// The state that is called, and the stacks it will return to.
     fn call(&mut self, called: State, back: State, inner: Inner, below: Node) -> (State, Node) {
-        if let Some(begin) = self.rtn.narrowed.begin(called) {
+        if let Some(begin) = self.rtn.intersected.begin(called) {
             let leave = self.pair(back, LEAVE);
             return (self.pair(called, begin), self.intern(&[(leave, below)]));
         }
@@ -368,7 +384,7 @@ impl Gss {
         (self.pair(called, inner), beneath)
     }
 
-    /// Adds a stack to the buffer; a state that only returns is left at once.
+    /// Adds a stack to the buffer; a state that can only return is popped at once.
     fn enter(&mut self, top: State, below: Node) {
         let (state, inner) = self.parts(top);
         if state < VARIABLE && self.rtn.leaf[state as usize] {
@@ -379,7 +395,7 @@ impl Gss {
         }
     }
 
-    /// What all bytes of a text lead to.
+    /// The set after all bytes of a text.
     pub fn read_all(&mut self, node: Node, bytes: &[u8]) -> Node {
         bytes.iter().fold(node, |node, &byte| {
             let class = self.rtn.class(byte);

@@ -1,8 +1,9 @@
-//! Rules of which a text must be of a regular language too: its automaton runs along while such a text is read.
+//! Intersection of rules with regular languages: while a text of such a rule is read, the automaton of the language
+//! reads it too.
 //!
-//! The product of a pushdown automaton and a finite one (Bar-Hillel, Perles and Shamir 1961), made as it is reached: the
-//! state on top of a stack carries the state of the finite automaton; those beneath it are given one when they are
-//! returned to.
+//! This is the product of a pushdown automaton and a finite one (Bar-Hillel, Perles and Shamir 1961), built as it is
+//! reached: the state on top of a stack carries the state of the finite automaton; a state beneath it is given one when
+//! it is returned to.
 
 use super::lower::Lowered;
 use super::rtn::State;
@@ -11,27 +12,27 @@ use crate::language::{Expr, RuleId};
 use crate::util::FastMap;
 use crate::{Error, Result};
 
-/// A state of the automata that run along, all of them numbered in a row.
+/// A state of the intersecting automata, whose states are numbered consecutively.
 pub(super) type Inner = u32;
 
-/// No automaton runs along.
+/// Outside of any intersected rule.
 pub(super) const OUTSIDE: Inner = 0;
-/// Beside a state to return to: the automaton must accept here, and runs no further.
+/// Marks a state to return to at the end of an intersected rule: the automaton must accept, and reads no further.
 pub(super) const LEAVE: Inner = Inner::MAX;
 
-/// The automata of the rules that are narrowed.
+/// The automata of the intersected rules.
 pub(super) struct Automata {
     rules: Vec<(RuleId, Dfa)>,
 }
 
 impl Automata {
-    /// Compiles the languages; a rule whose language is empty loses its texts instead.
+    /// Compiles the languages. A rule whose language is empty is left without texts, and without an automaton.
     ///
     /// # Errors
     /// Languages that speak of token boundaries, and those that cannot be compiled.
     pub fn compile(lowered: &mut Lowered, limits: &Limits) -> Result<Self> {
         let mut rules = Vec::new();
-        for (rule, language) in &lowered.narrowed {
+        for (rule, language) in &lowered.intersected {
             let dfa = Dfa::compile(language, limits)?;
             if dfa.reads_marks() {
                 return Err(Error::unsupported("token boundaries cannot be spoken of beside a recursive grammar")
@@ -49,10 +50,11 @@ impl Automata {
         self.rules.iter().map(|(_, dfa)| dfa)
     }
     pub fn of(&self, rule: RuleId) -> Option<&Dfa> {
-        self.rules.iter().find(|(narrowed, _)| *narrowed == rule).map(|(_, dfa)| dfa)
+        self.rules.iter().find(|(intersected, _)| *intersected == rule).map(|(_, dfa)| dfa)
     }
 
-    /// As one table. `bytes`: one byte of each class; `first`: where the automaton of a rule starts, if it is there.
+    /// All automata as one table. `bytes` has one byte of each class; `first` gives the first state of a rule's
+    /// network, if the rule is still there.
     pub fn table(&self, bytes: &[u8], first: impl Fn(RuleId) -> Option<State>) -> Intersected {
         let mut all = Intersected {
             width: bytes.len(),
@@ -78,22 +80,22 @@ impl Automata {
     }
 }
 
-/// The automata of the narrowed rules over classes of bytes.
+/// The automata of the intersected rules, as one table over classes of bytes.
 pub(super) struct Intersected {
     width: usize,
     /// states × classes.
     next: Vec<Inner>,
     accept: Vec<bool>,
-    /// By the first state of the rule.
+    /// The start of each automaton, by the first state of its rule.
     begins: FastMap<State, Inner>,
 }
 
 impl Intersected {
-    /// Where the automaton starts that runs along with the rule whose first state this is.
+    /// The start of the automaton of the rule with this first state; `None` if the rule is not intersected.
     pub fn begin(&self, called: State) -> Option<Inner> {
         self.begins.get(&called).copied()
     }
-    /// The state after a byte of a class; `None` if no text goes on so.
+    /// The state after a byte of a class; `None` if no text of the language continues with it.
     pub fn step(&self, inner: Inner, class: usize) -> Option<Inner> {
         match inner {
             OUTSIDE => Some(OUTSIDE),

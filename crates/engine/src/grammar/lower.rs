@@ -1,4 +1,4 @@
-//! From an expression with grammars in it to one list of rules, and what is regular beside them.
+//! Lowering: an expression with grammars in it becomes one list of rules, and regular languages beside them.
 
 use crate::automata::{Dfa, Limits};
 use crate::language::{ContextFree, Expr, Language, Network, Rule, RuleId};
@@ -6,20 +6,20 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A text is of the rule `start` and satisfies everything in `regular`.
+/// The result of lowering: a text is of the rule `start`, and of every language in `regular`.
 pub(super) struct Lowered {
     pub rules: Vec<Rule>,
     pub start: RuleId,
     pub regular: Vec<Language>,
-    /// Rules of which a text must be of a regular language too. No such rule calls another.
-    pub narrowed: Vec<(RuleId, Language)>,
+    /// Rules that are intersected with a regular language. No such rule calls another.
+    pub intersected: Vec<(RuleId, Language)>,
 }
 
 /// # Errors
 /// `Unsupported` where grammars are combined in a way that context-free languages are not closed under.
 pub(super) fn lower(language: &Language, limits: &Limits) -> Result<Lowered> {
     let mut lowering =
-        Lowering { rules: Vec::new(), known: HashMap::new(), narrowed: Vec::new(), inside: false, limits };
+        Lowering { rules: Vec::new(), known: HashMap::new(), intersected: Vec::new(), inside: false, limits };
     let (mut regular, mut grammars) = (Vec::new(), Vec::new());
     split(language, &mut Vec::new(), &mut regular, &mut grammars);
     if grammars.len() > 1 {
@@ -31,7 +31,7 @@ pub(super) fn lower(language: &Language, limits: &Limits) -> Result<Lowered> {
     };
     let start = lowering.rules.len();
     lowering.rules.push(Rule::new("the text", body));
-    Ok(Lowered { rules: lowering.rules, start, regular, narrowed: lowering.narrowed })
+    Ok(Lowered { rules: lowering.rules, start, regular, intersected: lowering.intersected })
 }
 
 fn two_grammars() -> Error {
@@ -60,8 +60,8 @@ struct Lowering<'a> {
     rules: Vec<Rule>,
     /// Where the rules of a grammar start, by its address.
     known: HashMap<*const ContextFree, RuleId>,
-    narrowed: Vec<(RuleId, Language)>,
-    /// What is being read is part of a narrowed rule.
+    intersected: Vec<(RuleId, Language)>,
+    /// Whether the current expression is part of an intersected rule.
     inside: bool,
     limits: &'a Limits,
 }
@@ -131,7 +131,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// A grammar, and regular languages that hold of the same part of a text.
+    /// The intersection of a grammar with regular languages, for a part of a text.
     fn intersection(&mut self, parts: &[Language], depth: usize) -> Result<Expr> {
         let (grammars, regular): (Vec<&Language>, Vec<&Language>) = parts.iter().partition(|part| part.has_grammar());
         let [grammar] = grammars[..] else { return Err(two_grammars()) };
@@ -146,7 +146,7 @@ impl Lowering<'_> {
         self.inside = false;
         let rule = self.rules.len();
         self.rules.push(Rule::new("a part of the text", body));
-        self.narrowed.push((rule, Language::Intersect(regular.into_iter().cloned().collect())));
+        self.intersected.push((rule, Language::Intersect(regular.into_iter().cloned().collect())));
         Ok(Expr::Rule(rule))
     }
 }

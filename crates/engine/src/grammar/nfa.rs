@@ -1,11 +1,12 @@
-//! The bodies of rules as automata that read bytes and call other rules.
+//! Thompson's construction for rules: automata that read bytes and call other rules, without empty texts and left
+//! recursion.
 
 use super::lower::Terminals;
 use crate::automata::Limits;
 use crate::language::{Expr, Rule, RuleId};
 use crate::{Error, Result};
 
-/// What an edge reads.
+/// The symbol of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Symbol {
     Nothing,
@@ -17,7 +18,7 @@ pub(super) enum Symbol {
 
 pub(super) type Edges = Vec<(Symbol, u32)>;
 
-/// No edge leads into the start or out of the accepting state.
+/// A non-deterministic automaton. No edge leads into its start or out of its accepting state.
 #[derive(Debug, Clone)]
 pub(super) struct Nfa {
     pub edges: Vec<Edges>,
@@ -38,7 +39,7 @@ impl Nfa {
         self.edges[from as usize].push((symbol, to));
     }
 
-    /// States that are reached from `state` by reading nothing, itself included.
+    /// The states that are reached from `state` over edges that read nothing, `state` included.
     pub fn closure(&self, state: u32) -> Vec<u32> {
         let mut found = vec![state];
         let mut at = 0;
@@ -53,7 +54,7 @@ impl Nfa {
         found
     }
 
-    /// Whether acceptance is reached over edges that pass.
+    /// Whether the accepting state is reached over edges whose symbols pass.
     fn accepts_over(&self, passes: impl Fn(Symbol) -> bool) -> bool {
         let mut seen = vec![false; self.edges.len()];
         let mut open = vec![self.start];
@@ -83,14 +84,15 @@ impl Nfa {
     }
 }
 
-/// The automata of all rules, free of empty texts and of left recursion, and which rules have the empty text.
+/// The automata of all rules, for their non-empty texts and without left recursion; and which rules have the empty
+/// text.
 pub(super) struct Bodies {
     pub rules: Vec<Nfa>,
     pub nullable: Vec<bool>,
 }
 
 impl Bodies {
-    /// `empty`: whether the empty text may be one of a rule's.
+    /// `empty` says whether the rule may have the empty text at all.
     ///
     /// # Errors
     /// `TooLarge`.
@@ -140,7 +142,7 @@ impl Bodies {
                 proper[rule] = without_left_recursion(&bodies, &group, rule);
             }
         }
-        // Rules without any text lead nowhere.
+        // Calls of rules that have no text are dropped.
         let productive = least(proper.len(), |known, rule| {
             proper[rule].accepts_over(|symbol| if let Symbol::Call(rule) = symbol { known[rule] } else { true })
         });
@@ -183,7 +185,7 @@ fn without_left_recursion(bodies: &[Nfa], group: &[RuleId], rule: RuleId) -> Nfa
             }
         }
     }
-    // The accepting state must have no way on.
+    // No edge may leave the accepting state.
     joined.accept = joined.state();
     let end = place(rule).map_or(0, |i| bodies[rule].accept + offsets[i]);
     let accept = joined.accept;
@@ -191,7 +193,7 @@ fn without_left_recursion(bodies: &[Nfa], group: &[RuleId], rule: RuleId) -> Nfa
     joined
 }
 
-/// The least set of rules that `holds` of, given those already known.
+/// The least set of rules that is closed under `holds`, which is given the rules already in the set.
 fn least(rules: usize, holds: impl Fn(&[bool], RuleId) -> bool) -> Vec<bool> {
     let mut known = vec![false; rules];
     loop {

@@ -1,4 +1,4 @@
-//! Classes of tokens, refined as sets of tokens come up.
+//! Partition refinement: classes of tokens, split as new sets of tokens come up.
 
 use crate::Token;
 use crate::automata::{Class, Label};
@@ -51,7 +51,7 @@ impl Partition {
         self.sizes[label as usize]
     }
 
-    /// A set of distinct tokens as a label.
+    /// The label of a set of distinct tokens.
     pub fn tokens(&mut self, mut tokens: Vec<Token>) -> Label {
         tokens.sort_unstable();
         let tokens = tokens.into_boxed_slice();
@@ -98,7 +98,7 @@ impl Partition {
         label
     }
 
-    /// Several labels, of which no two share a class, as one.
+    /// The label of the union of labels that share no class.
     pub fn union(&mut self, mut labels: Vec<Label>) -> Label {
         if let [label] = labels[..] {
             return label;

@@ -1,4 +1,4 @@
-//! A grammar over the tokens of a vocabulary, and the part of it that a canvas can reach.
+//! Pushdown automata over the tokens of a vocabulary, and the finite part that a canvas can reach.
 
 use super::chart::Chart;
 use super::gss::Gss;
@@ -11,15 +11,15 @@ use crate::{Error, Result, Token, Vocab};
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// States that a canvas keeps over all gaps between positions, shared out evenly.
+/// The budget of a canvas: the most states it keeps over all gaps between positions, in equal shares.
 const KEPT: usize = 192 * 256;
-/// No state weighs less, next to the heaviest of its gap: what is reached is told by a weight above 0.
+/// The least weight of a state, relative to the heaviest of its gap: a weight of 0 means that the state is not reached.
 const FAINTEST: f64 = 1e-200;
-/// States that are remembered from one canvas to the next; more than that and they are found anew.
+/// The most states that are kept from one canvas to the next; beyond that, exploration starts anew.
 const REMEMBERED: usize = 400_000;
 /// A context-free constraint over the tokens of a vocabulary, explored as canvases ask for it.
 pub struct Pushdown {
-    /// States of the automata of its rules.
+    /// Number of states of the automata of its rules.
     states: usize,
     fresh: Box<dyn Fn() -> Result<Transitions> + Send + Sync>,
     transitions: Mutex<Transitions>,
@@ -33,11 +33,11 @@ pub struct View {
     pub automaton: TokenAutomaton,
     /// The states at each gap between positions.
     pub layers: Vec<Vec<u32>>,
-    /// Nothing was left out.
+    /// Whether the part holds every text that fits the canvas.
     pub exact: bool,
 }
 
-/// What a canvas asks.
+/// A canvas: decided tokens, bounds on the length, and a witness.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// The token of every decided position.
@@ -49,7 +49,7 @@ pub struct Question<'a> {
 }
 
 impl Pushdown {
-    /// A grammar that is linked, beside an automaton that every text must satisfy too.
+    /// The texts of a network that `beside` accepts too.
     pub(super) fn new(rtn: Rtn, beside: Dfa, vocab: &Vocab) -> Result<Self> {
         let states = rtn.states();
         let (trie, rtn, vocab) =
@@ -65,7 +65,7 @@ impl Pushdown {
     pub fn with_budget(self, kept: usize) -> Self {
         Self { kept, ..self }
     }
-    /// States of the automata of its rules.
+    /// Number of states of the automata of its rules.
     pub fn states(&self) -> usize {
         self.states
     }
@@ -146,13 +146,14 @@ struct Explorer<'a> {
 }
 
 impl Explorer<'_> {
-    /// The states that can be reached at each gap, no more than there is room for and those of the witness; and
-    /// whether these are all.
+    /// The states that can be reached at each gap, within the budget, together with those of the witness; and whether
+    /// none was left out.
     fn layers(&mut self, witness: Option<&[Token]>) -> Result<(Vec<Vec<Config>>, bool)> {
         let Some(start) = self.transitions.start() else { return Ok((vec![Vec::new(); self.len() + 1], true)) };
         let path = witness.map(|witness| self.path(start, witness));
         let mut layers = vec![vec![start]];
-        // By state, the number of ways to come here and the share of those that lead to the next gap.
+        // By state, the weight of this gap and of the next: the number of ways to reach the state, relative to the
+        // heaviest.
         let (mut here, mut next) = (vec![0.0; self.transitions.len()], vec![0.0; self.transitions.len()]);
         here[start as usize] = 1.0;
         let mut exact = true;
@@ -179,7 +180,7 @@ impl Explorer<'_> {
             if layer.len() > room {
                 exact = false;
                 let left = self.len() - pos - 1;
-                // Positive floats are ordered as their bits are.
+                // The order of positive floats is that of their bits.
                 let rank = |&config: &Config| {
                     let fits = config == ENDED || self.transitions.bytes_to_end(config) <= left;
                     Reverse((fits, next[config as usize].to_bits(), Reverse(config)))
@@ -238,8 +239,8 @@ impl Explorer<'_> {
         self.transitions.step(from, bytes)
     }
 
-    /// Calls `visit` with each state after `from` and the number of tokens that lead there, until it returns true;
-    /// whether it did.
+    /// Calls `visit` with each state after `from`, and the number of tokens that lead there, until `visit` returns
+    /// true; returns whether it did.
     fn successors(&mut self, pos: usize, from: Config, mut visit: impl FnMut(Config, usize) -> bool) -> Result<bool> {
         let (min, max) = self.question.tokens;
         if let Some(token) = self.question.decided[pos] {
@@ -278,7 +279,7 @@ impl Explorer<'_> {
         Ok((!layers[0].is_empty()).then_some(layers))
     }
 
-    /// As a finite automaton of its own.
+    /// The finite automaton of the states of all layers.
     fn view(&mut self, layers: Vec<Vec<Config>>, exact: bool) -> Result<View> {
         let mut local: FastMap<Config, u32> = FastMap::default();
         let mut configs = Vec::new();
@@ -295,7 +296,7 @@ impl Explorer<'_> {
         for &config in &configs {
             lists.push(self.transitions.edges(config)?);
         }
-        // No class is split any more: labels can be read off.
+        // From here on no class is split any more, so that the classes of labels are final.
         let mut parts = Parts::new(&mut *self.transitions, self.vocab);
         let mut edges: Vec<(u32, Edge)> = Vec::new();
         let mut accept = Vec::new();
@@ -320,7 +321,7 @@ impl Explorer<'_> {
     }
 }
 
-/// Labels and classes that are used, numbered anew.
+/// The labels and classes that the part uses, renumbered.
 struct Parts<'a> {
     transitions: &'a mut Transitions,
     label_of: FastMap<Label, Label>,
@@ -330,9 +331,9 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// The end of the text.
+    /// The label of end-of-text.
     const END: Label = 0;
-    /// What may follow it.
+    /// The label of the tail: end-of-text and padding.
     const TAIL: Label = 1;
 
     fn new(transitions: &'a mut Transitions, vocab: &Vocab) -> Self {

@@ -1,4 +1,4 @@
-//! A grammar as deterministic automata that call each other: what texts are read with.
+//! Recursive transition networks: a grammar as deterministic automata that read bytes and call each other.
 
 use super::determinize::determinize;
 use super::intersect::{self, Intersected};
@@ -9,7 +9,7 @@ use crate::automata::{Dfa, Limits};
 use crate::language::RuleId;
 use std::collections::{BTreeMap, HashMap};
 
-/// Largest automaton that is copied to where it is called.
+/// Most states of an automaton that is copied to its callers.
 const INLINE: usize = 512;
 
 /// Index of a state of a [`Rtn`]; 0 is no state.
@@ -31,23 +31,23 @@ pub(super) struct Rtn {
     /// The automaton that each state is of.
     automaton: Vec<usize>,
     automata: usize,
-    /// Accepting states with no way on.
+    /// Whether each state accepts and has no edges.
     pub leaf: Vec<bool>,
     pub start: State,
-    /// The empty text is a text.
+    /// Whether the empty text is a text of the grammar.
     pub nullable: bool,
-    pub narrowed: Intersected,
+    pub intersected: Intersected,
 }
 
 impl Rtn {
     pub fn new(mut lowered: Lowered, limits: &Limits) -> Result<Self> {
-        let narrowing = intersect::Automata::compile(&mut lowered, limits)?;
+        let intersecting = intersect::Automata::compile(&mut lowered, limits)?;
         let terminals = Terminals::compile(&lowered.rules, limits)?;
-        let (class_of, bytes) = classes(terminals.automata.iter().chain(narrowing.dfas()));
+        let (class_of, bytes) = classes(terminals.automata.iter().chain(intersecting.dfas()));
         let class = |byte: u8| u32::from(class_of[byte as usize]);
-        let empty = |rule: RuleId| narrowing.of(rule).is_none_or(|dfa| dfa.accepting(dfa.start()));
+        let empty = |rule: RuleId| intersecting.of(rule).is_none_or(|dfa| dfa.accepting(dfa.start()));
         let bodies = Bodies::new(&lowered.rules, &terminals, &class, &bytes, &empty, limits)?;
-        let kept = |rule: RuleId| rule == lowered.start || narrowing.of(rule).is_some();
+        let kept = |rule: RuleId| rule == lowered.start || intersecting.of(rule).is_some();
         let automata = link(bodies.rules, lowered.start, &kept, limits)?;
 
         let mut first = HashMap::new();
@@ -69,7 +69,7 @@ impl Rtn {
             leaf: vec![false],
             start: first[&lowered.start],
             nullable: bodies.nullable[lowered.start],
-            narrowed: narrowing.table(&bytes, |rule| first.get(&rule).copied()),
+            intersected: intersecting.table(&bytes, |rule| first.get(&rule).copied()),
         };
         for (number, (rule, automaton)) in automata.iter().enumerate() {
             let offset = first[rule];
@@ -119,21 +119,21 @@ impl Rtn {
         self.accept[state as usize]
     }
 
-    /// The same as an automaton over bytes, where no recursion is left.
+    /// The network as an automaton over bytes; `None` if recursion is left.
     pub fn regular(&self) -> Option<Dfa> {
         if self.calls.iter().any(|calls| !calls.is_empty()) {
             return None;
         }
         let mut rows: Vec<Vec<State>> = self.next.chunks_exact(self.width).map(<[State]>::to_vec).collect();
         let mut accept = self.accept.clone();
-        // Edges may lead back to the start, so the empty text needs one of its own.
+        // Edges may lead back to the start, so the empty text needs a start state of its own.
         rows.push(rows[self.start as usize].clone());
         accept.push(accept[self.start as usize] || self.nullable);
         Some(Dfa::from_table(|byte| self.class(byte), &rows, accept, rows.len() as State - 1))
     }
 }
 
-/// Bytes that no terminal tells apart share a class; one byte of each.
+/// The class of each byte, and one byte of each class. Bytes that no terminal tells apart share a class.
 fn classes<'a>(automata: impl Iterator<Item = &'a Dfa> + Clone) -> (Box<[u8; 256]>, Vec<u8>) {
     let mut ids: HashMap<Vec<usize>, u8> = HashMap::new();
     let mut class_of = Box::new([0; 256]);
@@ -148,7 +148,7 @@ fn classes<'a>(automata: impl Iterator<Item = &'a Dfa> + Clone) -> (Box<[u8; 256
     (class_of, bytes)
 }
 
-/// Deterministic and minimal; the start is state 0.
+/// A deterministic and minimal automaton of a rule; its start is state 0.
 pub(super) struct Automaton {
     pub rows: Vec<Edges>,
     pub accept: Vec<bool>,
@@ -172,7 +172,8 @@ impl Automaton {
     }
 }
 
-/// The automata that are left when all that can be copied to its callers has been; those of `kept` rules are.
+/// The automata that remain after every automaton that can be copied to its callers has been; `kept` rules always
+/// remain.
 fn link(
     mut bodies: Vec<Nfa>,
     start: RuleId,
@@ -183,7 +184,7 @@ fn link(
     let called = |rule: RuleId| -> Vec<RuleId> { bodies[rule].calls().collect() };
     let groups = components(bodies.len(), called);
     for group in groups {
-        // Inside a group, rules that do not call themselves are copied away one by one, the smallest first.
+        // Inside a group, rules that do not call themselves are copied to their callers one by one, the smallest first.
         let mut left = group.clone();
         let mut done: Vec<RuleId> = Vec::new();
         while !left.is_empty() {
@@ -209,7 +210,7 @@ fn link(
             }
         }
     }
-    // What nobody calls any more is left out.
+    // Rules that are not called any more are dropped.
     let mut used = vec![start];
     let mut at = 0;
     while let Some(&rule) = used.get(at) {
@@ -226,7 +227,7 @@ fn link(
     Ok(automata)
 }
 
-/// Deterministic, with calls of itself at its very end turned into loops.
+/// The deterministic automaton of a body, in which calls of the rule itself at the very end are loops.
 fn finish(body: &mut Nfa, rule: RuleId, limits: &Limits) -> Result<Automaton> {
     let automaton = determinize(body, limits)?;
     let last = |to: u32| automaton.accept[to as usize] && automaton.rows[to as usize].is_empty();

@@ -1,11 +1,12 @@
-//! Which tokens lead from one state to which others, found when first asked for and kept.
+//! The transitions of a pushdown automaton over tokens: they are computed when they are first needed, and kept.
 //!
-//! A state is what a beginning of a text leaves: a set of stacks, and a state of the automaton of all that is regular
-//! beside the grammar. Two states with the same tops and different stacks beneath them go on alike until they return.
-//! So the vocabulary is walked once for each *shape*, with variables for what is beneath, and walked again, from where
-//! a token returns, only with what is returned to.
+//! A configuration is reached by a beginning of a text: a set of stacks, and a state of the automaton of the regular
+//! constraints beside the grammar. Two configurations with the same tops of stacks and different stacks beneath them
+//! read alike until they return. So the vocabulary's prefix tree is walked once for each *shape*, with variables for
+//! the stacks beneath the tops. Where a token returns to a variable, the walk is resumed from that node with the stacks
+//! that the variable stands for.
 
-use super::gss::{Gss, NONE, NOWHERE, Node, Returned};
+use super::gss::{Gss, NONE, NOWHERE, Node, Returned, shapes};
 use super::partition::Partition;
 use crate::automata::{Dfa, Edge, Label};
 use crate::util::FastMap;
@@ -15,13 +16,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::sync::Arc;
 
-/// Index of a state of [`Transitions`].
+/// Index of a configuration of [`Transitions`].
 pub(super) type Config = u32;
 
-/// After the end of the text.
+/// The configuration after the end of the text.
 pub(super) const ENDED: Config = 0;
 
-/// State of the automaton beside the grammar.
+/// A state of the automaton beside the grammar.
 pub(super) type Beside = u32;
 
 pub(super) struct Transitions {
@@ -35,7 +36,7 @@ pub(super) struct Transitions {
     walks: FastMap<(RootedNode, Beside, Node), Arc<Walk>>,
 }
 
-/// Where the tokens beneath a node of the trie lead from a shape.
+/// The targets of the tokens beneath a node of the prefix tree, from a shape.
 pub(super) struct Walk {
     pub edges: Vec<Way>,
     pub returns: Vec<Return>,
@@ -50,23 +51,23 @@ pub(super) struct Way {
     pub to: Node,
 }
 
-/// A byte after which stacks that were variables go on.
+/// A node of the prefix tree at whose byte variables are returned to.
 pub(super) struct Return {
-    /// Where the byte stands.
+    /// The node of the byte.
     pub at: RootedNode,
     pub beside: Beside,
-    /// What the byte leads to without the return.
+    /// The stacks after the byte that have not returned to a variable.
     pub kept: Node,
-    /// The stacks that it leaves, which go on with the byte.
+    /// The variables that are returned to; their stacks read the byte.
     pub returned: Returned,
 }
 
-/// What is known of the text with the fewest bytes.
+/// The text with the fewest bytes, if it was found.
 pub(super) enum Shortest {
     Text(Vec<u8>),
     /// There is no text at all.
     Nothing,
-    /// It is very hard to find.
+    /// The search was given up.
     Unknown,
 }
 
@@ -84,7 +85,7 @@ impl Transitions {
         }
     }
 
-    /// Number of states that are known.
+    /// Number of configurations that were found so far.
     pub fn len(&self) -> usize {
         self.configs.len()
     }
@@ -93,7 +94,7 @@ impl Transitions {
         &self.beside
     }
 
-    /// Before the first token; `None` if there is no text.
+    /// The configuration before the first token; `None` if there is no text.
     pub fn start(&mut self) -> Option<Config> {
         let (beside, node) = (self.beside.start(), self.stacks.start());
         (beside != 0 && node != NONE).then(|| self.config(beside, node))
@@ -105,7 +106,7 @@ impl Transitions {
         self.beside.accepting(beside) && self.stacks.complete(node)
     }
 
-    /// Fewest bytes that complete the text, as far as the grammar goes.
+    /// A lower bound on the bytes that complete the text: the fewest that the grammar needs.
     pub fn bytes_to_end(&self, config: Config) -> usize {
         self.stacks.bytes_to_end(self.configs[config as usize].1)
     }
@@ -120,8 +121,8 @@ impl Transitions {
         id
     }
 
-    /// How many of the bytes can be read, and whether all of them are a text. Every gap between two bytes may be a
-    /// boundary between tokens or not; the first and the last one always are.
+    /// The number of bytes that can be read, and whether all of them are a text. Every gap between two bytes may be a
+    /// boundary between tokens or not; the first and the last gap always are.
     pub fn read(&mut self, text: &[u8]) -> (usize, bool) {
         let mut node = self.stacks.start();
         let mut beside = BTreeSet::from([self.beside.start()]);
@@ -136,7 +137,7 @@ impl Transitions {
         (text.len(), self.stacks.complete(node) && beside.iter().any(|&state| self.beside.accepting(state)))
     }
 
-    /// A text with the fewest bytes, found best first: the grammar says how many bytes are missing at least.
+    /// A text with the fewest bytes, by best-first search: the grammar gives a lower bound on the missing bytes.
     pub fn shortest(&mut self) -> Shortest {
         const MOST: usize = 200_000;
         let mut bytes: Vec<u8> = (0..=255).collect();
@@ -182,7 +183,7 @@ impl Transitions {
         Shortest::Nothing
     }
 
-    /// The state after a token, if it may follow.
+    /// The configuration after a token, if the token may follow.
     pub fn step(&mut self, config: Config, bytes: &[u8]) -> Option<Config> {
         let (beside, node) = self.configs[config as usize];
         let beside = self.beside.mark(bytes.iter().fold(beside, |state, &byte| self.beside.step(state, byte)));
@@ -190,7 +191,7 @@ impl Transitions {
         (beside != 0 && node != NONE).then(|| self.config(beside, node))
     }
 
-    /// All ways on from a state, one for each target. Classes may be split later; labels stay.
+    /// The edges that leave a configuration, one for each target. Classes may be split later; labels keep their tokens.
     ///
     /// # Errors
     /// `TooLarge`.
@@ -212,18 +213,18 @@ impl Transitions {
         Ok(edges)
     }
 
-    /// Adds where the tokens beneath a node of the trie lead.
+    /// Adds the targets of the tokens beneath a node of the prefix tree.
     fn resolve(&mut self, at: RootedNode, beside: Beside, node: Node, found: &mut Vec<(Config, Label)>) -> Result<()> {
-        let (shape, below) = self.stacks.abstracted(node);
+        let (shape, below) = shapes::abstracted(&mut self.stacks, node);
         let walk = self.walk(at, beside, shape);
         let mut known = FastMap::default();
         for way in &walk.edges {
-            let target = self.stacks.concrete(way.to, &below, &mut known);
+            let target = shapes::concrete(&mut self.stacks, way.to, &below, &mut known);
             let target = self.config(way.beside, target);
             found.push((target, way.label));
         }
         for back in &walk.returns {
-            let mut joint = self.stacks.concrete(back.kept, &below, &mut known);
+            let mut joint = shapes::concrete(&mut self.stacks, back.kept, &below, &mut known);
             let class = self.stacks.rtn().class(self.trie.byte(back.at));
             for (variable, inner) in self.stacks.returned(back.returned).to_vec() {
                 let stacks = self.stacks.resumed(below[variable], inner);
@@ -257,7 +258,7 @@ impl Transitions {
         let mut order = Vec::new();
         let mut returns = Vec::new();
         let trie = self.trie.clone();
-        // Ends of the subtrees on the path, with what has been read so far there.
+        // The nodes on the path: the end of each subtree, and the states after the node's prefix.
         let mut path = vec![(trie.end(at), beside, shape)];
         let mut next = at + 1;
         while next < trie.end(at) {

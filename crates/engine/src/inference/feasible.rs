@@ -1,4 +1,4 @@
-//! A canvas and its constraint, and the texts that fit.
+//! The feasible set: the texts of a constraint that fit a canvas.
 
 use super::cache::Canvas;
 use super::graph::Graph;
@@ -18,7 +18,7 @@ pub struct Problem<'a, G = TokenAutomaton> {
     pub decided: &'a [Option<Token>],
     /// Fewest and most tokens of the text, the tail not counted.
     pub tokens: (usize, usize),
-    /// What has been prepared for the constraint; made anew if not given.
+    /// Tables of the constraint; they are built anew if not given.
     pub tables: Option<&'a Arc<Tables>>,
 }
 
@@ -39,7 +39,7 @@ impl<'a, G: Graph> Problem<'a, G> {
     pub fn with_tokens(self, min: usize, max: usize) -> Self {
         Self { tokens: (min, max), ..self }
     }
-    /// Tables of this constraint, for who asks more than once.
+    /// Tables of this constraint, which save time where it is used more than once.
     pub fn with_tables(self, tables: &'a Arc<Tables>) -> Self {
         Self { tables: Some(tables), ..self }
     }
@@ -48,7 +48,7 @@ impl<'a, G: Graph> Problem<'a, G> {
         self.tables.cloned().unwrap_or_else(|| Arc::new(Tables::once(self.automaton)))
     }
 
-    /// `None` if a decided token is legal nowhere.
+    /// The choice of each position; `None` if a decided token is legal nowhere.
     fn choices(&self) -> Option<Vec<Choice>> {
         let choice = |decided: &Option<Token>| match decided {
             Some(token) => self.automaton.class_of(*token).map(Choice::One),
@@ -82,10 +82,10 @@ pub fn feasible<'a>(problem: &Problem<'a>) -> Option<Feasible<'a>> {
 }
 
 impl<'a, G: Graph> Feasible<'a, G> {
-    /// The texts whose states are all in `layers`: for each of the gaps around the positions (one more than there are)
-    /// the states a text may have there. The first layer is the start alone; the last one holds states in which a text
-    /// may end. `Problem::tokens` is not looked at: layers say which lengths there are. States that lie on no complete
-    /// text are dropped. `None` if no text is left.
+    /// The texts whose states are all in `layers`, which has one layer more than there are positions: the states that a
+    /// text may have before, between and behind them. The first layer is the start alone; the last holds states in
+    /// which a text may end. `Problem::tokens` is ignored: the layers determine the lengths. States that lie on no
+    /// complete text are dropped. `None` if no text is left.
     ///
     /// # Errors
     /// When the number of layers is not one more than that of positions, the first is not the start, or a state is
@@ -130,7 +130,7 @@ impl<'a, G: Graph> Feasible<'a, G> {
         text.len() == self.len() && state.is_some()
     }
 
-    /// What the first `len` positions may hold. Each way to begin counts once, however many ways there are to go on.
+    /// The beginnings of the texts, `len` tokens long. Each counts once, however many texts it begins.
     ///
     /// # Panics
     /// When there are fewer positions.
@@ -139,7 +139,7 @@ impl<'a, G: Graph> Feasible<'a, G> {
         Self { problem, layers: Arc::new(self.layers.prefix(len)), tables: self.tables.clone() }
     }
 
-    /// A text that fits and begins so; `None` if there is none.
+    /// A text that fits and starts with `beginning`; `None` if there is none.
     pub fn completed(&self, beginning: &[Token]) -> Option<Vec<Token>> {
         let graph = self.problem.automaton;
         let mut state = graph.start();
@@ -198,7 +198,7 @@ impl<'a, G: Graph> Feasible<'a, G> {
         self.support(pos).is_some_and(|support| support.place(class).is_some())
     }
 
-    /// What may stand at an undecided position.
+    /// The support of an undecided position; `None` where a token is decided.
     fn support(&self, pos: Pos) -> Option<&Support> {
         self.layers.supports.get(pos)?.as_deref()
     }

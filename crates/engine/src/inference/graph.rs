@@ -1,4 +1,4 @@
-//! What the passes run over.
+//! The graph that the passes run over: states and labelled edges.
 
 use crate::Token;
 use crate::automata::{Class, Edge, Label, TokenAutomaton};
@@ -13,11 +13,11 @@ use crate::automata::{Class, Edge, Label, TokenAutomaton};
 /// A token must lead from a state to at most one other: a text is one path, otherwise it would be counted twice. The
 /// tail is part of the graph: the end of the text leads to a state that loops on end-of-text and padding.
 pub trait Graph: Sync {
-    /// Number of states there are: every state is below it.
+    /// Number of states; they are numbered from 0.
     fn states(&self) -> usize;
     /// The state before the first token.
     fn start(&self) -> u32;
-    /// The ways on from `state`; at most one for each target.
+    /// The edges that leave `state`; at most one for each target.
     fn edges(&self, state: u32) -> &[Edge];
     /// Number of distinct labels.
     fn labels(&self) -> usize;

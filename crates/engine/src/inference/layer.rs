@@ -1,13 +1,13 @@
-//! The states of one gap between positions.
+//! Layers: the feasible states of one gap between positions.
 
 use crate::inference::simd::Semiring;
 use std::ops::Range;
 
-/// States without a gap between them.
+/// A run of states with consecutive numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) states: Range<u32>,
-    /// The place of the first one among the states of its layer.
+    /// The place of the run's first state among the states of its layer.
     pub(super) at: usize,
 }
 
@@ -20,7 +20,8 @@ impl Run {
     }
 }
 
-/// States in ascending order. Those of a repetition lie side by side, so most layers are a few runs.
+/// The states of a gap, ascending. The copies that a repetition makes of a state have consecutive numbers, so most
+/// layers are a few runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layer<'a>(pub(super) &'a [Run]);
 
@@ -46,27 +47,27 @@ impl<'a> Layer<'a> {
         run.states.contains(&state).then(|| run.at + (state - run.states.start) as usize)
     }
 
-    /// Visits its states with their values.
+    /// Calls `visit` with each state of the layer and its value.
     #[inline]
     pub(super) fn each<T: Copy>(self, values: &[T], mut visit: impl FnMut(u32, T)) {
         for run in self.0 {
             run.states.clone().zip(&values[run.places()]).for_each(|(state, &value)| visit(state, value));
         }
     }
-    /// The values of its states to their places among all states.
+    /// Copies the values of the layer's states to their places in `all`, which has one for every state.
     pub(super) fn scatter<T: Copy>(self, values: &[T], all: &mut [T]) {
         self.0.iter().for_each(|run| all[run.states()].copy_from_slice(&values[run.places()]));
     }
-    /// Adds the values of its states to `values`, from those of all states.
+    /// Appends the values of the layer's states in `all` to `values`.
     pub(super) fn gather<T: Copy>(self, all: &[T], values: &mut Vec<T>) {
         values.reserve(self.len());
         self.0.iter().for_each(|run| values.extend_from_slice(&all[run.states()]));
     }
-    /// Whether all its states are among these.
+    /// Whether all states of the layer are in the range.
     pub(super) fn within(self, states: &Range<usize>) -> bool {
         self.0.iter().all(|run| states.start <= run.states().start && run.states().end <= states.end)
     }
-    /// Leaves zero in the places of those of `states` that are none of its own.
+    /// Sets the values of the states in the range that are not in the layer to zero.
     pub(super) fn clear_between<S: Semiring>(self, states: Range<usize>, all: &mut [S]) {
         let mut from = states.start;
         for run in self.0 {
@@ -75,7 +76,7 @@ impl<'a> Layer<'a> {
         }
         all[from..states.end].fill(S::ZERO);
     }
-    /// Leaves zero in the places of its states among all states.
+    /// Sets the values of the layer's states to zero.
     pub(super) fn clear<S: Semiring>(self, all: &mut [S]) {
         self.0.iter().for_each(|run| all[run.states()].fill(S::ZERO));
     }

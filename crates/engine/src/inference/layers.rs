@@ -1,4 +1,5 @@
-//! Feasibility, decided on booleans: which states can lie on a complete text, and which labels can stand where.
+//! Feasibility, the boolean forward–backward pass: which states lie on a complete text, and which labels are legal at
+//! each position.
 
 use super::graph::Graph;
 use super::layer::{Layer, Run};
@@ -10,25 +11,25 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What may stand at a position.
+/// The tokens that may stand at a position.
 #[derive(Debug, Clone)]
 pub(super) enum Choice {
     /// A decided token, by its class.
     One(Class),
     Any,
-    /// What truncation has left.
+    /// The tokens that truncation has kept.
     Kept(Arc<Support>),
 }
 
-/// For every gap between positions, the states that lie on a complete text, ascending.
+/// The feasible states: for every gap between positions the states that lie on a complete text, ascending.
 #[derive(Debug, Clone)]
 pub(super) struct Layers {
-    /// Where each gap begins among all, and the number of states.
+    /// The index of the first state of each gap among the states of all gaps, and the number of states at the end.
     first: Vec<usize>,
     runs: Vec<Run>,
     /// The runs of each gap; neighbours with the same states share them.
     runs_of: Vec<Range<usize>>,
-    /// What may stand at each position; `None` where one token is decided.
+    /// The support of each position; `None` where a token is decided.
     pub(super) supports: Vec<Option<Arc<Support>>>,
 }
 
@@ -37,7 +38,7 @@ impl Layers {
     pub(super) fn layer(&self, gap: usize) -> Layer<'_> {
         Layer(&self.runs[self.runs_of[gap].clone()])
     }
-    /// Where the states of a gap lie among those of all gaps.
+    /// The indices of the states of a gap among the states of all gaps.
     pub(super) fn range(&self, gap: usize) -> Range<usize> {
         self.first[gap]..self.first[gap + 1]
     }
@@ -50,7 +51,7 @@ impl Layers {
         self.first.last().copied().unwrap_or_default()
     }
 
-    /// `None` if no text fits.
+    /// Finds the feasible states; `None` if no text fits.
     pub(super) fn new(
         automaton: &TokenAutomaton,
         tables: &Tables,
@@ -100,7 +101,7 @@ impl Layers {
     fn with(supports: Vec<Option<Arc<Support>>>) -> Self {
         Self { first: vec![0], runs: Vec::new(), runs_of: Vec::new(), supports }
     }
-    /// The next gap's states, ascending.
+    /// Appends the states of the next gap, ascending.
     fn push(&mut self, states: impl Iterator<Item = Range<u32>>) {
         let (first_run, mut at) = (self.runs.len(), 0);
         for states in states {
@@ -114,14 +115,15 @@ impl Layers {
         self.runs_of.push(first_run..self.runs.len());
         self.first.push(self.len() + at);
     }
-    /// The next gap has the states of the one before.
+    /// Appends a gap with the states of the one before.
     fn push_same(&mut self) {
         let gap = self.runs_of.len() - 1;
         self.runs_of.push(self.runs_of[gap].clone());
         self.first.push(self.len() + self.range(gap).len());
     }
 
-    /// Of given layers, the states that lie on a complete text where only `choices` may stand; `None` if none is left.
+    /// Restricts given layers to the states that lie on a complete text with only `choices` as tokens; `None` if no
+    /// state is left.
     pub(super) fn from_layers<G: Graph>(graph: &G, choices: &[Choice], mut layers: Vec<Vec<u32>>) -> Option<Self> {
         let mut reached = vec![usize::MAX; graph.states()];
         for (pos, choice) in choices.iter().enumerate() {
@@ -158,7 +160,7 @@ impl Layers {
         Some(all)
     }
 
-    /// What is left of the layers where only `choices` may stand; `None` if nothing is.
+    /// Restricts the layers to texts with only `choices` as tokens; `None` if no state is left.
     pub(super) fn restricted<G: Graph>(&self, graph: &G, choices: &[Choice]) -> Option<Self> {
         Self::from_layers(
             graph,
@@ -167,7 +169,7 @@ impl Layers {
         )
     }
 
-    /// The first `len` positions; any state that was in the last gap ends.
+    /// The layers of the first `len` positions, after which every state of the gap accepts.
     pub(super) fn prefix(&self, len: usize) -> Self {
         let (first, runs_of) = (self.first[..len + 2].to_vec(), self.runs_of[..len + 1].to_vec());
         let runs = self.runs[..runs_of[len].end].to_vec();
@@ -175,7 +177,7 @@ impl Layers {
     }
 }
 
-/// Calls `visit` with each state after `from`, until it returns true; whether it did.
+/// Calls `visit` with each state after `from` until `visit` returns true; returns whether it did.
 fn each_successor<G: Graph>(graph: &G, choice: &Choice, from: u32, mut visit: impl FnMut(u32) -> bool) -> bool {
     match choice {
         Choice::One(class) => graph.next(from, *class).is_some_and(visit),
@@ -191,8 +193,8 @@ fn used_labels<G: Graph>(graph: &G, layer: &[u32], next: impl Fn(u32) -> bool) -
     (0..used.len() as Label).filter(|&label| used[label as usize]).collect()
 }
 
-/// The states that can be reached in each gap. Neighbouring open positions differ in few states, so only the edges of
-/// these are looked at: an edge is counted while its source is in the layer.
+/// The forward pass: the states that can be reached in each gap. Neighbouring open positions differ in few states, so
+/// only the edges of those are visited: an edge is counted while its source is in the layer.
 fn reached(automaton: &TokenAutomaton, choices: &[Choice], (min, max): (usize, usize)) -> Vec<Bits> {
     let ended = automaton.ended();
     let none = Bits::none(automaton.states());
@@ -241,13 +243,13 @@ fn reached(automaton: &TokenAutomaton, choices: &[Choice], (min, max): (usize, u
     gaps
 }
 
-/// Numbers of edges, kept up to date while going back from layer to layer.
+/// Counts of edges for the backward pass, updated from layer to layer.
 struct Counts {
-    /// Of each state, its edges into `next`.
+    /// For each state the number of its edges into `next`.
     out: Vec<u32>,
     next: Bits,
     sources: Bits,
-    /// Of each label, its edges from `from` to `to`.
+    /// For each label the number of its edges from `from` to `to`.
     used: Vec<u32>,
     from: Bits,
     to: Bits,
@@ -287,7 +289,7 @@ impl Counts {
             let count = &mut self.used[label as usize];
             *count = if added { *count + 1 } else { *count - 1 };
         };
-        // At first no edge is counted.
+        // Before the first call no edge is counted.
         if !self.from.is_empty() {
             for (to, added) in self.to.changes(next) {
                 let known = tables.incoming(to).iter().filter(|edge| self.from.has(edge.target));
@@ -304,7 +306,7 @@ impl Counts {
     }
 }
 
-/// Distinct supports: most positions share theirs with others.
+/// Supports by their labels, each made once: most positions share theirs with others.
 struct Sets<'g, G> {
     graph: &'g G,
     known: HashMap<Vec<Label>, Arc<Support>>,

@@ -10,9 +10,9 @@ use crate::inference::simd::{MaxPlus, Semiring};
 
 /// The largest scores of an open position.
 struct Maxima {
-    /// Of each class of the support.
+    /// The largest score of each class of the support.
     scores: Vec<f32>,
-    /// Of each label of the support, as the logarithm of the weight.
+    /// The logarithm of the largest weight of each label of the support.
     labels: Vec<MaxPlus>,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn map<G: Graph>(posterior: &Posterior<G>) -> Vec<Token> {
     text
 }
 
-/// Of each gap, for each state the logarithm of the weight of its best completion.
+/// The backward pass of max-product: for each state of each gap the logarithm of the weight of its best completion.
 fn completions<G: Graph>(posterior: &Posterior<G>, best: &[Maxima]) -> Vec<Vec<MaxPlus>> {
     let graph = posterior.problem.automaton;
     let mut field = Field::new(graph, &posterior.tables);

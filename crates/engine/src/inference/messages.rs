@@ -1,4 +1,4 @@
-//! Sum-product forward–backward.
+//! The sum-product algorithm: forward and backward messages over the layers of feasible states.
 
 use super::graph::Graph;
 use super::layer::Layer;
@@ -12,19 +12,19 @@ use crate::inference::simd::{LANES, NUMBERS, Semiring, WINDOW};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What stands at a position: its decided class, or what may stand there with the masses of its labels.
+/// One position of the passes: the class of its decided token, or its support with the masses of the labels.
 pub(super) enum Step<'a, N> {
     One(Class),
     Open(&'a Support, &'a [N]),
 }
 
-/// What the passes leave behind.
+/// The messages of both passes.
 pub(super) struct Messages<M: Message> {
-    /// Of each open position the mass of each label of its support.
+    /// The masses of the labels of the support, for each open position.
     pub(super) labels: Vec<Vec<M::Number>>,
-    /// a: of each gap one for each state of its layer, scaled by a factor of its own.
+    /// Forward messages a: for each gap one entry for each state of its layer, scaled by a factor of the gap's own.
     pub(super) forward: Vec<Vec<M>>,
-    /// b, likewise.
+    /// Backward messages b, in the same form.
     pub(super) backward: Vec<Vec<M>>,
     /// Logarithm of the weight of all fitting texts together.
     pub(super) log_sum: f64,
@@ -40,8 +40,8 @@ impl<M: Message> Drop for Messages<M> {
 }
 
 impl<M: Message> Messages<M> {
-    /// `decided`: the class of each decided position; `labels`: what [`label_masses`] says of each open one. `None`
-    /// where these numbers cannot tell.
+    /// Runs both passes. `decided` holds the class of each decided position, `labels` the [`label_masses`] of each open
+    /// one. `None` where numbers of this type could be inexact.
     pub(super) fn pass<G: Graph>(
         graph: &G,
         tables: &Arc<Tables>,
@@ -64,12 +64,12 @@ impl<M: Message> Messages<M> {
     }
 }
 
-/// Messages, the logarithm of what each of them has been divided by, and that of the weight of all fitting texts.
+/// Forward messages, with the logarithm of the divisor of each, and of the weight of all fitting texts.
 struct Forward<M> {
     messages: Vec<Vec<M>>,
     scales: Vec<f64>,
     log_sum: f64,
-    /// The least that the largest entry of a message was before it was scaled.
+    /// The smallest logarithm that the largest entry of a message had before it was scaled.
     least: f64,
 }
 
@@ -110,8 +110,8 @@ fn forward<'l, M: Message, G: Graph>(
     Some(Forward { messages, scales, log_sum, least })
 }
 
-/// b; `None` where Σ a · b is so small that something might be lost. That sum is the weight of all fitting texts, divided
-/// by what the messages have been divided by: it need not be made.
+/// Backward messages; `None` where Σ a · b is so small that underflow might matter. The sum need not be computed: it is
+/// the weight of all fitting texts over the divisors of both messages.
 fn backward<'l, M: Message, G: Graph>(
     field: &mut Field<'_, 'l, M, G>,
     layers: &'l Layers,
@@ -155,16 +155,17 @@ pub(super) enum Way {
     Backward,
 }
 
-/// A message on all states, zero off its layer, and the masses of the labels on the way to the next.
+/// The state of a pass: the current message, spread over all states with zeros outside its layer, and the masses of the
+/// labels by which it goes on.
 pub(super) struct Field<'a, 'l, M, G> {
     graph: &'a G,
     tables: &'a Tables,
     sides: Option<&'a Sides>,
     mass: Vec<M>,
     values: Vec<M>,
-    /// Off it `values` are zero.
+    /// The layer of `values`, which are zero elsewhere.
     layer: Layer<'l>,
-    /// Where the next message is made, zero off the layer that was there before.
+    /// The buffer of the next message, zero outside the layer of the message before the current one.
     sums: Vec<M>,
     before: Layer<'l>,
 }
@@ -180,14 +181,14 @@ impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
         Self { graph, tables, sides, mass, values, layer: Layer(&[]), sums, before: Layer(&[]) }
     }
 
-    /// The message is this one.
+    /// Makes `values` the current message.
     pub(super) fn put(&mut self, layer: Layer<'l>, values: &[M]) {
         self.layer.clear(&mut self.values);
         layer.scatter(values, &mut self.values);
         self.layer = layer;
     }
 
-    /// The masses of the labels in their places; no other label has any. `None` where one underflows.
+    /// Sets the masses of the support's labels, and those of all others to zero. `None` where one underflows.
     pub(super) fn weigh(&mut self, support: &Support, masses: impl Iterator<Item = Option<M>>) -> Option<()> {
         self.mass[..self.graph.labels()].fill(M::ZERO);
         for (&label, mass) in support.labels.iter().zip(masses) {
@@ -196,8 +197,8 @@ impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
         Some(())
     }
 
-    /// Goes on to the next layer: for each of its states the sum over its edges, mass · value, scaled, and the logarithm of
-    /// what all have been divided by. `None` where the result could be inexact.
+    /// Advances to the next layer. Returns the scaled message, for each state of the layer the sum of mass · value over
+    /// its edges, and the logarithm of the divisor. `None` where the result could be inexact.
     pub(super) fn advance(&mut self, way: Way, to: Layer<'l>) -> Option<(Vec<M>, f64)> {
         let mut out = M::pool(self.tables).take();
         let Self { mass, values, sums, graph, tables, .. } = self;
@@ -226,13 +227,14 @@ impl<'a, 'l, M: Summed, G: Graph> Field<'a, 'l, M, G> {
     }
 }
 
-/// The windows of the states, if these are at least a quarter of what is in them: all others cost about as much.
+/// The windows that hold the states of a layer, if these fill at least a quarter of the windows: a window costs the
+/// same however many of its states are in the layer.
 fn dense(states: Layer) -> Option<Range<usize>> {
     let windows = states.first()? as usize / WINDOW..states.last()? as usize / WINDOW + 1;
     (4 * states.len() >= windows.len() * WINDOW).then_some(windows)
 }
 
-/// Σ mass · value over some edges, in four sums that need not wait for each other.
+/// Σ mass · value over some edges, in four independent sums, so that additions overlap.
 #[inline]
 fn weigh<S: Semiring>(edges: &[Edge], mass: &[S], values: &[S]) -> S {
     let term = |edge: &Edge| mass[edge.label as usize].times(values[edge.target as usize]);
@@ -249,7 +251,7 @@ fn weigh<S: Semiring>(edges: &[Edge], mass: &[S], values: &[S]) -> S {
     sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]))
 }
 
-/// The mass of each label of a support: that of its classes together.
+/// The mass of each label of a support: the sum of the masses of its classes.
 pub(super) fn label_masses<N: Number, G: Graph>(
     graph: &G,
     tables: &Tables,
@@ -259,7 +261,7 @@ pub(super) fn label_masses<N: Number, G: Graph>(
     label_sums(graph, tables, support, classes.iter().map(|mass| mass.number()))
 }
 
-/// For each label of a support the sum over its classes.
+/// The sum over the classes of each label of a support.
 pub(super) fn label_sums<S: Semiring, G: Graph>(
     graph: &G,
     tables: &Tables,

@@ -1,9 +1,9 @@
 //! Exact inference over a token automaton: feasibility, marginals, joint samples, MAP, log Z.
 //!
-//! [`feasible`] finds the states of a regular constraint that lie on a text which fits the canvas, one layer for each gap
-//! between positions; [`infer`] conditions scores on those texts. Both stages run over any [`Graph`]: who has layers of
-//! their own, say the configurations of a pushdown automaton kept within a budget, implements the trait and hands the
-//! layers to [`Feasible::from_layers`]. Everything after that is the same.
+//! [`feasible`] finds the states of a regular constraint that lie on a text which fits the canvas, one layer for each
+//! gap between positions; [`infer`] conditions scores on those texts. Both stages run over any [`Graph`]: a caller with
+//! layers of its own, such as the configurations of a pushdown automaton within a budget, implements the trait and
+//! passes the layers to [`Feasible::from_layers`]. Everything after that is the same.
 
 mod cache;
 mod candidate;
@@ -43,7 +43,7 @@ use number::Message;
 use posterior::Solved;
 use row::{Mass, Row};
 use std::sync::{Arc, OnceLock};
-/// How to read the scores.
+/// How scores are read: temperature and truncation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options<'a> {
     /// Scores are divided by it: 1 leaves them as they are. For temperature 0 ask for [`Posterior::map`].
@@ -65,9 +65,9 @@ impl Default for Options<'_> {
 
 /// Conditions the distribution of the scores on the texts that fit.
 ///
-/// `scores` has one row per position; rows of decided positions are not read, and of the others what is legal, unless
-/// that is much of the row. A score of −∞, or one more than 1e9 below its row's largest, counts as 1e9 below it: only
-/// the constraint forbids.
+/// `scores` has one row per position. Rows of decided positions are not read, and of the other rows only the legal
+/// scores, unless these are a large part of the row. A score of −∞, or one more than 1e9 below the row's largest,
+/// counts as 1e9 below it: only the constraint forbids.
 ///
 /// # Truncation
 /// `top_k` and `top_p` look at the *constrained* marginals, so they choose among legal tokens only, and they always
@@ -116,8 +116,7 @@ pub fn infer<'a, G: Graph>(
     truncate::truncate(full, options)
 }
 
-/// States of all gaps together; each takes up to 36 bytes, 20 unless scores are far apart, 12 where there are
-/// [`MANY`].
+/// Most states, over all gaps. Each takes up to 36 bytes; 20 unless scores are far apart; 12 where there are [`MANY`].
 const MOST_MESSAGES: usize = 24 << 20;
 
 fn check<G: Graph>(feasible: &Feasible<G>, scores: Logits, options: &Options) -> Result<()> {
@@ -147,10 +146,10 @@ fn check<G: Graph>(feasible: &Feasible<G>, scores: Logits, options: &Options) ->
     Ok(())
 }
 
-/// States of all gaps together from which on single precision is tried first.
+/// Number of states, over all gaps, from which on single precision is tried first.
 const MANY: usize = 1 << 19;
 
-/// In plain numbers if they suffice.
+/// Runs the passes in the first number type that suffices.
 fn solve<G: Graph>(
     problem: &Problem<G>,
     tables: &Arc<Tables>,

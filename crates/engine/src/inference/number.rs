@@ -1,4 +1,4 @@
-//! The numbers that messages are made of: plain floats first, floats with a wide exponent where those underflow.
+//! Number types of messages: plain floats first, and floats with a wide exponent where plain ones underflow.
 
 use super::pool::Pool;
 use super::tables::Tables;
@@ -10,9 +10,9 @@ use std::ops::Range;
 pub(super) trait Number: Semiring + Send + Sync {
     /// sum · e^log, for a positive sum.
     fn exp(log: f64, sum: f64) -> Self;
-    /// An entry of a forward or a backward message in a unit of its own, in which the product of two of them is a number.
+    /// Scales an entry of a forward or a backward message so that the product of two scaled entries is in range.
     fn to_meet(self) -> Self;
-    /// [`Edges::meetings`] of such entries.
+    /// [`Edges::meetings`] of entries scaled by [`to_meet`](Self::to_meet).
     fn edge_meetings(edges: &Edges, windows: Range<usize>, values: (&[Self], &[Self]), labels: &mut [Self]);
     /// self / other; `other` is not zero.
     fn over(self, other: Self) -> f64;
@@ -20,14 +20,14 @@ pub(super) trait Number: Semiring + Send + Sync {
     fn ln(self) -> f64;
 }
 
-/// What can be summed over the edges of many states at once.
+/// Numbers whose sums over the edges of many states have an inner loop of their own.
 pub(super) trait Summed: Semiring {
     /// [`Edges::sums`].
     fn edge_sums(edges: &Edges, windows: Range<usize>, mass: &Numbers<Self>, values: &Numbers<Self>, out: &mut [Self]);
-    /// Memory for messages.
+    /// The memory pool of messages of this type.
     fn pool(tables: &Tables) -> &Pool<Self>;
-    /// Scales the largest of a message to a fixed number; the logarithm of what all have been divided by. `None` where the
-    /// result could be inexact.
+    /// Scales a message so that its largest entry is a fixed number; returns the logarithm of the divisor. `None` where
+    /// the result could be inexact.
     fn rescale(values: &mut [Self]) -> Option<f64>;
 }
 
@@ -73,16 +73,16 @@ impl Summed for Wide {
     }
 }
 
-/// A number as messages keep it.
+/// A number in the form in which messages store it.
 pub(super) trait Message: Summed + Send + Sync {
     type Number: Number;
-    /// What the largest entry of a message is scaled to.
+    /// The number that the largest entry of a message is scaled to.
     const FULL: Self;
-    /// Where forward and backward messages meet, the least logarithm of Σ a · b, relative to the product of their largest
-    /// entries, at which no underflow can have mattered. `least`: the least logarithm that the largest entry of a message had
-    /// before it was scaled.
+    /// The least logarithm of Σ a · b over the states of a gap, relative to the product of the largest entries of both
+    /// messages, at which no underflow can have mattered. `least` is the smallest logarithm that the largest entry of
+    /// any message had before it was scaled.
     fn least_meeting(least: f64) -> f64;
-    /// `None` where it would underflow.
+    /// The number as an entry; `None` where it would underflow.
     fn of(number: Self::Number) -> Option<Self>;
     fn number(self) -> Self::Number;
 }
@@ -136,11 +136,13 @@ impl Message for f64 {
     }
 }
 
-/// Half the memory and up to twice the speed, where there are many states and the scores are not too far apart. What is
-/// dropped, below 1.2e-38, is a known part of the largest entry that its message had before it was scaled. Where messages
-/// meet in no less than 1e22 times that part of what is possible, no relative error of it exceeds 1e-22 per edge and
-/// position. What remains is rounding, 6e-8 for each of a few operations per position. A sum may be the largest entry times
-/// the number of tokens and states.
+/// Single precision takes half the memory and is up to twice as fast; it is tried where there are many states, and serves
+/// where scores are not too far apart.
+///
+/// Entries below 1.2e-38 are dropped; that bound, relative to the largest entry that the message had before it was
+/// scaled, is known. Where Σ a · b is at least 1e22 times as much, relative to the product of the largest entries, the
+/// relative error from dropping is at most 1e-22 per edge and position. Rounding remains: 6e-8 for each of a few
+/// operations per position. A sum can be as large as the largest entry times the number of tokens and states.
 impl Message for f32 {
     type Number = f64;
     const FULL: Self = 1e24;
@@ -169,7 +171,7 @@ impl Wide {
     /// e^x, for any finite x.
     #[inline]
     pub(super) fn power(x: f64) -> Self {
-        // What the constant LN_2 lacks of ln 2; it matters for large exponents.
+        // The difference between ln 2 and the constant LN_2, which matters for large exponents.
         const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
         let exponent = (x * LOG2_E).floor();
         let rest = (-exponent).mul_add(LN_2, x) - exponent * LN_2_REST;

@@ -18,26 +18,26 @@ use std::sync::{Arc, OnceLock};
 /// the texts that fit, and renormalised.
 ///
 /// All answers are of the truncated distribution where [`Options`](super::Options) ask for truncation, except
-/// [`log_z`](Self::log_z). What is not asked for is not computed: the messages of both passes are there, the rest is
-/// found for one position at a time.
+/// [`log_z`](Self::log_z). The messages of both passes are computed at once; answers are computed from them when they
+/// are asked for, for one position at a time.
 pub struct Posterior<'a, G = TokenAutomaton> {
     pub(super) problem: Problem<'a, G>,
     pub(super) layers: Arc<Layers>,
     pub(super) tables: Arc<Tables>,
     /// Row of each position among the open ones; `None` where decided.
     pub(super) open: Vec<Option<usize>>,
-    /// One for each open position.
+    /// The row of each open position.
     pub(super) rows: Vec<Row<'a>>,
-    /// Of each open position the masses of its support's classes.
+    /// For each open position the masses of its support's classes.
     pub(super) masses: Vec<Vec<Mass>>,
     pub(super) messages: Solved,
-    /// Of each open position the posterior of its support's classes.
+    /// For each open position the posterior probabilities of its support's classes.
     pub(super) classes: Vec<OnceLock<Vec<f64>>>,
     /// Logarithm of the weight of all fitting texts, before truncation.
     pub(super) log_sum: f64,
 }
 
-/// Messages in the numbers that could hold them.
+/// Messages in the first number type that holds them without underflow.
 pub(super) enum Solved {
     Single(Messages<f32>),
     Plain(Messages<f64>),
@@ -58,7 +58,7 @@ impl Solved {
 #[derive(Clone, Copy)]
 pub(super) struct Place<'p> {
     pub(super) pos: Pos,
-    /// Its number among the open ones.
+    /// Its index among the open positions.
     pub(super) open: usize,
     pub(super) support: &'p Support,
 }
@@ -67,7 +67,7 @@ pub(super) struct Place<'p> {
 struct Legal<'p> {
     class: Class,
     prob: f64,
-    /// What to add to the logarithm of a member's weight to have that of its posterior probability.
+    /// The difference between the logarithms of a member's posterior probability and of its weight.
     shift: f64,
     members: &'p [Token],
 }
@@ -194,12 +194,12 @@ impl<G: Graph> Posterior<'_, G> {
         parallel::map(places, work, candidate)
     }
 
-    /// One look at all probabilities of an open position.
+    /// The summary of an open position, from one pass over its legal scores.
     fn summary(&self, place: Place) -> Summary {
         let (row, masses) = (&self.rows[place.open], &self.masses[place.open]);
         let source = (self.problem.automaton, &*self.tables, place.support);
         let mut summary = Summary { best: [(f64::NEG_INFINITY, Token::MAX); 2], entropy: 0.0 };
-        // Logarithms of the likeliest tokens of classes whose tokens are not known yet.
+        // Classes whose largest scores are known, but not yet which tokens have them.
         let (mut rough, mut least) = (Vec::new(), summary);
         let found = row.shapes(source, Some(masses));
         for (class, legal) in self.legal_places(place) {
@@ -231,7 +231,7 @@ impl<G: Graph> Posterior<'_, G> {
         summary
     }
 
-    /// One look at all probabilities of a class.
+    /// Adds a class to the summary, from one pass over its scores.
     fn look(&self, place: Place, legal: &Legal, summary: &mut Summary) {
         let (row, mut buffer) = (&self.rows[place.open], Vec::new());
         let found = row.scores(legal.members, &mut buffer);
@@ -277,12 +277,12 @@ impl<G: Graph> Posterior<'_, G> {
         self.legal_places(place).map(|(_, legal)| legal)
     }
 
-    /// With the places of the classes in the support.
+    /// The legal classes, with their indices in the support.
     fn legal_places<'p>(&'p self, place: Place<'p>) -> impl Iterator<Item = (usize, Legal<'p>)> {
         (0..place.support.classes.len()).filter_map(move |class| Some((class, self.legal(place, class)?)))
     }
 
-    /// By the place of the class in the support.
+    /// The class at an index in the support; `None` if its probability is 0.
     fn legal<'p>(&'p self, place: Place<'p>, class: usize) -> Option<Legal<'p>> {
         let prob = self.class_posterior(place)[class];
         if prob == 0.0 {
@@ -306,7 +306,7 @@ impl<G: Graph> Posterior<'_, G> {
         })
     }
 
-    /// `None` where a token is decided.
+    /// The open position at `pos`; `None` where a token is decided.
     pub(super) fn place(&self, pos: Pos) -> Option<Place<'_>> {
         let support = self.layers.supports[pos].as_deref()?;
         Some(Place { pos, open: self.open[pos]?, support })

@@ -1,4 +1,4 @@
-//! One position's scores: what is legal is read once and summed into classes.
+//! Rows of scores: the legal scores of a position are read once and summed into the masses of token classes.
 
 use super::graph::Graph;
 use super::logits::Logits;
@@ -10,22 +10,22 @@ use crate::inference::simd::{Lists, Parts, Scale, Shape, Shapes, Simd};
 use crate::{Error, Pos, Result, Token};
 use std::sync::OnceLock;
 
-/// A score this far below its row's largest, at temperature 1, counts as no lower: −∞ is very unlikely, not illegal.
-/// Only the constraint forbids.
+/// The floor of scores, relative to the largest of the row, at temperature 1. A lower score counts as this: −∞ means
+/// very unlikely, not illegal, since only the constraint forbids.
 const LOWEST: f64 = -1e9;
-/// No logarithm of a weight is below this, at any temperature: sums over all positions must stay exact enough.
+/// The floor of the logarithms of weights, at any temperature: sums over all positions must stay exact enough.
 const LOWEST_LOG: f64 = -1e12;
 
-/// Where at least one token in so many is legal the whole row is read, in order: that takes no longer than fetching
-/// them from memory one by one.
+/// The whole row is read, in order, where at least one token in 12 is legal: that takes no longer than fetching the
+/// legal ones from memory one by one.
 const WHOLE: usize = 12;
-/// Classes are summed from lists of all tokens in any unless fewer than one in so many of these is legal: fetching a token
-/// on its own costs that much more.
+/// Classes are summed from the lists of all classes unless fewer than one listed token in 3 is legal: fetching a token
+/// on its own costs 3 times as much.
 const LISTED: usize = 3;
-/// The tokens of a class are looked up one by one where the vocabulary is at least so many times larger.
+/// The tokens of a class are looked up one by one where the vocabulary is at least 6 times larger than the class.
 const SCATTERED: usize = 6;
-/// A class with less mass than this, relative to the likeliest token, is summed again on its own: what single
-/// precision has lost of it might matter.
+/// A class whose mass, relative to the likeliest token, is below this is summed again on its own: single precision may
+/// have lost a part of it that matters.
 const FAINT: f64 = 1e-18;
 
 /// The mass of a class: sum · e^log, in units of the row's origin.
@@ -59,20 +59,20 @@ pub(super) struct Row<'a> {
     log_total: OnceLock<f64>,
 }
 
-/// What the tokens of a class weigh, the likeliest at 1.
+/// The scale of the weights of some tokens, by which the likeliest of them weighs 1.
 pub(super) struct Weights {
-    /// Logarithm of the likeliest one's weight.
+    /// Logarithm of the weight of the likeliest token.
     pub(super) log: f64,
     pub(super) largest: f32,
-    /// Whether all are too unlikely to tell them apart.
+    /// Whether all scores are at the floor, so that the tokens weigh the same.
     pub(super) level: bool,
 }
 
 impl<'a> Row<'a> {
-    /// Reads what is legal at `pos`; the masses of the support's classes.
+    /// Reads the scores of the tokens that are legal at `pos`; returns the row and the masses of the support's classes.
     ///
     /// # Errors
-    /// NaN or +∞ among what has been read.
+    /// NaN or +∞ among the scores that are read.
     pub(super) fn read<G: Graph>(
         logits: Logits<'a>,
         (graph, tables, support): (&G, &Tables, &Support),
@@ -99,7 +99,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// One pass over the scores. `None` if there is NaN or +∞.
+    /// The masses from one pass over the whole row; `None` if a score is NaN or +∞.
     fn read_whole<G: Graph>(&mut self, graph: &G, tables: &Tables, support: &Support) -> Option<Vec<Mass>> {
         let (mut space, simd) = (Vec::new(), Simd::best());
         let values = Logits::F32(self.logits.single(&mut space));
@@ -130,12 +130,13 @@ impl<'a> Row<'a> {
         };
         let sums = support.classes.iter().map(|&class| sums.get(class as usize).copied());
         let masses: Vec<Mass> = sums.enumerate().map(mass).collect::<Option<_>>()?;
-        // What is that unlikely is measured from the largest of all.
+        // The floor of such unlikely scores is relative to the row's largest, which only the other way of reading
+        // finds.
         let deep = |mass: &Mass| mass.log <= LOWEST / 10.0 * self.inverse_temperature;
         if alone && masses.iter().any(deep) { self.read_legal(graph, support) } else { Some(masses) }
     }
 
-    /// Only the legal tokens; `None` if there is NaN or +∞ among them.
+    /// The masses from the scores of the legal tokens alone; `None` if one is NaN or +∞.
     fn read_legal<G: Graph>(&mut self, graph: &G, support: &Support) -> Option<Vec<Mass>> {
         let (mut buffer, simd) = (Vec::new(), Simd::best());
         let peaks = (0..support.classes.len()).map(|place| {
@@ -149,7 +150,7 @@ impl<'a> Row<'a> {
             return None;
         }
         let largest = peaks.iter().fold(f32::NEG_INFINITY, |a, &(b, _)| a.max(b));
-        // What is that unlikely is measured from the row's largest.
+        // The floor of such unlikely scores is relative to the row's largest.
         let deep = peaks
             .iter()
             .any(|&(peak, _)| (peak as f64 - largest as f64) <= LOWEST / 10.0 || largest == f32::NEG_INFINITY);
@@ -161,19 +162,19 @@ impl<'a> Row<'a> {
         Some(masses.collect())
     }
 
-    /// `None` of NaN and +∞.
+    /// Sets the score that weighs 1; `None` if it is NaN or +∞.
     fn set_origin(&mut self, largest: f32) -> Option<()> {
         if largest.is_finite() {
             self.origin = largest as f64;
         } else {
-            // A row of nothing but −∞ says nothing: all tokens are equally likely.
+            // In a row of nothing but −∞ all tokens are equally likely.
             (self.origin, self.lowest) = (0.0, 0.0);
             self.log_total.get_or_init(|| (self.logits.len() as f64).ln());
         }
         (largest < f32::INFINITY).then_some(())
     }
 
-    /// `None` if there is NaN.
+    /// The mass of some tokens; `None` if a score is NaN.
     fn mass(&self, values: &Logits, tokens: &[Token], buffer: &mut Vec<f32>) -> Option<Mass> {
         if let &[token] = tokens {
             let value = values.get(token);
@@ -196,7 +197,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The mass of some tokens, measured from the origin that has been found.
+    /// The mass of some tokens, relative to the row's origin.
     pub(super) fn mass_of(&self, tokens: &[Token], buffer: &mut Vec<f32>) -> Mass {
         self.mass(&self.logits, tokens, buffer).unwrap_or(Mass { log: f64::NAN, sum: f64::NAN })
     }
@@ -223,7 +224,7 @@ impl<'a> Row<'a> {
         Weights { log: self.log(largest), largest, level: self.is_level(largest) }
     }
 
-    /// What the mass of these tokens is measured in: the likeliest token of all, or of themselves.
+    /// The scale that `mass` is relative to: the likeliest token of the row, or of `tokens`.
     pub(super) fn unit(&self, mass: Mass, tokens: &[Token], buffer: &mut Vec<f32>) -> Weights {
         match self.origin as f32 {
             largest if mass.log == 0.0 => Weights { log: 0.0, largest, level: self.is_level(largest) },
@@ -231,7 +232,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Leaves the tokens' scores in `buffer`; the sum of their weights.
+    /// Leaves the tokens' scores in `buffer`; returns the sum of their weights.
     pub(super) fn weight(&self, unit: &Weights, tokens: &[Token], buffer: &mut Vec<f32>) -> f64 {
         self.logits.gather(tokens, buffer);
         match unit.level {
@@ -258,8 +259,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Logarithm of the weight of all tokens together, legal or not: reads the whole row if that has not been done.
-    /// NaN where a score is.
+    /// Logarithm of the weight of all tokens together, legal or not: the first call reads the whole row if that has not
+    /// been done. NaN if a score is NaN.
     pub(super) fn log_total(&self) -> f64 {
         *self.log_total.get_or_init(|| {
             let peak = Simd::best().softmax(self.logits.single(&mut Vec::new()), self.scale);
@@ -267,8 +268,9 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// What is known of each class of the support from one pass over the row, where that pays: `None` of a class that must
-    /// be looked at on its own. Moments relative to the row's origin if `masses` are given.
+    /// The two largest scores of each class of the support from one pass over the row, with its moment relative to the
+    /// row's origin if `masses` are given. `None` for a class that must be read on its own, and for all where one pass
+    /// does not pay.
     pub(super) fn shapes<G: Graph>(
         &self,
         (graph, tables, support): (&G, &Tables, &Support),
@@ -281,14 +283,14 @@ impl<'a> Row<'a> {
         let moments_of = masses.map(|_| (self.origin as f32, self.scale));
         let parts = &mut Shapes { lists, shapes: &mut shapes };
         Simd::best().shapes(self.logits.single(&mut Vec::new()), moments_of, parts);
-        // A mass that is not in units of the origin has been found on its own.
+        // A mass in other units than the origin's was summed on its own, so that the moment must be too.
         let usual = |place: usize| masses.is_none_or(|masses| masses[place].log == 0.0);
         let shape = |(place, &class): (usize, &Class)| usual(place).then(|| shapes[class as usize]);
         support.classes.iter().enumerate().map(shape).collect()
     }
 
-    /// The first `n` tokens of a class of the support whose score this is; of a score too low to tell them apart, the first
-    /// of all.
+    /// The first `n` tokens of a class of the support that have this score; the first of all tokens if the score is at
+    /// the floor, where tokens weigh the same.
     pub(super) fn with_score<G: Graph>(
         &self,
         (graph, support): (&G, &Support),
@@ -313,7 +315,7 @@ impl<'a> Row<'a> {
         found
     }
 
-    /// Adds `shift[class]` to the logarithm of each token's weight; −∞ without a class.
+    /// Writes the logarithm of each token's weight plus `shift[class]`; −∞ for a token without a class.
     pub(super) fn shifted<G: Graph>(&self, graph: &G, shift: &[f64], out: &mut [f32]) {
         let mut space = Vec::new();
         for ((&score, out), token) in self.logits.single(&mut space).iter().zip(out).zip(0..) {
@@ -331,12 +333,12 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Whether so much is legal that the whole row is read.
+/// Whether so many tokens are legal that the whole row is read.
 fn is_whole<G: Graph>(graph: &G, support: &Support) -> bool {
     support.tokens * WHOLE >= graph.vocab_len()
 }
 
-/// The lists of all classes, where their sums are what is asked for, and enough of them.
+/// The lists of all classes, if the support has whole classes, and enough of their tokens are legal.
 fn useful<'t, G: Graph>(graph: &G, tables: &'t Tables, support: &Support) -> Option<&'t Lists> {
     let lists = support.is_full().then(|| tables.lists(graph));
     lists.filter(|lists| support.tokens * LISTED > lists.len())

@@ -9,14 +9,14 @@ use crate::Token;
 use crate::inference::simd::Semiring;
 use rand::Rng;
 
-/// What a position of a sample is, before the token has been picked.
+/// A position of a sample whose token has not been picked yet.
 enum Drawn<'p> {
     Decided(Token),
     /// Open position, place of the class in its support, and the uniform number that picks the token.
     Class(Place<'p>, usize, f64),
 }
 
-/// Tokens weighed at a time.
+/// Number of tokens that are weighed at a time.
 const BLOCK: usize = 1024;
 
 /// [`Posterior::sample`].
@@ -77,7 +77,7 @@ fn draw_token<G: Graph>(posterior: &Posterior<G>, place: Place, class: usize, un
     if let &[token] = members {
         return token;
     }
-    // The mass is known: blocks are passed over until what is left of it ends within one.
+    // The mass of the class is known: the drawn share of it is reduced block by block until it ends within one.
     let (row, mass) = (&posterior.rows[place.open], posterior.masses[place.open][class]);
     let mut buffer = Vec::new();
     let unit = row.unit(mass, members, &mut buffer);

@@ -1,10 +1,10 @@
-//! What may stand at a position.
+//! Supports: the tokens that are legal at a position, by label and class.
 
 use super::graph::Graph;
 use crate::Token;
 use crate::automata::{Class, Label};
 
-/// The labels that some text which fits uses at a position, their classes, and the tokens of these.
+/// The labels that fitting texts use at a position, the classes of these labels, and their tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Support {
     /// Ascending.
@@ -13,7 +13,7 @@ pub(super) struct Support {
     pub(super) classes: Vec<Class>,
     /// Number of tokens.
     pub(super) tokens: usize,
-    /// What truncation has left of the classes; `None` for all their tokens.
+    /// The tokens that truncation has kept; `None` for all tokens of the classes.
     kept: Option<Kept>,
 }
 
@@ -34,7 +34,7 @@ impl Support {
         Self { labels, classes, tokens, kept: None }
     }
 
-    /// Only these tokens of `self`.
+    /// The same support with only these tokens.
     pub(super) fn restricted<G: Graph>(&self, graph: &G, mut tokens: Vec<(Class, Token)>) -> Self {
         tokens.sort_unstable();
         tokens.dedup();
@@ -52,7 +52,7 @@ impl Support {
         Self { labels, classes, tokens: kept.tokens.len(), kept: Some(kept) }
     }
 
-    /// The place of a class among the classes.
+    /// The index of a class in `classes`; `None` if it is not legal.
     pub(super) fn place(&self, class: Class) -> Option<usize> {
         self.classes.binary_search(&class).ok()
     }

@@ -1,4 +1,4 @@
-//! A place in a text that is being read.
+//! A cursor: a place in a text that a reader of grammars has come to.
 
 use crate::Error;
 use std::ops::Range;
@@ -49,7 +49,7 @@ impl<'a> Cursor<'a> {
         (len > 0).then(|| (&rest[..len], span))
     }
 
-    /// An error that says what should stand here instead of what does.
+    /// An error that says what was expected here, and what was found.
     pub(super) fn unexpected(&self, wanted: &str) -> Error {
         let end = self.at + self.peek().map_or(0, char::len_utf8);
         let found = self.peek().map_or("the end".into(), |c| format!("{c:?}"));

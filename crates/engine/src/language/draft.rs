@@ -1,4 +1,4 @@
-//! A grammar being read: names that are used before they are defined, and where everything stands.
+//! Symbol tables of grammars that are being read: rules may be used before they are defined; every name has its place.
 
 use super::{ContextFree, Expr, Rule, RuleId};
 use crate::util::nearest;
@@ -6,12 +6,12 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// A grammar as it was written.
+/// A grammar that was read, with warnings.
 #[derive(Debug, Clone)]
 pub struct Parsed {
-    /// What it says.
+    /// The grammar.
     pub grammar: ContextFree,
-    /// Rules that no text uses, with their places: harmless, but hardly meant.
+    /// Rules that no text uses, with their places. They are harmless, but probably a mistake.
     pub unused: Vec<(String, Range<usize>)>,
 }
 

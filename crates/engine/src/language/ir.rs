@@ -30,7 +30,7 @@ pub struct ContextFree {
     start: RuleId,
 }
 
-/// A name and what it stands for.
+/// A rule: a name and an expression.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// For diagnostics.
@@ -46,7 +46,7 @@ impl Rule {
     }
 }
 
-/// What a rule may be made of.
+/// The right-hand side of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Expr {
     /// A regular set of texts.
@@ -59,14 +59,14 @@ pub enum Expr {
     Union(Vec<Expr>),
     /// So many in a row; no `max` is no bound.
     Repeat {
-        /// What is repeated.
+        /// The repeated part.
         inner: Box<Expr>,
         /// Fewest repetitions.
         min: usize,
         /// Most repetitions.
         max: Option<usize>,
     },
-    /// What is read on a path through a graph.
+    /// The paths through a graph whose arrows are labelled with expressions.
     Network(Box<Network<Expr>>),
 }
 
@@ -102,7 +102,7 @@ impl Expr {
         }
     }
 
-    /// Whether it has a text, given which rules have one.
+    /// Whether the expression has a text, given which rules have one.
     fn productive(&self, rules: &[bool]) -> bool {
         match self {
             Self::Terminal(_) => true,

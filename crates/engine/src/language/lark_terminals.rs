@@ -9,13 +9,13 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// What a terminal matches, and how it stands to others.
+/// A terminal: its texts, and its priority among others.
 #[derive(Debug, Clone)]
 pub(super) struct Terminal {
     language: Language,
-    /// Its one text, if it is written as that.
+    /// The text, if the terminal is written as a single text.
     text: Option<String>,
-    /// It is a list of texts.
+    /// Whether the terminal is a list of texts.
     listed: bool,
     priority: i64,
 }
@@ -64,7 +64,7 @@ const COMMON: [(&str, &str); 24] = [
     ("SQL_COMMENT", r"--[^\n]*"),
 ];
 
-/// How deep terminals may be made of terminals.
+/// How deep terminals may be nested in terminals.
 const DEPTH: usize = 100;
 
 impl Terminals {
@@ -92,7 +92,7 @@ impl Terminals {
         self.ignored.push(node);
     }
 
-    /// Takes preferences into account; `bodies` are those of the rules.
+    /// Resolves the terminals, preferences included; `bodies` are the right-hand sides of the rules.
     pub fn finish<'a>(self, bodies: impl Iterator<Item = &'a Node>) -> Result<Known> {
         let mut named = HashMap::new();
         for (name, (_, priority, body)) in &self.named {
@@ -116,7 +116,7 @@ impl Terminals {
             }
         };
         named.values().for_each(&mut add);
-        // A terminal may list words: they are texts of their own, too.
+        // The words that a terminal lists are texts of their own, too.
         for (_, priority, body) in self.named.values() {
             if let (true, Node::Union(ways)) = (is_list(body), body) {
                 let texts = ways.iter().filter_map(anonymous);
@@ -136,7 +136,7 @@ impl Terminals {
         Ok(Known { named, words, ignored })
     }
 
-    /// What a terminal's right-hand side matches.
+    /// The language of a terminal's right-hand side.
     fn language(&self, node: &Node, depth: usize) -> Result<Language> {
         let all = |nodes: &[Node]| nodes.iter().map(|node| self.language(node, depth + 1)).collect::<Result<_>>();
         Ok(match node {
@@ -194,7 +194,7 @@ fn each_literal(node: &Node, visit: &mut impl FnMut(&Node)) {
     }
 }
 
-/// The same as one pattern.
+/// The language as one pattern, where it can be written so.
 fn as_pattern(language: &Language) -> Option<String> {
     let all = |parts: &[Language], between: &str| {
         let parts = parts.iter().map(|part| as_pattern(part).map(|part| format!("(?:{part})")));
@@ -209,7 +209,7 @@ fn as_pattern(language: &Language) -> Option<String> {
     }
 }
 
-/// Terminals whose languages are known.
+/// Terminals after resolution: their languages are known.
 pub(super) struct Known {
     named: HashMap<String, Terminal>,
     /// Words that are texts of their own, with their priorities.
@@ -218,12 +218,12 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What may stand between terminals.
+    /// The expression of ignored text, which may stand between terminals.
     pub fn ignored(&self) -> Expr {
         self.ignored.clone()
     }
 
-    /// A rule's right-hand side.
+    /// The expression of a rule's right-hand side.
     pub fn expr(&self, node: &Node, draft: &mut Draft) -> Result<Expr> {
         Ok(match node {
             Node::Rule(name, span) => Expr::Rule(draft.mention(name, span.clone())),
@@ -240,7 +240,8 @@ impl Known {
         })
     }
 
-    /// A terminal after what is ignored, without the words that others are preferred for.
+    /// The expression of a terminal: ignored text, then the terminal's language without the words that belong to
+    /// terminals of higher priority.
     fn terminal(&self, terminal: &Terminal, name: Option<&String>) -> Expr {
         let taken: Vec<Language> = match terminal.listed {
             true => Vec::new(),
@@ -266,7 +267,7 @@ pub(super) fn pattern(written: &str, flags: &str) -> Result<String> {
     let flags: String = flags.chars().filter(|&flag| flag != 'u').collect();
     let written = written.replace(r"\/", "/");
     let pattern = if flags.is_empty() { written } else { format!("(?{flags}:{written})") };
-    // Read it now, so that the error has a place.
+    // The pattern is parsed here, so that an error has a place in the grammar.
     let readable = || -> Result<()> {
         match Pattern::matcher(&Pattern::parse(&pattern)?.whole)? {
             Some(_) => Ok(()),

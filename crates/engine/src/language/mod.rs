@@ -1,4 +1,4 @@
-//! Sets of texts, as expressions: what constraints are made of before they become automata.
+//! Languages: sets of texts as expressions, which constraints are translated to and automata compiled from.
 
 mod cursor;
 mod draft;
@@ -57,10 +57,10 @@ pub enum Language {
     Grammar(Arc<ContextFree>),
 }
 
-/// A graph whose arrows are labelled, with languages say: what is read on a path from node 0 to an accepting node.
+/// A graph with labelled arrows. Its texts are read along the paths from node 0 to an accepting node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Network<L = Language> {
-    /// Labels, each as often as it is distinct.
+    /// The distinct labels.
     pub labels: Vec<L>,
     /// (from, index of the label, to)
     pub arrows: Vec<(u32, u32, u32)>,
@@ -69,7 +69,7 @@ pub struct Network<L = Language> {
 }
 
 impl<L> Network<L> {
-    /// Whether an accepting node can be reached over arrows with labels that pass.
+    /// Whether an accepting node is reached over arrows whose labels pass.
     pub(crate) fn completes(&self, passes: impl Fn(u32) -> bool) -> bool {
         let mut from: Vec<Vec<u32>> = vec![Vec::new(); self.accepting.len()];
         for &(a, _, b) in self.arrows.iter().filter(|(_, label, _)| passes(*label)) {
@@ -113,7 +113,7 @@ impl Language {
             _ => None,
         }
     }
-    /// The text, where it is plain that there is one and no other.
+    /// The only text, where the expression plainly has exactly one.
     pub(crate) fn one_text(&self) -> Option<String> {
         match self {
             Self::Literal(text) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! Patterns in the syntax of the `regex` crate: what a whole text matches, without look-around.
+//! Patterns in the syntax of the `regex` crate, without look-around, that a whole text must match.
 
 use crate::{Error, Result};
 use regex_automata::meta;
@@ -15,11 +15,11 @@ const NEST_LIMIT: u32 = 100;
 
 /// A pattern that has been read.
 pub(crate) struct Pattern {
-    /// Without the anchors at its ends, which say what holds anyway.
+    /// The pattern without the anchors at its ends, which hold anyway.
     pub bare: String,
-    /// The parsed form of that.
+    /// The parsed form of `bare`.
     pub hir: Hir,
-    /// The parsed form of the whole, anchored at both ends.
+    /// The parsed form of the pattern, anchored at both ends.
     pub whole: Hir,
 }
 
@@ -50,13 +50,13 @@ impl Pattern {
         }
         let bare_hir =
             translate(&bare, &ast::parse::Parser::new().parse(&bare).map_err(|e| syntax_error(e.kind(), e.span()))?)?;
-        // From the parsed form: flags and comments in the pattern cannot leak into the anchors, and writing it out
-        // again could change it (the printer turns an optional repetition into a lazy one).
+        // The anchors are added to the parsed form: flags and comments in the pattern cannot leak into them, and
+        // printing it again could change it (the printer turns an optional repetition into a lazy one).
         let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
         Ok(Self { bare, hir: bare_hir, whole })
     }
 
-    /// What matches the whole of a text; `None` where it would need too much memory.
+    /// A matcher of whole texts; `None` where it would need too much memory.
     ///
     /// # Errors
     /// What the matching engine cannot do.

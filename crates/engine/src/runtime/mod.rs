@@ -1,7 +1,8 @@
-//! The engine without the sampler: a constraint, logits and what is decided in; projected logits, texts and log Z out.
+//! The engine for runtimes that bring their own model and their own loop.
 //!
-//! For runtimes that bring their own model and their own loop. Nothing here knows a tensor library: logits are slices.
-//! [`Engine`] and [`Compiled`] are `Send + Sync` and cheap to clone; one of each serves any number of threads.
+//! A constraint, logits and the decided positions go in; projected logits, texts and log Z come out. No tensor library
+//! is needed: logits are slices. [`Engine`] and [`Compiled`] are `Send + Sync` and cheap to clone; one of each serves
+//! any number of threads.
 //!
 //! ```
 //! use stencil_engine::{Engine, Logits, Options, Vocab};
@@ -73,7 +74,8 @@ impl Engine {
         self.compile(&[Arc::new(Regex::new(pattern)?)])
     }
 
-    /// All of them hold. The latest automata are kept in memory: the same request again costs a look-up.
+    /// The texts that satisfy all constraints. The latest automata are kept in memory: the same request again costs a
+    /// look-up.
     ///
     /// # Errors
     /// Constraints that contradict each other, or that are too large.
@@ -95,11 +97,11 @@ pub struct Compiled {
 /// One sequence of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
-    /// What holds for it.
+    /// The constraint of the sequence.
     pub constraint: &'a Compiled,
     /// L × V, row-major; rows of decided positions are not read.
     pub logits: Logits<'a>,
-    /// Of each of the L positions its token, if that is decided.
+    /// The token of each of the L positions, where it is decided.
     pub decided: &'a [Option<Token>],
     /// How to read the logits.
     pub options: Options<'a>,
@@ -126,8 +128,8 @@ impl Compiled {
         Ok(region.feasible()?.ok_or_else(unfit)?.forced())
     }
 
-    /// Conditions the distribution of the logits on the texts that fit, and lets `read` ask what it wants to know:
-    /// what is not asked for is not computed.
+    /// Conditions the distribution of the logits on the texts that fit, and calls `read` with it. Answers that `read`
+    /// does not ask for are not computed.
     ///
     /// # Errors
     /// Where no text fits (`is_unsatisfiable`); where the logits have another size than L × V, or one that is read is
@@ -172,7 +174,7 @@ impl std::fmt::Debug for Compiled {
     }
 }
 
-/// What every sampler computes of a row, constrained or not.
+/// The softmax of a row, as every sampler computes it, constrained or not.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Softmax {
     /// The likeliest token; the lowest of several.
@@ -183,7 +185,7 @@ pub struct Softmax {
     pub log_sum: f64,
 }
 
-/// Largest, where it is, and the sum of exponentials, in one pass over a row: what the projection is measured against.
+/// The largest logit and the sum of exponentials, in one pass over a row: the baseline of the projection's cost.
 ///
 /// # Errors
 /// An empty row, NaN or +∞ in it, or a temperature that is not positive.

@@ -1,4 +1,4 @@
-//! The answers.
+//! Projections: what a caller asks of a conditioned distribution.
 
 use crate::inference::Posterior;
 use crate::{Candidate, Error, Pos, Result, Token};
@@ -28,7 +28,7 @@ impl Projection<'_> {
 
     /// Logarithm, in nats, of the probability that a text drawn from the logits satisfies the constraint.
     ///
-    /// It needs the weight of illegal tokens too: rows of which only the legal ones were read are read now.
+    /// This needs the weight of illegal tokens too: rows whose legal scores alone were read are read in full now.
     ///
     /// # Errors
     /// NaN or +∞ among them.
@@ -41,8 +41,8 @@ impl Projection<'_> {
         Ok(log_z)
     }
 
-    /// Writes the projected logits of a position: logarithms of probabilities that sum to 1, −∞ of illegal tokens.
-    /// At a decided position that is 0 of its token.
+    /// Writes the projected logits of a position: logarithms of probabilities that sum to 1, and −∞ for illegal tokens.
+    /// At a decided position its token has 0.
     ///
     /// # Panics
     /// When `out` does not have V values.
@@ -55,8 +55,8 @@ impl Projection<'_> {
         self.posterior.prob(pos, token)
     }
 
-    /// What a policy needs to know of some undecided positions, with the tokens that `text` has there: probability,
-    /// margin, entropy. Only these positions cost anything; decided ones are passed over.
+    /// Probability, margin and entropy of some undecided positions, with the tokens that `text` has there: the input of
+    /// a policy. Only these positions are computed; decided ones are skipped.
     pub fn candidates(&self, positions: &[Pos], text: &[Token]) -> Vec<Candidate> {
         self.posterior.candidates_at(positions, text)
     }

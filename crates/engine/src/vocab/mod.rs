@@ -26,7 +26,8 @@ pub type Token = u32;
 /// allows them inside a text, so they can never be predicted there. After the text only `eos` and `pad` are legal.
 #[derive(Clone)]
 pub struct Vocab {
-    /// What the tokens write, one after the other; token `t` from `ends[t - 1]` to `ends[t]`, nothing if special.
+    /// The bytes of all tokens, one after the other: those of token `t` from `ends[t - 1]` to `ends[t]`; none if it is
+    /// special.
     written: Arc<[u8]>,
     ends: Arc<[u32]>,
     eos: Option<Token>,
@@ -37,7 +38,7 @@ pub struct Vocab {
     fingerprint: OnceLock<u64>,
 }
 
-/// What each token writes; nothing if it is special.
+/// The bytes of each token; `None` if it is special.
 type Written = Vec<Option<Box<[u8]>>>;
 
 /// How texts become tokens.
@@ -161,11 +162,11 @@ impl Vocab {
     pub fn longest(&self) -> usize {
         self.longest
     }
-    /// The tokens sorted by what they write; made when first asked for.
+    /// The prefix tree of the tokens, built when first needed.
     pub(crate) fn trie(&self) -> &Arc<TokenTrie> {
         self.trie.get_or_init(|| Arc::new(TokenTrie::new(|token| self.bytes(token), self.len())))
     }
-    /// A number for the content: what the tokens write, and which of them end a text.
+    /// A hash of the content: the bytes of the tokens, and which of them end a text.
     pub(crate) fn fingerprint(&self) -> u64 {
         *self.fingerprint.get_or_init(|| {
             let mut hasher = DefaultHasher::new();

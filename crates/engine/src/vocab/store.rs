@@ -1,5 +1,5 @@
-//! Vocabularies on disk, ready for use: reading a large `tokenizer.json` and sorting its tokens takes most of the start
-//! of a small job.
+//! Vocabularies on disk: parsing a large `tokenizer.json` and sorting its tokens takes most of the start of a small
+//! job.
 
 use super::tokenizer::LazyTokenizer;
 use super::trie::{Node, TokenTrie};
@@ -18,8 +18,8 @@ const NONE: u32 = u32::MAX;
 
 /// A folder of vocabularies, named by the content of the file each was made from.
 ///
-/// Whatever is wrong with the folder or a file in it only costs time: the vocabulary is made anew. Files appear whole, by
-/// a rename, so any number of processes may share the folder.
+/// A folder that cannot be used, or a damaged file in it, only costs time: the vocabulary is made anew. Files appear
+/// whole, by a rename, so any number of processes may share the folder.
 pub(crate) struct Store {
     folder: PathBuf,
 }
