@@ -35,11 +35,12 @@ impl<'a> Step<'a> {
     ///
     /// ```
     /// use stencil_lm::{Canvas, Cell, Step, Vocab};
-    /// let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec()), None], Some(1), None);
+    /// let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec()), None], Some(1), None)?;
     /// let canvas = Canvas::of([Cell::Fixed(0), Cell::Open]);
     /// let mut step = Step::new(&canvas, &vocab);
     /// step.budget = 4;
     /// assert_eq!(step.left(), 4);
+    /// # Ok::<(), stencil_lm::Error>(())
     /// ```
     pub fn new(canvas: &'a Canvas, vocab: &'a Vocab) -> Self {
         let len = canvas.len();

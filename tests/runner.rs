@@ -257,7 +257,7 @@ fn a_policy_asks_a_second_reader_and_questions_are_counted_once() {
     assert_eq!((*denoiser.forwards.lock().unwrap(), run.forwards()), (6, 11));
     let unread = Sampler::new(&model).spec(&spec).policy_with(|| AsRead).run().unwrap_err();
     assert!(unread.message().contains("\"twin\""), "{unread:?}");
-    let other = Vocab::from_bytes(vec![Some(b"x".to_vec())], None, None);
+    let other = Vocab::from_bytes(vec![Some(b"x".to_vec())], None, None).unwrap();
     assert!(Runner::new(&model).with_reader("twin", Arc::new(Favours(other))).is_err());
 }
 
