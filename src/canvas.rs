@@ -9,9 +9,17 @@ pub enum Cell {
     /// Given by the user or the only token the constraint leaves; never changed again.
     Fixed(Token),
     /// Written by the sampler at `step`; a policy may reopen it.
-    Held { token: Token, step: usize },
+    Held {
+        /// What stands there.
+        token: Token,
+        /// The step that wrote it.
+        step: usize,
+    },
     /// Visible to the denoiser but not decided: token editing and uniform-state processes revise it.
-    Draft { token: Token },
+    Draft {
+        /// What stands there.
+        token: Token,
+    },
     /// Not written yet.
     Open,
 }
@@ -64,18 +72,23 @@ impl Canvas {
         self
     }
 
+    /// Number of positions.
     pub fn len(&self) -> usize {
         self.cells.len()
     }
+    /// Whether there is no position.
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
+    /// What is read before the canvas.
     pub fn prompt(&self) -> &[Token] {
         &self.prompt
     }
+    /// All positions.
     pub fn cells(&self) -> &[Cell] {
         &self.cells
     }
+    /// One position.
     pub fn cell(&self, pos: Pos) -> Cell {
         self.cells[pos]
     }

@@ -4,15 +4,17 @@
 //!  template / prompt / constraint file
 //!         │ spec          parse, with spans
 //!         ▼
-//!    Canvas ─────────────► Denoiser::predict ──► Scores (L × V log-probabilities)
-//!      ▲   fixed, held,            models             │ guides      soft: add finite energies
-//!      │   draft, open                                ▼
-//!      │                                         inference          hard: one automaton, exact
-//!      │                                              │             → joint sample, marginals, log Z
-//!      └──────────── commit / reopen ◄── policies ◄───┘             which positions to keep
-//!                                  observers see every step
+//!    Job (compiled once)
 //!         ▼
-//!    decode → verify (independent code) → Output { text, slots, report }
+//!    Lane ─── ask ──► Denoiser (one batch for all lanes) ──► Scores (positions × tokens)
+//!      ▲  canvas, hooks, state                                  │ guides      soft: add finite energies
+//!      │                                                        ▼
+//!      │                                                  inference         hard: one automaton, exact
+//!      │                                                        │           → joint draw, marginals, log Z
+//!      └──── commit / reopen ◄── policy ◄───────────────────────┘
+//!      population: weigh, copy, drop lanes            records of every step
+//!         ▼
+//!    decode → verify (code that constrains nothing) → Output { text, slots, report }
 //! ```
 //!
 //! Every output satisfies every hard constraint, within the positions there are: at each step one text is drawn jointly
@@ -34,8 +36,15 @@
 //! }
 //! ```
 //!
-//! Read [`Sampler`] first; each stage is a module in the order of the picture. Plugins are traits: [`Constraint`],
-//! [`Guide`], [`Policy`], [`Observer`], [`Denoiser`], and [`spec::Kind`] for what constraint files may name.
+//! Read [`Runner`] first; each stage is a module in the order of the picture. Plugins are traits: [`Constraint`],
+//! [`Guide`], [`Policy`], [`Observer`], [`Denoiser`], [`Population`], [`Potential`], and [`spec::Kind`] for what
+//! constraint files may name. The engine alone, for runtimes that bring their own model, is [`engine`].
+//!
+//! # Features
+//! - `cli` (default): the program `stencil`. Without it, a library pays for no command line.
+//! - `bundled` (default): the small model that comes along.
+//! - `cuda`, `metal`: pretrained checkpoints on a GPU.
+#![warn(missing_docs)]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 mod ask;

@@ -7,9 +7,11 @@ use serde::Serialize;
 /// One finished sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
+    /// The text.
     pub text: String,
     /// Name and text of each slot, in order of appearance; anonymous slots are called `1`, `2`, …
     pub slots: Vec<(String, String)>,
+    /// How it came about.
     pub report: Report,
 }
 
@@ -43,7 +45,9 @@ pub struct Report {
     pub nfe: usize,
     /// Positions written without a forward, because the constraint left one token.
     pub forced: usize,
+    /// The seed of this sample.
     pub seed: u64,
+    /// Name of the denoiser.
     pub model: String,
     /// Wall time of the run that this sample was part of.
     pub elapsed_ms: f64,

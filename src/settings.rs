@@ -19,6 +19,7 @@ pub struct Settings {
     pub top_k: Option<usize>,
     /// Keep the likeliest legal tokens that hold this much probability.
     pub top_p: Option<f32>,
+    /// The same seed gives the same text; sample i of several has this plus i.
     pub seed: Option<u64>,
     /// Positions are written in blocks of this many, one block after the other.
     pub block_length: Option<usize>,

@@ -55,9 +55,11 @@ impl Topics {
         Ok(Self { labels, log_prior, weights, vocab })
     }
 
+    /// The topics.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
+    /// log π of each label, in nats.
     pub fn log_prior(&self) -> &[f32] {
         &self.log_prior
     }
@@ -65,6 +67,7 @@ impl Topics {
     pub fn weights(&self, label: usize) -> &[f32] {
         &self.weights[label * self.vocab..(label + 1) * self.vocab]
     }
+    /// Number of tokens.
     pub fn vocab(&self) -> usize {
         self.vocab
     }
@@ -82,6 +85,10 @@ impl Topics {
         safetensors::serialize(tensors, Some(HashMap::from([("labels".to_string(), labels)]))).map_err(damaged)
     }
 
+    /// Reads what [`to_bytes`](Self::to_bytes) writes.
+    ///
+    /// # Errors
+    /// Of kind `Model`, where the file is damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let labels = header.metadata().as_ref().and_then(|m| m.get("labels"));

@@ -118,8 +118,8 @@ fn random_token(examples: &[Example], rng: &mut impl Rng) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::rng;
     use crate::models::masked::{Condition, MODEL_TYPE};
+    use crate::random::rng;
 
     fn model() -> MaskedConfig {
         MaskedConfig {

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
+    /// What they say.
     pub content: String,
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 /// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
+    /// 32 bits.
     F32,
     /// bf16 or f16.
     Half,

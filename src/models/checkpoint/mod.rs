@@ -40,13 +40,17 @@ pub fn place(path: &Path) -> &Path {
 pub struct Checkpoint {
     /// The last part of its path.
     pub name: String,
+    /// What its configuration says.
     pub description: Description,
+    /// Its weights.
     pub stored: Stored,
 }
 
 /// The weights of a checkpoint.
 pub enum Stored {
+    /// In files of their own.
     Safetensors(Weights),
+    /// In one file with everything else.
     Gguf(Gguf),
 }
 

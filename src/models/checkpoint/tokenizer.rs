@@ -26,7 +26,9 @@ const TURN_ENDS: &[&str] =
 
 /// The vocabulary with its special tokens.
 pub struct Tokens {
+    /// What tokens write.
     pub vocab: Vocab,
+    /// Stands for an open position.
     pub mask: Option<Token>,
     /// Tokens that end a text, besides the vocabulary's own.
     pub ends: Vec<Token>,

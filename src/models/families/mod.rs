@@ -22,12 +22,14 @@ use serde_json::Value;
 pub enum Diffusion {
     /// As a mask token; attention follows the pattern.
     Masked {
+        /// Who attends to whom.
         pattern: Pattern,
         /// The network is told the share of masks as a noise level.
         timed: bool,
     },
     /// As random tokens on a canvas of this many positions, behind what an encoder has read.
     Uniform {
+        /// Positions of a canvas.
         canvas: usize,
         /// Most steps of a canvas.
         steps: usize,
@@ -39,10 +41,13 @@ pub enum Diffusion {
 /// Everything that distinguishes one checkpoint from another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
+    /// What people call it.
     pub family: &'static str,
+    /// The network.
     pub plan: Plan,
     /// Most positions, prompt included.
     pub max_len: usize,
+    /// How open positions are shown.
     pub process: Diffusion,
     /// The output at position i − 1 predicts token i.
     pub shift: bool,
@@ -50,8 +55,11 @@ pub struct Description {
     pub mask: Option<Token>,
     /// Used where neither configuration nor tokenizer name a mask.
     pub mask_default: Option<Token>,
+    /// Tokens that end a text.
     pub eos: Vec<Token>,
+    /// Fills what lies behind the end.
     pub pad: Option<Token>,
+    /// Stands before a text.
     pub bos: Option<Token>,
     /// Tensors that the text model has no use for, by a part of their names.
     pub ignored: Vec<&'static str>,
@@ -149,6 +157,7 @@ impl Description {
 
 /// A family, and how its configurations are recognised.
 pub struct Family {
+    /// What people call it.
     pub name: &'static str,
     /// Values of `model_type`.
     pub model_types: &'static [&'static str],

@@ -34,7 +34,9 @@ impl Pattern {
 /// Keys, turned, and values of some positions, one pair (m, kv, head) per layer.
 #[derive(Debug, Clone)]
 pub struct Memory {
+    /// Where the keys stand.
     pub positions: Vec<u32>,
+    /// Keys and values of each layer.
     pub layers: Vec<(Tensor, Tensor)>,
 }
 

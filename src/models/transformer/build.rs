@@ -30,10 +30,15 @@ pub trait Tensors {
 
 /// Asks for each tensor by its plan.
 pub struct Builder<'a> {
+    /// Where weights come from.
     pub tensors: &'a mut dyn Tensors,
 }
 
 impl Builder<'_> {
+    /// The network of a plan.
+    ///
+    /// # Errors
+    /// Tensors that are missing, or of another shape.
     pub fn transformer(&mut self, plan: &Plan) -> Result<Transformer> {
         let layers = plan.layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>>>()?;
         let noise = plan.noise.as_ref().map(|noise| {

@@ -11,6 +11,7 @@ use std::{ops::Range, ptr, sync::Arc};
 pub enum Matrix {
     /// f32, bf16 or f16.
     Dense(Tensor),
+    /// Quantised.
     Packed(Arc<Packed>),
 }
 

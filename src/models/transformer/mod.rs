@@ -26,9 +26,11 @@ use std::ops::Range;
 /// One sequence of a batch.
 #[derive(Debug, Clone)]
 pub struct Sequence<'a> {
+    /// What stands at its positions.
     pub tokens: Vec<u32>,
     /// Position of the first token.
     pub start: usize,
+    /// Who attends to whom.
     pub pattern: Pattern,
     /// Keys and values of positions that are not computed again.
     pub past: Option<&'a Memory>,

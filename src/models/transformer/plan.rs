@@ -53,10 +53,13 @@ pub enum NormKind {
 /// A normalisation over the last dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormPlan {
+    /// Which statistic it divides by.
     pub kind: NormKind,
+    /// Added to the variance.
     pub eps: f64,
     /// None: a weight of ones.
     pub weight: Option<TensorPlan>,
+    /// Added behind the weight.
     pub bias: Option<TensorPlan>,
 }
 
@@ -78,11 +81,13 @@ impl NormPlan {
 /// The nonlinearity of a feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
+    /// x·σ(x).
     Silu,
     /// The tanh approximation.
     GeluTanh,
     /// With the error function.
     Gelu,
+    /// max(x, 0).
     Relu,
 }
 
@@ -99,7 +104,14 @@ pub struct RopePlan {
 #[derive(Debug, Clone, PartialEq)]
 pub enum QkvPlan {
     /// One matrix each; without `v`, the values are the keys before their norm and rotation.
-    Split { q: LinearPlan, k: LinearPlan, v: Option<LinearPlan> },
+    Split {
+        /// Queries.
+        q: LinearPlan,
+        /// Keys.
+        k: LinearPlan,
+        /// Values.
+        v: Option<LinearPlan>,
+    },
     /// One matrix: all queries, then all keys, then all values.
     Fused(LinearPlan),
 }
@@ -107,15 +119,21 @@ pub enum QkvPlan {
 /// Attention of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionPlan {
+    /// Heads of queries.
     pub heads: usize,
     /// Heads of keys and values; each serves `heads / kv_heads` heads of queries.
     pub kv_heads: usize,
+    /// Width of a head.
     pub head_dim: usize,
+    /// Queries, keys and values.
     pub qkv: QkvPlan,
+    /// What mixes the heads.
     pub out: LinearPlan,
     /// Of each head, or of all heads together, by the width of its weight.
     pub q_norm: Option<NormPlan>,
+    /// Over each head of keys.
     pub k_norm: Option<NormPlan>,
+    /// Over each head of values.
     pub v_norm: Option<NormPlan>,
     /// Index into [`Plan::ropes`].
     pub rope: usize,
@@ -130,9 +148,13 @@ pub struct AttentionPlan {
 /// down(act(gate(x)) · up(x)), or down(act(up(x))) where there is no gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MlpPlan {
+    /// Between the matrices.
     pub activation: Activation,
+    /// What the nonlinearity is applied to, where it gates.
     pub gate: Option<LinearPlan>,
+    /// (width, hidden).
     pub up: LinearPlan,
+    /// (hidden, width).
     pub down: LinearPlan,
 }
 
@@ -163,11 +185,15 @@ pub struct RouterPlan {
 /// Weights of the experts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExpertsPlan {
+    /// One layer each.
     Separate(Vec<MlpPlan>),
     /// `gate_up`: (experts, 2·width, hidden), gates first; `down`: (experts, hidden, width).
     Stacked {
+        /// Of all experts.
         activation: Activation,
+        /// Gates and values.
         gate_up: TensorPlan,
+        /// Back to the hidden width.
         down: TensorPlan,
     },
 }
@@ -175,7 +201,9 @@ pub enum ExpertsPlan {
 /// A mixture of experts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MoePlan {
+    /// Which experts a token sees.
     pub router: RouterPlan,
+    /// What they are.
     pub experts: ExpertsPlan,
     /// Sees every token and is added.
     pub shared: Option<MlpPlan>,
@@ -186,15 +214,22 @@ pub struct MoePlan {
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeedForwardPlan {
+    /// One layer for every token.
     Dense(MlpPlan),
+    /// A mixture of experts.
     Moe(Box<MoePlan>),
     /// A dense layer and a mixture side by side, each with a norm behind it; the mixture has its own in front, and
     /// its router sees the input as it is.
     Both {
+        /// The dense layer.
         dense: MlpPlan,
+        /// Behind it.
         dense_post: NormPlan,
+        /// The mixture.
         moe: Box<MoePlan>,
+        /// In front of it.
         moe_pre: NormPlan,
+        /// Behind it.
         moe_post: NormPlan,
     },
 }
@@ -202,11 +237,15 @@ pub enum FeedForwardPlan {
 /// One layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerPlan {
+    /// In front of attention.
     pub attention_norm: NormPlan,
+    /// Who looks at whom.
     pub attention: AttentionPlan,
     /// On attention's output, before it is added.
     pub attention_post: Option<NormPlan>,
+    /// In front of what follows it.
     pub ff_norm: NormPlan,
+    /// What follows it.
     pub feed_forward: FeedForwardPlan,
     /// On the feed-forward layer's output, before it is added.
     pub ff_post: Option<NormPlan>,
@@ -221,7 +260,9 @@ pub struct LayerPlan {
 pub struct NoisePlan {
     /// Width of the sinusoidal embedding.
     pub width: usize,
+    /// From the features of a level.
     pub first: LinearPlan,
+    /// To the condition.
     pub second: LinearPlan,
     /// Shift and scale before the head: (2·hidden, condition).
     pub modulation: LinearPlan,
@@ -230,21 +271,28 @@ pub struct NoisePlan {
 /// What a network of a uniform-state process believed a step ago, fed back to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SelfConditioningPlan {
+    /// In front of the layer.
     pub pre: NormPlan,
+    /// The layer.
     pub mlp: MlpPlan,
+    /// Behind the sum.
     pub post: NormPlan,
 }
 
 /// A whole network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// Width of a position.
     pub hidden: usize,
     /// (vocabulary, hidden)
     pub embedding: TensorPlan,
     /// Factor on embeddings.
     pub embedding_scale: f32,
+    /// Rotations, which layers name by their index.
     pub ropes: Vec<RopePlan>,
+    /// In order.
     pub layers: Vec<LayerPlan>,
+    /// Behind the last layer.
     pub norm: NormPlan,
     /// None: the embedding itself.
     pub head: Option<LinearPlan>,
@@ -252,7 +300,9 @@ pub struct Plan {
     pub logit_scale: f32,
     /// c·tanh(x/c) on logits.
     pub softcap: Option<f32>,
+    /// How it is told a noise level.
     pub noise: Option<NoisePlan>,
+    /// How it is told what it said a step ago.
     pub self_conditioning: Option<SelfConditioningPlan>,
 }
 

@@ -13,17 +13,29 @@ pub struct RopeScaling {
     /// What older files call it; where both are there, `rope_type` counts.
     #[serde(rename = "type")]
     pub legacy_type: Option<String>,
+    /// Base of the frequencies.
     pub rope_theta: Option<f64>,
+    /// How much longer texts may be than those of training.
     pub factor: Option<f64>,
+    /// Share of a head that turns.
     pub partial_rotary_factor: Option<f64>,
+    /// `llama3`: below it frequencies are divided.
     pub low_freq_factor: Option<f64>,
+    /// `llama3`: above it they stay.
     pub high_freq_factor: Option<f64>,
+    /// Positions of training.
     pub original_max_position_embeddings: Option<f64>,
+    /// `yarn`: factor on cos and sin.
     pub attention_factor: Option<f64>,
+    /// `yarn`: numerator of that factor.
     pub mscale: Option<f64>,
+    /// `yarn`: its denominator.
     pub mscale_all_dim: Option<f64>,
+    /// `yarn`: turns above which frequencies stay.
     pub beta_fast: Option<f64>,
+    /// `yarn`: turns below which they are divided.
     pub beta_slow: Option<f64>,
+    /// `yarn`: whether those bounds are whole dimensions.
     pub truncate: Option<bool>,
 }
 

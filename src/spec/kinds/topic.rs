@@ -12,7 +12,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TopicKind {
+    /// A label, with the usual scale.
     Label(String),
+    /// A label with a scale.
     Scaled(ScaledLabel),
 }
 
@@ -20,7 +22,9 @@ pub enum TopicKind {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaledLabel {
+    /// The label.
     pub label: String,
+    /// How strongly; 2 if not given.
     #[serde(default)]
     pub scale: Option<f32>,
 }
