@@ -10,7 +10,7 @@ use stencil_lm::{
     automata::Limits,
     grammar::{Acceptor, Question},
     inference::{Feasible, Options, Problem, infer},
-    language::ContextFree,
+    language::Grammar,
 };
 
 #[global_allocator]
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     let begin = Instant::now();
     for (name, text) in GRAMMARS.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|only| only == name)) {
         let started = worked(begin);
-        let parsed = if text.contains("::=") { ContextFree::gbnf(text)? } else { ContextFree::lark(text)? };
+        let parsed = if text.contains("::=") { Grammar::gbnf(text)? } else { Grammar::lark(text)? };
         let language = Language::grammar(parsed.grammar);
         let Acceptor::Pushdown(pushdown) = Acceptor::new(&language, &vocab, &Limits::default())? else { continue };
         println!("{name}: {} states, compiled in {:.1} ms", pushdown.states(), worked(begin) - started);

@@ -1,6 +1,6 @@
 //! What readers of grammars say about mistakes: the words, the place, the way out.
 
-use stencil_lm::{Constraint, Result, constraints, language::ContextFree};
+use stencil_lm::{Constraint, Result, constraints, language::Grammar};
 
 /// A grammar, the text it is wrong at, and words of the message or its help.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -38,7 +38,7 @@ fn mistakes_in_gbnf_are_shown_where_they_stand() {
         ("root ::= \"a\" | *", "*", &["a rule, a text or a class expected"]),
         ("::= \"a\"", ":", &["a rule expected"]),
     ];
-    cases.iter().for_each(|case| refused(ContextFree::gbnf, case));
+    cases.iter().for_each(|case| refused(Grammar::gbnf, case));
 }
 
 #[test]
@@ -64,13 +64,13 @@ fn mistakes_in_lark_are_shown_where_they_stand() {
         ("A: b\nstart: A\nb: \"x\"", "b", &["cannot be part of a terminal"]),
         ("A: A \"x\"\nstart: A", "A", &["needs itself"]),
     ];
-    cases.iter().for_each(|case| refused(ContextFree::lark, case));
+    cases.iter().for_each(|case| refused(Grammar::lark, case));
 }
 
 #[test]
 fn rules_that_no_text_uses_are_named() {
     let text = "root ::= \"a\"\nspare ::= \"b\"";
-    let parsed = ContextFree::gbnf(text).unwrap();
+    let parsed = Grammar::gbnf(text).unwrap();
     let [(name, span)] = &parsed.unused[..] else { panic!("{:?}", parsed.unused) };
     assert_eq!((name.as_str(), &text[span.clone()]), ("spare", "spare"));
 }
@@ -91,7 +91,7 @@ fn lark_is_read_as_documented() {
         ("start: _SEP? ESCAPED_STRING\n_SEP: \";\"\n%import common.ESCAPED_STRING", &["\"a\\\"b\"", ";\"\""], &["\"a"]),
     ];
     for (grammar, good, bad) in cases {
-        let constraint = constraints::Grammar::new(ContextFree::lark(grammar).unwrap().grammar).unwrap();
+        let constraint = constraints::Grammar::new(Grammar::lark(grammar).unwrap().grammar).unwrap();
         good.iter().for_each(|text| assert!(constraint.check(text).accepted(), "{grammar}: {text:?}"));
         bad.iter().for_each(|text| assert!(!constraint.check(text).accepted(), "{grammar}: {text:?}"));
     }

@@ -10,7 +10,7 @@ use stencil_lm::{
     constraints,
     grammar::{Acceptor, Pushdown, Question},
     inference::{Feasible, Options, Problem, infer},
-    language::ContextFree,
+    language::Grammar,
 };
 
 /// Nested, ambiguous, left-recursive, hidden-left-recursive, nullable and mutually recursive ones.
@@ -85,7 +85,7 @@ struct Case {
 
 impl Case {
     fn of_grammar(text: &str, vocab: &Vocab) -> Self {
-        let grammar = ContextFree::gbnf(text).unwrap().grammar;
+        let grammar = Grammar::gbnf(text).unwrap().grammar;
         let language = Language::grammar(grammar.clone());
         let checker = constraints::Grammar::new(grammar).unwrap();
         let accepts = Box::new(move |text: &str| checker.check(text).accepted());
@@ -97,7 +97,7 @@ impl Case {
         let (mut languages, mut checks) = (Vec::new(), Vec::new());
         for (grammar, pattern) in parts {
             let regular = Language::regex(*pattern);
-            let grammar = grammar.map(|text| ContextFree::gbnf(text).unwrap().grammar);
+            let grammar = grammar.map(|text| Grammar::gbnf(text).unwrap().grammar);
             languages.push(match &grammar {
                 Some(grammar) => Language::grammar(grammar.clone()).and(regular),
                 None => regular,

@@ -6,7 +6,7 @@
 
 use crate::{
     Error, Language, Result,
-    language::{ContextFree, Expr},
+    language::{Expr, Grammar},
 };
 use regex_automata::{Anchored, Input, MatchKind, hybrid::dfa};
 use std::collections::{HashMap, HashSet};
@@ -48,7 +48,7 @@ struct Item {
 impl Recogniser {
     /// # Errors
     /// A pattern that cannot be read.
-    pub fn new(grammar: &ContextFree) -> Result<Self> {
+    pub fn new(grammar: &Grammar) -> Result<Self> {
         let mut new = Self {
             rules: vec![Vec::new(); grammar.rules().len()],
             start: grammar.start(),

@@ -3,7 +3,7 @@
 use super::{CompileCx, Constraint, Verdict, earley::Recogniser};
 use crate::{
     Language, Result,
-    language::{ContextFree as Rules, Parsed},
+    language::{Grammar as Rules, Parsed},
 };
 use std::{path::Path, sync::Arc};
 
@@ -19,7 +19,7 @@ pub struct Grammar {
 impl Grammar {
     /// ```
     /// use stencil_engine::{Constraint, constraints::Grammar};
-    /// let nested = Grammar::new(stencil_engine::language::ContextFree::gbnf(r#"root ::= "(" root* ")""#)?.grammar)?;
+    /// let nested = Grammar::new(stencil_engine::language::Grammar::gbnf(r#"root ::= "(" root* ")""#)?.grammar)?;
     /// assert!(nested.check("(()())").accepted());
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```

@@ -1,7 +1,7 @@
 //! Lowering: an expression with grammars in it becomes one list of rules, and regular languages beside them.
 
 use crate::automata::{Dfa, Limits};
-use crate::language::{ContextFree, Expr, Language, Network, Rule, RuleId};
+use crate::language::{Expr, Grammar, Language, Network, Rule, RuleId};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn split(language: &Language, names: &mut Vec<String>, regular: &mut Vec<Languag
 struct Lowering<'a> {
     rules: Vec<Rule>,
     /// Where the rules of a grammar start, by its address.
-    known: HashMap<*const ContextFree, RuleId>,
+    known: HashMap<*const Grammar, RuleId>,
     intersected: Vec<(RuleId, Language)>,
     /// Whether the current expression is part of an intersected rule.
     inside: bool,
@@ -95,7 +95,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn import(&mut self, grammar: &Arc<ContextFree>, depth: usize) -> Result<RuleId> {
+    fn import(&mut self, grammar: &Arc<Grammar>, depth: usize) -> Result<RuleId> {
         if let Some(&offset) = self.known.get(&Arc::as_ptr(grammar)) {
             return Ok(offset + grammar.start());
         }

@@ -1,6 +1,6 @@
 //! Symbol tables of grammars that are being read: rules may be used before they are defined; every name has its place.
 
-use super::{ContextFree, Expr, Rule, RuleId};
+use super::{Expr, Grammar, Rule, RuleId};
 use crate::util::nearest;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::ops::Range;
 #[derive(Debug, Clone)]
 pub struct Parsed {
     /// The grammar.
-    pub grammar: ContextFree,
+    pub grammar: Grammar,
     /// Rules that no text uses, with their places. They are harmless, but probably a mistake.
     pub unused: Vec<(String, Range<usize>)>,
 }
@@ -78,7 +78,7 @@ impl Draft {
             rules.push(Rule::new(name.name.clone(), body.clone()));
             spans.push(span.clone());
         }
-        let grammar = ContextFree::new(rules, start_id)?;
+        let grammar = Grammar::new(rules, start_id)?;
         let productive = grammar.productive();
         if let Some(id) = productive.iter().position(|productive| !productive) {
             return Err(Error::input(format!(

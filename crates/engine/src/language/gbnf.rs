@@ -7,7 +7,7 @@ use super::draft::{Draft, NESTING, Parsed};
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// [`ContextFree::gbnf`](super::ContextFree::gbnf).
+/// [`Grammar::gbnf`](super::Grammar::gbnf).
 pub(super) fn read(text: &str) -> Result<Parsed> {
     let mut reader = Reader { cursor: Cursor::new(text), draft: Draft::default(), depth: 0 };
     reader.space();

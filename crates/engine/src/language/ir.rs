@@ -3,7 +3,7 @@
 use super::{Language, Network, Parsed, gbnf, lark};
 use crate::{Error, Result};
 
-/// Index of a rule in its [`ContextFree`].
+/// Index of a rule in its [`Grammar`].
 pub type RuleId = usize;
 
 /// A context-free set of texts: rules over regular terminals.
@@ -13,19 +13,19 @@ pub type RuleId = usize;
 /// empty rules and ambiguity are all fine.
 ///
 /// ```
-/// use stencil_engine::language::{Expr, ContextFree, Language, Rule};
+/// use stencil_engine::language::{Expr, Grammar, Language, Rule};
 /// // list ::= "[" (item ("," item)*)? "]"      item ::= list | [0-9]+
 /// let text = |t: &str| Expr::Terminal(Language::literal(t));
 /// let more = Expr::Concat(vec![text(","), Expr::Rule(1)]).star();
 /// let items = Expr::Concat(vec![Expr::Rule(1), more]).optional();
 /// let list = Rule::new("list", Expr::Concat(vec![text("["), items, text("]")]));
 /// let item = Rule::new("item", Expr::Union(vec![Expr::Rule(0), Expr::Terminal(Language::regex("[0-9]+"))]));
-/// let language = Language::grammar(ContextFree::new(vec![list, item], 0)?);
+/// let language = Language::grammar(Grammar::new(vec![list, item], 0)?);
 /// # let _ = language;
 /// # Ok::<(), stencil_engine::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ContextFree {
+pub struct Grammar {
     rules: Vec<Rule>,
     start: RuleId,
 }
@@ -118,17 +118,17 @@ impl Expr {
     }
 }
 
-impl ContextFree {
+impl Grammar {
     /// Reads a grammar in GBNF, the syntax of llama.cpp: `root ::= "[" (item ("," item)*)? "]"`.
     ///
     /// Rules `name ::= …`, literals `"…"`, character classes `[a-z]`, `[^"\\]`, `.` for any character, groups, `|`, the
     /// operators `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}`, `{m,n}`, comments after `#`. A whole text is of the rule `root`.
     ///
     /// ```
-    /// use stencil_engine::language::ContextFree;
-    /// let parsed = ContextFree::gbnf(r#"root ::= "(" root ")" | [0-9]+"#)?;
+    /// use stencil_engine::language::Grammar;
+    /// let parsed = Grammar::gbnf(r#"root ::= "(" root ")" | [0-9]+"#)?;
     /// assert_eq!(parsed.grammar.rules().len(), 1);
-    /// let error = ContextFree::gbnf("root ::= itm\nitem ::= [a-z]").unwrap_err();
+    /// let error = Grammar::gbnf("root ::= itm\nitem ::= [a-z]").unwrap_err();
     /// assert_eq!((error.message(), error.span()), ("there is no rule `itm`", Some(9..12)));
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```
@@ -153,10 +153,10 @@ impl ContextFree {
     /// refused.
     ///
     /// ```
-    /// use stencil_engine::language::ContextFree;
+    /// use stencil_engine::language::Grammar;
     /// let sums = "start: NUMBER (\"+\" NUMBER)*\n%import common.NUMBER\n%ignore \" \"";
-    /// assert!(ContextFree::lark(sums).is_ok());
-    /// assert!(ContextFree::lark("start: itm\nitem: \"a\"").is_err());
+    /// assert!(Grammar::lark(sums).is_ok());
+    /// assert!(Grammar::lark("start: itm\nitem: \"a\"").is_err());
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```
     ///

@@ -8,7 +8,7 @@ use super::lark_terminals::{Terminal, Terminals, pattern};
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// [`ContextFree::lark`](super::ContextFree::lark).
+/// [`Grammar::lark`](super::Grammar::lark).
 pub(super) fn read(text: &str) -> Result<Parsed> {
     let mut reader = Reader { cursor: Cursor::new(text), depth: 0, terminals: Terminals::default() };
     let statements = reader.statements()?;

@@ -9,7 +9,7 @@ mod lark_terminals;
 mod pattern;
 
 pub use draft::Parsed;
-pub use ir::{ContextFree, Expr, Rule, RuleId};
+pub use ir::{Expr, Grammar, Rule, RuleId};
 pub(crate) use pattern::Pattern;
 
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub enum Language {
     Named(String, Box<Language>),
     /// The texts of a context-free grammar. May be concatenated, united, and intersected with what is regular; at most
     /// one recursive grammar may take part in an intersection, and none in a complement.
-    Grammar(Arc<ContextFree>),
+    Grammar(Arc<Grammar>),
 }
 
 /// A graph with labelled arrows. Its texts are read along the paths from node 0 to an accepting node.
@@ -100,7 +100,7 @@ impl Language {
         Self::Regex(pattern.into())
     }
     /// [`Grammar`](Self::Grammar).
-    pub fn grammar(grammar: ContextFree) -> Self {
+    pub fn grammar(grammar: Grammar) -> Self {
         Self::Grammar(Arc::new(grammar))
     }
     /// The same texts, with a name for diagnostics.

@@ -5,7 +5,7 @@ use super::network::{Label, Net, NetId, Nets};
 use crate::{
     Language, Result,
     language::Network,
-    language::{ContextFree, Expr, Rule},
+    language::{Expr, Grammar, Rule},
 };
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ impl Nets {
             };
             rules.push(Rule::new(name, Expr::Network(Box::new(body))));
         }
-        Ok(Language::grammar(ContextFree::new(rules, 0)?))
+        Ok(Language::grammar(Grammar::new(rules, 0)?))
     }
 
     /// Arrows and nesting of each network with all it calls written out; `None` for recursive ones.
