@@ -7,8 +7,8 @@ mod scripted;
 use scripted::{Scripted, policy, vocab};
 use std::ops::ControlFlow;
 use stencil_lm::{
-    Answer, Cell, Ending, Energies, Error, Guide, Layout, Model, Moves, Policy, Pos, Proposal, Record, Result, Sampler,
-    Settings, Source, Step, Token,
+    Answer, Cell, Ending, Energies, Error, ErrorKind, Guide, Layout, Model, Moves, Policy, Pos, Proposal, Record,
+    Result, Sampler, Settings, Source, Step, Token,
     models::{Chain, Oracle},
     spec::{Inputs, Spec},
 };
@@ -136,7 +136,8 @@ fn too_few_positions_are_told_with_a_remedy() {
 #[test]
 fn settings_out_of_range_are_refused() {
     let model = Model::new(Scripted::certain(&[0.5; 4]));
-    let refused = |settings: Settings| Sampler::new(&model).settings(settings).run().unwrap_err().exit_code() == 2;
+    let refused =
+        |settings: Settings| Sampler::new(&model).settings(settings).run().unwrap_err().kind() == ErrorKind::Input;
     assert!(refused(Settings { steps: Some(0), ..Settings::default() }));
     assert!(refused(Settings { len: Some(0), ..Settings::default() }));
     assert!(refused(Settings { len: Some(5), ..Settings::default() }));

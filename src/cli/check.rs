@@ -73,7 +73,6 @@ impl Check {
                 }
                 Verdict::Reject { at, why } => {
                     let rejection = explain(&spec, &text, at, why)?.report();
-                    let rejection = rejection.trim_start_matches("error: ");
                     sink::print(&format!("rejected by {}: {rejection}\n", file.display()))?;
                     return Ok(Status::Unverified);
                 }
@@ -109,9 +108,9 @@ impl Check {
             {
                 Ok(status) => status,
                 Err(error) => {
-                    eprintln!("{}", error.report());
+                    eprintln!("{}", super::report(&error));
                     sink::print(&format!("{}: faulty\n", file.display()))?;
-                    Status::Failed(error.exit_code())
+                    Status::Failed(super::exit_code(&error))
                 }
             };
             status = status.max(outcome);

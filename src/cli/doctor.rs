@@ -83,7 +83,7 @@ impl Doctor {
         let (model, loading) = timed(Model::bundled);
         let (self_test, model) = match model {
             Ok(model) => (Some(self_test(&model)), loading.good(model.denoiser().name().to_string())),
-            Err(error) => (None, loading.bad(error.report())),
+            Err(error) => (None, loading.bad(super::report(&error))),
         };
         let findings = Findings {
             version: env!("CARGO_PKG_VERSION"),
@@ -140,7 +140,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Timing) {
 fn self_test(model: &Model) -> Finding {
     let (output, timing) = timed(|| model.fill(TEMPLATE)?.run());
     match output {
-        Err(error) => timing.bad(error.report()),
+        Err(error) => timing.bad(super::report(&error)),
         Ok(output) if output.report.verified => timing.good(output.text),
         Ok(output) => timing.bad(format!("not verified: {}", output.text)),
     }

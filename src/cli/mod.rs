@@ -30,7 +30,7 @@ mod watch;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use stencil_lm::Result;
+use stencil_lm::{Error, ErrorKind, Result};
 
 /// Controllable generation with diffusion language models
 ///
@@ -114,10 +114,24 @@ pub fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(status) => status.into(),
         Err(error) => {
-            let report = error.report();
-            eprintln!("{}", if error.is_interrupted() { report.trim_start_matches("error: ") } else { &report });
-            ExitCode::from(error.exit_code())
+            eprintln!("{}", report(&error));
+            ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+/// The diagnostic of an error on the terminal. An interruption is not called an error.
+fn report(error: &Error) -> String {
+    let report = error.report();
+    if error.is_interrupted() { report } else { format!("error: {report}") }
+}
+
+/// The exit status of an error: 3 where nothing satisfies what was asked, 130 after an interruption, 2 otherwise.
+fn exit_code(error: &Error) -> u8 {
+    match error.kind() {
+        ErrorKind::Unsatisfiable => 3,
+        ErrorKind::Interrupted => 130,
+        _ => 2,
     }
 }
 
@@ -141,5 +155,25 @@ impl Cli {
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{exit_code, report};
+    use stencil_lm::{Error, ErrorKind};
+
+    #[test]
+    fn exit_statuses_are_those_of_the_manual() {
+        let status = |kind| exit_code(&Error::new(kind, "x"));
+        let usual = [ErrorKind::Input, ErrorKind::TooLarge, ErrorKind::Unsupported, ErrorKind::Model, ErrorKind::Io];
+        assert!(usual.into_iter().all(|kind| status(kind) == 2));
+        assert_eq!((status(ErrorKind::Unsatisfiable), status(ErrorKind::Interrupted)), (3, 130));
+    }
+
+    #[test]
+    fn an_interruption_is_not_called_an_error() {
+        assert_eq!(report(&Error::input("x").help("y")), "error: x\n  help: y");
+        assert_eq!(report(&Error::new(ErrorKind::Interrupted, "stopped")), "stopped");
     }
 }

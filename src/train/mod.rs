@@ -234,7 +234,7 @@ impl Run {
 
     fn record(&self, journal: &mut Journal, record: Record, draw: bool) {
         if let Some(error) = journal.add(record, draw) {
-            self.options.tell(&format!("the loss curve is not complete: {error}"));
+            self.options.tell(&format!("the loss curve is not complete: {error:#}"));
         }
     }
 
@@ -254,7 +254,7 @@ impl Run {
             }
             if !std::mem::replace(&mut told, true) {
                 let then = if must { "trying again" } else { "training goes on" };
-                self.options.tell(&format!("not saved at step {}, {then}: {error}", self.progress.step));
+                self.options.tell(&format!("not saved at step {}, {then}: {error:#}", self.progress.step));
             }
             if !must {
                 return Ok(());

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, io::Read, ops::Range, path::Path, sync::Arc};
 
-/// What everything here returns.
+/// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of failure this is; decides the exit status.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -25,17 +25,17 @@ pub enum ErrorKind {
     Interrupted,
 }
 
-/// A text that a user wrote, with the name it goes by in diagnostics.
+/// A text that a user wrote, with its name in diagnostics.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// A path, or what it was given as: `template`, `<stdin>`.
+    /// A path, or the way in which the text was given: `template`, `<stdin>`.
     pub name: Arc<str>,
-    /// All of it.
+    /// The whole text.
     pub text: Arc<str>,
 }
 
 impl Source {
-    /// A text by the name it goes by.
+    /// A text with its name.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
         Self { name: name.into(), text: text.into() }
     }
@@ -59,7 +59,7 @@ impl Source {
     /// A text given as bytes; a byte-order mark at its start is dropped.
     ///
     /// # Errors
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     pub fn from_bytes(name: impl Into<Arc<str>>, bytes: Vec<u8>) -> Result<Self> {
         let name = name.into();
         match String::from_utf8(bytes) {
@@ -117,31 +117,31 @@ impl Error {
             cause: None,
         }))
     }
-    /// Of kind [`Input`](ErrorKind::Input).
+    /// An error of kind [`Input`](ErrorKind::Input).
     pub fn input(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Input, message)
     }
-    /// Of kind [`Unsatisfiable`](ErrorKind::Unsatisfiable).
+    /// An error of kind [`Unsatisfiable`](ErrorKind::Unsatisfiable).
     pub fn unsatisfiable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsatisfiable, message)
     }
-    /// Of kind [`TooLarge`](ErrorKind::TooLarge).
+    /// An error of kind [`TooLarge`](ErrorKind::TooLarge).
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::TooLarge, message)
     }
-    /// Of kind [`Unsupported`](ErrorKind::Unsupported).
+    /// An error of kind [`Unsupported`](ErrorKind::Unsupported).
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported, message)
     }
-    /// Of kind [`Model`](ErrorKind::Model).
+    /// An error of kind [`Model`](ErrorKind::Model).
     pub fn model(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Model, message)
     }
-    /// Of kind [`Io`](ErrorKind::Io).
+    /// An error of kind [`Io`](ErrorKind::Io).
     pub fn io(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Io, message)
     }
-    /// Of kind [`Interrupted`](ErrorKind::Interrupted).
+    /// An error of kind [`Interrupted`](ErrorKind::Interrupted).
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Interrupted, message)
     }
@@ -236,23 +236,14 @@ impl Error {
         self.kind() == ErrorKind::Interrupted
     }
 
-    /// Exit status of the command line: 2 input, 3 unsatisfiable, 130 interrupted.
-    pub fn exit_code(&self) -> u8 {
-        match self.kind() {
-            ErrorKind::Unsatisfiable => 3,
-            ErrorKind::Interrupted => 130,
-            _ => 2,
-        }
-    }
-
-    /// The whole diagnostic: message, place with a caret, ways out. Ends without a newline.
+    /// The whole diagnostic in several lines: message, place with a caret, cause, ways out. Ends without a newline.
     pub fn report(&self) -> String {
-        // A damaged file can have anything where a number should be.
+        // A damaged file can hold megabytes of anything where a number should be.
         let message = match self.0.kind {
             ErrorKind::Model | ErrorKind::Unsupported => clipped(&self.0.message),
             _ => Cow::Borrowed(&*self.0.message),
         };
-        let mut out = format!("error: {message}");
+        let mut out = message.into_owned();
         match (&self.0.source_text, &self.0.span) {
             (Some(source), Some(span)) => out += &excerpt(source, span),
             (Some(source), None) => out += &format!("\n  --> {}", source.name),
@@ -271,7 +262,7 @@ impl Error {
     }
 }
 
-/// What is too long to be read, without its middle.
+/// A text without its middle, where it is too long to be read.
 fn clipped(text: &str) -> Cow<'_, str> {
     const SHOWN: usize = 800;
     if text.len() <= 2 * SHOWN {
@@ -281,7 +272,7 @@ fn clipped(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{} … {}", &text[..start], &text[end..]))
 }
 
-/// Some libraries print where in their code an error arose, which says nothing to a user.
+/// The message of a cause without the backtrace that some libraries print after it, which tells a user nothing.
 fn without_backtrace(cause: &str) -> &str {
     cause.find("\n   0: ").map_or(cause, |start| &cause[..start]).trim_end()
 }
@@ -306,6 +297,7 @@ fn excerpt(source: &Source, span: &Range<usize>) -> String {
     format!("\n{blank} --> {}:{line}:{column}\n{blank} |\n{gutter} | {shown}\n{blank} | {pad}{carets}", source.name)
 }
 
+/// The place and the message in one line. The alternate form `{:#}` adds the cause.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(source), Some(span)) = (&self.0.source_text, &self.0.span) {
@@ -313,7 +305,8 @@ impl fmt::Display for Error {
             write!(f, "{}:{line}:{column}: ", source.name)?;
         }
         f.write_str(&self.0.message)?;
-        if let Some(cause) = &self.0.cause {
+        // `source` hands out the cause, and callers that print the chain of sources would print the cause twice.
+        if let Some(cause) = self.0.cause.as_ref().filter(|_| f.alternate()) {
             write!(f, ": {}", without_backtrace(&cause.to_string()))?;
         }
         Ok(())
@@ -335,5 +328,39 @@ impl StdError for Error {
 impl From<std::io::Error> for Error {
     fn from(e: std::io::Error) -> Self {
         Self::io(e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As anyhow and others print an error: its `Display`, then that of each source.
+    fn chain(error: &dyn StdError) -> String {
+        match error.source() {
+            Some(source) => format!("{error} | {}", chain(source)),
+            None => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_cause_is_printed_once() {
+        let text = Source::new("a.txt", "x\ny");
+        let error = Error::io("cannot write").because(std::io::Error::other("disk full")).at(2..3).in_source(&text);
+        assert_eq!(chain(&error), "a.txt:2:1: cannot write | disk full");
+        assert_eq!(format!("{error:#}"), "a.txt:2:1: cannot write: disk full");
+        let outer = Error::model("cannot start").because(error);
+        assert_eq!(chain(&outer), "cannot start | a.txt:2:1: cannot write | disk full");
+    }
+
+    #[test]
+    fn a_report_has_the_place_the_cause_and_the_ways_out() {
+        let text = Source::new("a.txt", "x\nyes");
+        let error = Error::io("cannot read").because(std::io::Error::other("gone")).at(2..4).help("look again");
+        let report = error.under("b").in_source(&text).report();
+        assert_eq!(
+            report,
+            "cannot read\n  --> a.txt:2:1\n  |\n2 | yes\n  | ^^\n  at /b\n  cause: gone\n  help: look again"
+        );
     }
 }
