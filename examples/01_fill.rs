@@ -18,7 +18,7 @@ fn main() -> Result<()> {
         println!("  {name}: {text}");
     }
 
-    // Every output has been checked by code that shares nothing with the engine that wrote it.
+    // Every output has been checked by code that is not part of the engine that wrote it.
     assert!(output.report.verified);
 
     // Ten more in one batch: one forward serves all of them.

@@ -8,7 +8,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stencil_lm::{
-    CompileCx, Constraint, Error, Language, Model, Result, Sampler, Source, Verdict,
+    Check, CompileCx, Constraint, Error, Language, Model, Result, Sampler, Source, Verdict,
     spec::{BuildCx, Inputs, Kind, Part, Registry, Spec},
 };
 
@@ -31,9 +31,11 @@ impl Constraint for Alliteration {
         Self::NAME.into()
     }
     fn language(&self, _: &CompileCx) -> Result<Language> {
-        let word = format!(r"{}\S*", self.0);
-        Ok(Language::regex(format!(r"\s*(?:{word}(?:\s+{word})*)?\s*")))
+        Ok(Language::regex(format!(r"\s*(?:{0}\S*(?:\s+{0}\S*)*)?\s*", self.0)))
     }
+}
+
+impl Check for Alliteration {
     fn check(&self, text: &str) -> Verdict {
         let stray = text.split_whitespace().find(|word| !word.starts_with(self.0));
         Verdict::require(stray.is_none(), 0, || format!("{:?} does not start with {:?}", stray, self.0))
@@ -41,9 +43,8 @@ impl Constraint for Alliteration {
 }
 
 fn main() -> Result<()> {
-    let registry = Registry::builtin().with::<Alliteration>();
     let file = Source::new("tongue-twister.toml", "alliteration = 's'\nlength = { words = '4-7' }\nsuffix = '.'");
-    let spec = Spec::from_toml(&file, &registry, &Inputs::default())?;
+    let spec = Spec::from_toml(&file, &Registry::builtin().with::<Alliteration>(), &Inputs::default())?;
     for output in Sampler::new(&Model::bundled()?).spec(&spec).count(5).run()? {
         println!("{}", output.text);
         assert!(output.report.verified);

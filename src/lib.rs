@@ -85,9 +85,10 @@ pub use step::Step;
 /// The engine alone, for other runtimes.
 pub use stencil_engine as engine;
 pub use stencil_engine::{
-    Candidate, CompileCx, Constraint, Error, ErrorKind, Language, Pos, Result, Scores, Source, Token, Verdict, Vocab,
+    Candidate, Check, CompileCx, Constraint, Error, ErrorKind, Language, Pos, Result, Scores, Source, Token, Verdict,
+    Vocab,
 };
-pub use stencil_engine::{automata, constraints, grammar, inference, language, schema, util};
+pub use stencil_engine::{automata, check, constraints, grammar, inference, language, schema, util};
 
 /// The documents' examples compile.
 #[cfg(doctest)]

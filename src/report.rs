@@ -1,6 +1,6 @@
 //! What comes out: the text, its slots, and how it came about.
 
-use crate::schema::Left;
+use crate::schema::Unenforced;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -25,14 +25,14 @@ impl Output {
 /// How a sample came about.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Report {
-    /// Every hard constraint holds, decided by code that shares nothing with the engine that constrained.
+    /// Every hard constraint holds, decided by their [checks](crate::Check) on the finished text.
     pub verified: bool,
     /// Why verification failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
     /// Keywords that a schema, read leniently, left to the check alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<Left>,
+    pub left: Vec<Unenforced>,
     /// Every step drew from the exact constrained distribution of that step.
     pub exact: bool,
     /// log of the model's mass on the constraint at the first step, in nats; 0 where nothing constrains.

@@ -48,7 +48,7 @@ impl SlotLengths {
         prompt: Arc<[Token]>,
     ) -> Result<Self> {
         let room = room(model, plan, settings, prompt.len())?;
-        let scaffolds: Vec<Scaffold> = constraints.iter().filter_map(|c| c.scaffold()).collect();
+        let scaffolds: Vec<Scaffold> = constraints.iter().filter_map(|c| c.shape().scaffold()).collect();
         if let ([scaffold], Layout::Pinned) = (&scaffolds[..], settings.layout.unwrap_or(DEFAULT_LAYOUT)) {
             let pinned = Pinned { model, plan, room, len: settings.len, prompt: &prompt };
             if let Some(found) = pinned.search(scaffold)? {

@@ -56,7 +56,7 @@ fn close(schema: &mut Schema) {
 #[cfg(test)]
 mod tests {
     use super::constraint_of;
-    use crate::Constraint;
+    use crate::{Check, Constraint};
 
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     #[serde(tag = "kind")]

@@ -207,8 +207,8 @@ impl Fuzz {
         match target {
             Target::Template => {
                 let template = Template::parse(text, &self.inputs).map_err(|e| e.in_source(&source))?;
-                template.scaffold();
-                template.slots(text);
+                template.shape().scaffold();
+                template.shape().slots(text);
                 self.constraint(&template, text)
             }
             Target::Pattern => self.constraint(&Regex::new(text).map_err(|e| e.in_source(&source))?, text),

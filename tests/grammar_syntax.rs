@@ -1,6 +1,6 @@
 //! What readers of grammars say about mistakes: the words, the place, the way out.
 
-use stencil_lm::{Constraint, Result, constraints, language::Grammar};
+use stencil_lm::{Check, Result, constraints, language::Grammar};
 
 /// A grammar, the text it is wrong at, and words of the message or its help.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -91,7 +91,7 @@ fn lark_is_read_as_documented() {
         ("start: _SEP? ESCAPED_STRING\n_SEP: \";\"\n%import common.ESCAPED_STRING", &["\"a\\\"b\"", ";\"\""], &["\"a"]),
     ];
     for (grammar, good, bad) in cases {
-        let constraint = constraints::Grammar::new(Grammar::lark(grammar).unwrap().grammar).unwrap();
+        let constraint = constraints::ContextFree::new(Grammar::lark(grammar).unwrap().grammar).unwrap();
         good.iter().for_each(|text| assert!(constraint.check(text).accepted(), "{grammar}: {text:?}"));
         bad.iter().for_each(|text| assert!(!constraint.check(text).accepted(), "{grammar}: {text:?}"));
     }

@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 use stencil_lm::{
-    Constraint, Language, Scores, Token, Vocab,
+    Check, Language, Scores, Token, Vocab,
     automata::Limits,
     constraints,
     grammar::{Acceptor, Pushdown, Question},
@@ -87,7 +87,7 @@ impl Case {
     fn of_grammar(text: &str, vocab: &Vocab) -> Self {
         let grammar = Grammar::gbnf(text).unwrap().grammar;
         let language = Language::grammar(grammar.clone());
-        let checker = constraints::Grammar::new(grammar).unwrap();
+        let checker = constraints::ContextFree::new(grammar).unwrap();
         let accepts = Box::new(move |text: &str| checker.check(text).accepted());
         Self { name: text.into(), language, accepts, vocab: vocab.clone(), known: HashMap::new() }
     }
@@ -102,7 +102,7 @@ impl Case {
                 Some(grammar) => Language::grammar(grammar.clone()).and(regular),
                 None => regular,
             });
-            let checker = grammar.map(|grammar| constraints::Grammar::new(grammar).unwrap());
+            let checker = grammar.map(|grammar| constraints::ContextFree::new(grammar).unwrap());
             let regex = regex::Regex::new(&format!("^(?s:{pattern})$")).unwrap();
             checks.push(move |text: &str| {
                 regex.is_match(text) && checker.as_ref().is_none_or(|checker| checker.check(text).accepted())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use stencil_lm::{
     Error, Model, Result, Source, Verdict, Vocab,
     grammar::Acceptor,
-    schema::Left,
+    schema::Unenforced,
     spec::{Inputs, Registry, Spec},
 };
 
@@ -190,8 +190,8 @@ struct Findings {
     states: usize,
     /// A shortest text that satisfies it.
     shortest: String,
-    /// What is left to the final check.
-    left: Vec<Left>,
+    /// The keywords that are left to the final check.
+    unenforced: Vec<Unenforced>,
 }
 
 /// Tries the examples on both engines: the one that constrains and the one that verifies.
@@ -220,7 +220,7 @@ fn lint(spec: &Spec) -> Result<Findings> {
         }
     }
     let (accepted, rejected, states) = (spec.accepts.len(), spec.rejects.len(), dfa.states());
-    Ok(Findings { accepted, rejected, wrong, states, shortest, left: spec.left() })
+    Ok(Findings { accepted, rejected, wrong, states, shortest, unenforced: spec.unenforced() })
 }
 
 /// All constraints as one automaton. It is a matter of bytes, so that no model is needed.
@@ -231,7 +231,7 @@ pub fn compile(spec: &Spec) -> Result<Acceptor> {
 impl Findings {
     fn print(&self, file: &Path) -> Result<Status> {
         let file = file.display();
-        let Self { accepted, rejected, wrong, states, shortest, left } = self;
+        let Self { accepted, rejected, wrong, states, shortest, unenforced } = self;
         if wrong.is_empty() {
             let examples = match accepted + rejected {
                 0 => "no examples".to_string(),
@@ -239,7 +239,7 @@ impl Findings {
             };
             let shortest = shorten(shortest);
             sink::print(&format!("{file}: good, {examples}, {states} states, shortest {shortest:?}\n"))?;
-            for Left { pointer, why } in left {
+            for Unenforced { pointer, why } in unenforced {
                 sink::print(&format!("  left to the final check: {pointer}: {why}\n"))?;
             }
             return Ok(Status::Good);

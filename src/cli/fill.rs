@@ -36,7 +36,7 @@ impl Fill {
 
     /// A template without slots is legal and rarely meant.
     fn check_slots(&self, spec: &Spec) -> Result<()> {
-        let mut scaffolds = spec.constraints.iter().filter_map(|c| c.scaffold()).peekable();
+        let mut scaffolds = spec.constraints.iter().filter_map(|c| c.shape().scaffold()).peekable();
         if scaffolds.peek().is_none() {
             return Err(Error::input("there is no template to fill")
                 .help("give one as an argument, with -t FILE, or as `template` in a constraint file")

@@ -18,7 +18,7 @@ use std::{
 };
 use stencil_lm::{
     Error, ErrorKind, Interrupted, Model, Output, Partial, Record, Result, Sampler, Source,
-    constraints::{Grammar, GrammarSyntax, JsonSchema},
+    constraints::{ContextFree, GrammarSyntax, JsonSchema},
     models::Loading,
     schema::{SchemaOptions, shorthand},
     spec::kinds::{BiasKind, ClassifierFreeKind, CreditKind, ScaledLabel, TopicKind},
@@ -60,7 +60,7 @@ pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
     for file in grammar {
         let source = input::read(file)?;
         let syntax = GrammarSyntax::named(file);
-        spec = spec.constraint(Grammar::parse(&source.text, syntax).map_err(|e| e.in_source(&source))?);
+        spec = spec.constraint(ContextFree::parse(&source.text, syntax).map_err(|e| e.in_source(&source))?);
     }
     for file in json_schema {
         spec = spec.constraint(JsonSchema::read(&input::read(file)?, SchemaOptions::default())?);

@@ -1,15 +1,15 @@
 //! A sample as a line of JSON: the fields are a promise (docs/cli.md).
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use stencil_lm::{Output, schema::Left};
+use stencil_lm::{Output, schema::Unenforced};
 
 #[derive(Serialize)]
 struct Line<'a> {
     text: &'a str,
     slots: Slots<'a>,
     verified: bool,
-    #[serde(skip_serializing_if = "<[Left]>::is_empty")]
-    left: &'a [Left],
+    #[serde(skip_serializing_if = "<[Unenforced]>::is_empty")]
+    left: &'a [Unenforced],
     exact: bool,
     log_z: f64,
     tokens: usize,

@@ -28,11 +28,11 @@ impl Lane {
         };
         let elapsed = self.job.compile_time + self.started.elapsed();
         Output {
-            slots: constraints.iter().flat_map(|c| c.slots(&text)).collect(),
+            slots: constraints.iter().flat_map(|c| c.shape().slots(&text)).collect(),
             report: Report {
                 verified: rejected.is_none(),
                 rejected,
-                left: constraints.iter().flat_map(|c| c.left()).collect(),
+                left: constraints.iter().flat_map(|c| c.unenforced()).collect(),
                 exact: self.exact,
                 log_z: self.log_z.unwrap_or(0.0),
                 tokens: tokens.len(),

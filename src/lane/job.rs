@@ -77,7 +77,7 @@ impl Job {
         check_settings(&settings)?;
         let denoiser = model.denoiser();
         let defaults = denoiser.defaults();
-        let templated = constraints.iter().any(|c| c.scaffold().is_some());
+        let templated = constraints.iter().any(|c| c.shape().scaffold().is_some());
         let (settings, origins) = resolve(settings, &defaults, templated, policy.is_some());
         if settings.cache.is_some() && !denoiser.uses().caches {
             return Err(Error::input(format!("{} has no approximate cache", denoiser.name()))

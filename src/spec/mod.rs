@@ -15,7 +15,7 @@ pub use registry::{BuildCx, Kind, Part, Registry};
 
 use crate::{
     Constraint, Error, GuideFactory, Result, Settings, Source, Verdict, Vocab, automata::Dfa, constraints as c,
-    engine::plan, grammar::Acceptor, schema::Left,
+    engine::plan, grammar::Acceptor, schema::Unenforced,
 };
 use std::{path::Path, sync::Arc};
 
@@ -112,14 +112,14 @@ impl Spec {
         Ok(self)
     }
 
-    /// Whether a finished text satisfies all constraints, by code that shares nothing with the automata.
+    /// Whether a finished text satisfies all constraints, decided by their [checks](crate::Check).
     pub fn check(&self, text: &str) -> Verdict {
-        self.constraints.iter().fold(Verdict::Accept, |verdict, c| verdict.and(|| c.check(text)))
+        Verdict::all(self.constraints.iter().map(|c| c.check(text)))
     }
 
     /// As [`check`](Self::check), but asks what would be generated as well; `Unknown` where the two disagree.
     pub fn judge(&self, text: &str) -> Verdict {
-        self.constraints.iter().fold(Verdict::Accept, |verdict, c| verdict.and(|| c.judge(text)))
+        Verdict::all(self.constraints.iter().map(|c| c.judge(text)))
     }
 
     /// Tries the texts of `accepts` and `rejects`.
@@ -143,12 +143,12 @@ impl Spec {
 
     /// The texts of the slots in a finished text, in order of appearance.
     pub fn slots(&self, text: &str) -> Vec<(String, String)> {
-        self.constraints.iter().flat_map(|c| c.slots(text)).collect()
+        self.constraints.iter().flat_map(|c| c.shape().slots(text)).collect()
     }
 
-    /// What the constraints leave to the check of the finished text.
-    pub fn left(&self) -> Vec<Left> {
-        self.constraints.iter().flat_map(|c| c.left()).collect()
+    /// What the constraints do not enforce and leave to the check of the finished text.
+    pub fn unenforced(&self) -> Vec<Unenforced> {
+        self.constraints.iter().flat_map(|c| c.unenforced()).collect()
     }
 
     /// Adds what a key of a file turned into.
@@ -195,7 +195,7 @@ impl Spec {
     /// A grammar that cannot be read, with the place in it.
     pub fn grammar(self, text: &str) -> Result<Self> {
         let source = Source::new("grammar", text);
-        Ok(self.constraint(c::Grammar::parse(text, None).map_err(|e| e.in_source(&source))?))
+        Ok(self.constraint(c::ContextFree::parse(text, None).map_err(|e| e.in_source(&source))?))
     }
     /// The text is JSON of a schema, as compact as can be, with keys in declared order.
     ///

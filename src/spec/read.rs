@@ -142,7 +142,7 @@ impl Reader<'_> {
 
     /// A table for a slot that no template has would be ignored silently.
     fn slots_exist(&self, node: &Node, spec: &Spec) -> Result<()> {
-        let scaffolds = spec.constraints.iter().filter_map(|c| c.scaffold());
+        let scaffolds = spec.constraints.iter().filter_map(|c| c.shape().scaffold());
         let names: BTreeSet<String> = scaffolds
             .flat_map(|s| s.parts)
             .filter_map(|part| match part {

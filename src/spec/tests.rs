@@ -1,7 +1,7 @@
 //! What is refused, where, and what helps.
 
 use super::*;
-use crate::{ErrorKind, constraints::Template};
+use crate::{Check, ErrorKind, constraints::Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -7,34 +7,34 @@
 //! ```text
 //!  constraints → language → automata, grammar → inference
 //!      schema ──────┘          over a vocabulary    scores in, answers out
+//!      check     whether a finished text satisfies them, without any of the above but the language
 //! ```
 //! Folders depend on those to their right only.
 //!
 //! # Features
 //! - `tokenizers` (default): vocabularies from a `tokenizer.json`, kept on disk once read.
 //! - `rayon` (default): threads for large vocabularies and for batches. The answers are the same without.
+//! - `verify` (default): texts under a JSON Schema are checked by another implementation.
 //! - `schemars`: JSON Schemas of what templates and settings may hold.
 #![deny(missing_docs, unsafe_code, unsafe_op_in_unsafe_fn)]
 
 pub mod automata;
-#[allow(missing_docs)]
+pub mod check;
 pub mod constraints;
 pub mod cpu;
-#[allow(missing_docs)]
 mod error;
 pub mod grammar;
 pub mod inference;
 pub mod language;
 pub mod plan;
 mod runtime;
-#[allow(missing_docs)]
 pub mod schema;
 mod scores;
-#[allow(missing_docs)]
 pub mod util;
 mod vocab;
 
-pub use constraints::{CompileCx, Constraint, Verdict};
+pub use check::{Check, Verdict};
+pub use constraints::{CompileCx, Constraint};
 pub use error::{Error, ErrorKind, Result, Source};
 pub use inference::{Candidate, Logits, Options};
 pub use language::Language;

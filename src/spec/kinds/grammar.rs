@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Result, Source,
-    constraints::{Grammar, GrammarSyntax},
+    constraints::{ContextFree, GrammarSyntax},
     spec::{BuildCx, Kind, Part},
 };
 use schemars::JsonSchema;
@@ -60,17 +60,17 @@ impl Kind for GrammarKind {
 
     fn build(self, cx: &BuildCx) -> Result<Part> {
         let table = match self {
-            Self::Text(text) => return Ok(Part::constraint(Grammar::parse(&text, None)?)),
+            Self::Text(text) => return Ok(Part::constraint(ContextFree::parse(&text, None)?)),
             Self::Table(table) => table,
         };
         match (table.text, table.file) {
             (Some(text), None) => {
-                Ok(Part::constraint(Grammar::parse(&text, table.syntax).map_err(|e| e.pointer("/text"))?))
+                Ok(Part::constraint(ContextFree::parse(&text, table.syntax).map_err(|e| e.pointer("/text"))?))
             }
             (None, Some(file)) => {
                 let path = cx.dir.as_deref().map_or_else(|| file.clone(), |dir| dir.join(&file));
                 let source = Source::read(&path).map_err(|e| e.pointer("/file"))?;
-                let grammar = Grammar::parse(&source.text, table.syntax.or(GrammarSyntax::named(&path)));
+                let grammar = ContextFree::parse(&source.text, table.syntax.or(GrammarSyntax::named(&path)));
                 Ok(Part::constraint(grammar.map_err(|e| e.in_source(&source))?))
             }
             _ => Err(Error::input("a grammar needs either `text` or `file`")

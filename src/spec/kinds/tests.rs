@@ -1,7 +1,7 @@
 //! The hard kinds, by their independent checks.
 
 use crate::{
-    Constraint, Source, Verdict,
+    Check, Constraint, Source, Verdict,
     constraints::*,
     spec::{Registry, Spec},
 };
@@ -15,7 +15,7 @@ fn file(toml: &str) -> Spec {
 }
 
 fn slots(template: &Template, text: &str) -> Vec<String> {
-    template.slots(text).into_iter().map(|(_, text)| text).collect()
+    template.shape().slots(text).into_iter().map(|(_, text)| text).collect()
 }
 
 #[track_caller]
@@ -57,7 +57,7 @@ fn slots_are_found_leftmost_shortest() {
     assert_eq!(slots(&template("{{a}} is {{b}}"), "this is is it"), ["this", "is it"]);
     assert_eq!(slots(&template("{{a}}{{b}}"), "xyz"), ["x", "yz"]);
     assert_eq!(slots(&template("____ [MASK] {{}}"), "a b c d"), ["a", "b", "c d"]);
-    assert_eq!(template("{{}} {{x}} ____").slots("a b c")[2], ("2".into(), "c".into()));
+    assert_eq!(template("{{}} {{x}} ____").shape().slots("a b c")[2], ("2".into(), "c".into()));
 }
 
 #[test]
@@ -115,9 +115,9 @@ fn regexes_match_the_whole_text() {
     accepts(&regex("(?x) a # comment"), &["a"], &["a # comment"]);
     accepts(&regex("(?m)^a.$"), &["ab"], &["a\n", "ab\n"]);
     accepts(&regex("(?:(?:a{2}){1,2})?b"), &["b", "aab", "aaaab"], &["ab", "aaab"]);
-    assert_eq!(regex("[ab]{1,2}c?").texts().unwrap().len(), 12);
-    assert_eq!(regex(r"\d+").texts(), None);
-    assert_eq!(regex("((a{256}){300}){1,2}").texts(), None);
+    assert_eq!(regex("[ab]{1,2}c?").shape().texts().unwrap().len(), 12);
+    assert_eq!(regex(r"\d+").shape().texts(), None);
+    assert_eq!(regex("((a{256}){300}){1,2}").shape().texts(), None);
     for (bad, span) in [(r"a(?=b)", 1..4), (r"(a)\1", 3..5), (r"a\b", 1..3), ("a(b", 1..2), ("a^b", 1..2)] {
         assert_eq!(Regex::new(bad).unwrap_err().span(), Some(span), "{bad}");
     }

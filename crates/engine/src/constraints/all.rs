@@ -1,19 +1,33 @@
 //! Several constraints as one.
 
-use super::{CompileCx, Constraint, Scaffold, Verdict};
-use crate::{Language, Result, schema::Left};
+use super::{CompileCx, Constraint, Scaffold, Shape};
+use crate::{
+    Language, Result,
+    check::{Check, Verdict},
+    schema::Unenforced,
+};
 use std::sync::Arc;
 
-/// All of them hold.
+/// All of some constraints hold.
 #[derive(Clone)]
 pub struct All {
     constraints: Vec<Arc<dyn Constraint>>,
 }
 
 impl All {
-    /// All of `constraints`; every text satisfies an empty list.
+    /// The conjunction of `constraints`; every text satisfies an empty list.
     pub fn new(constraints: impl IntoIterator<Item = Arc<dyn Constraint>>) -> Self {
         Self { constraints: constraints.into_iter().collect() }
+    }
+}
+
+impl Check for All {
+    fn check(&self, text: &str) -> Verdict {
+        Verdict::all(self.constraints.iter().map(|c| c.check(text)))
+    }
+
+    fn check_tokens(&self, text: &str, tokens: &[&[u8]]) -> Verdict {
+        Verdict::all(self.constraints.iter().map(|c| c.check_tokens(text, tokens)))
     }
 }
 
@@ -28,38 +42,36 @@ impl Constraint for All {
         Ok(Language::Intersect(parts.collect::<Result<_>>()?))
     }
 
-    fn check(&self, text: &str) -> Verdict {
-        self.constraints.iter().fold(Verdict::Accept, |verdict, c| verdict.and(|| c.check(text)))
-    }
-
-    fn check_tokens(&self, text: &str, tokens: &[&[u8]]) -> Verdict {
-        self.constraints.iter().fold(Verdict::Accept, |verdict, c| verdict.and(|| c.check_tokens(text, tokens)))
-    }
-
     fn tokens(&self) -> (usize, usize) {
         let bounds = self.constraints.iter().map(|c| c.tokens());
         bounds.fold((0, usize::MAX), |(a, b), (min, max)| (a.max(min), b.min(max)))
     }
 
-    fn texts(&self) -> Option<Vec<String>> {
-        let mut texts = self.constraints.iter().find_map(|c| c.texts())?;
-        texts.retain(|text| !matches!(self.check(text), Verdict::Reject { .. }));
-        Some(texts)
+    fn shape(&self) -> &dyn Shape {
+        self
     }
 
     fn remarks(&self) -> Vec<String> {
         self.constraints.iter().flat_map(|c| c.remarks()).collect()
     }
 
-    fn left(&self) -> Vec<Left> {
-        self.constraints.iter().flat_map(|c| c.left()).collect()
+    fn unenforced(&self) -> Vec<Unenforced> {
+        self.constraints.iter().flat_map(|c| c.unenforced()).collect()
+    }
+}
+
+impl Shape for All {
+    fn texts(&self) -> Option<Vec<String>> {
+        let mut texts = self.constraints.iter().find_map(|c| c.shape().texts())?;
+        texts.retain(|text| !matches!(self.check(text), Verdict::Reject { .. }));
+        Some(texts)
     }
 
     fn scaffold(&self) -> Option<Scaffold> {
-        self.constraints.iter().find_map(|c| c.scaffold())
+        self.constraints.iter().find_map(|c| c.shape().scaffold())
     }
 
     fn slots(&self, text: &str) -> Vec<(String, String)> {
-        self.constraints.iter().flat_map(|c| c.slots(text)).collect()
+        self.constraints.iter().flat_map(|c| c.shape().slots(text)).collect()
     }
 }

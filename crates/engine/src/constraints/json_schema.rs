@@ -1,32 +1,37 @@
 //! The whole text is JSON of a schema.
 
-use super::{CompileCx, Constraint, Verdict};
+use super::{CompileCx, Constraint, Shape, shape::WholeText};
 use crate::{
-    Error, Language, Result, Source,
-    schema::{Compiled, Left, Membership, SchemaOptions, compile, with_plain_references},
+    Language, Result, Source,
+    check::{Check, Verdict, json_schema::Validator},
+    schema::{CompiledSchema, Membership, SchemaOptions, Unenforced, compile, with_plain_references},
     util::json,
 };
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Most reasons that a rejection gives.
-const REASONS: usize = 3;
-
-/// The whole text is JSON of a schema: draft 2020-12, or the one that `$schema` names (04, 06, 07, 2019-09).
+/// The whole text is JSON of a schema: draft 2020-12, or the draft that `$schema` names (04, 06, 07, 2019-09).
+///
+/// The check is the `jsonschema` crate, behind the feature `verify`. Without that feature the language is the same, but
+/// the check answers [`Verdict::Unknown`] for every JSON text, and a schema that breaks its metaschema in a place that
+/// does not matter for the language is not refused.
 #[derive(Clone)]
 pub struct JsonSchema {
-    compiled: Arc<Compiled>,
-    /// Written by others, and shares nothing with what was compiled.
-    validator: Arc<jsonschema::Validator>,
+    compiled: Arc<CompiledSchema>,
+    validator: Validator,
 }
 
 impl JsonSchema {
+    /// Compiles a schema.
+    ///
     /// ```
-    /// use stencil_engine::{Constraint, constraints::JsonSchema, schema::SchemaOptions};
+    /// # #[cfg(feature = "verify")] {
+    /// use stencil_engine::{Check, constraints::JsonSchema, schema::SchemaOptions};
     /// let schema = serde_json::json!({"type": "object", "properties": {"age": {"type": "integer", "minimum": 0}}});
     /// let record = JsonSchema::new(&schema, SchemaOptions::default())?;
     /// assert!(record.check(r#"{"age":36}"#).accepted());
     /// assert!(!record.check(r#"{"age":-1}"#).accepted());
+    /// # }
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```
     ///
@@ -39,14 +44,8 @@ impl JsonSchema {
 
     fn compile(schema: &Value, options: SchemaOptions) -> Result<Self> {
         let compiled = compile(schema, options)?;
-        let validator = jsonschema::options()
-            .should_validate_formats(compiled.formats)
-            .should_ignore_unknown_formats(true)
-            .with_draft(compiled.dialect)
-            .offline()
-            .build(&with_plain_references(schema))
-            .map_err(|e| Error::input(format!("this is no JSON Schema: {e}")).pointer(e.instance_path().to_string()))?;
-        Ok(Self { compiled: Arc::new(compiled), validator: Arc::new(validator) })
+        let validator = Validator::new(&with_plain_references(schema), compiled.dialect, compiled.formats)?;
+        Ok(Self { compiled: Arc::new(compiled), validator })
     }
 
     /// A schema in a file of its own.
@@ -69,51 +68,35 @@ impl Constraint for JsonSchema {
         Ok(self.compiled.language.clone())
     }
 
-    fn describes(&self) -> bool {
-        true
+    fn shape(&self) -> &dyn Shape {
+        &WholeText
     }
 
-    fn left(&self) -> Vec<Left> {
-        self.compiled.left.clone()
-    }
-
-    fn check(&self, text: &str) -> Verdict {
-        json::with_stack_for(json::depth(text), || self.verify(text))
+    fn unenforced(&self) -> Vec<Unenforced> {
+        self.compiled.unenforced.clone()
     }
 
     fn judge(&self, text: &str) -> Verdict {
-        json::with_stack_for(json::depth(text), || self.ask_both(text))
+        // Readers of a text recurse as deep as the text nests.
+        json::with_stack_for(json::depth(text), || self.compare(text))
     }
 }
 
-/// What reads a text may recurse as deep as it nests.
-impl JsonSchema {
-    fn verify(&self, text: &str) -> Verdict {
-        let value: Value = match json::read(text) {
-            Ok(value) => value,
-            Err(e) => {
-                let at = e.span().map_or(0, |span| span.start);
-                return Verdict::Reject { at, why: format!("no JSON: {}", e.message()) };
-            }
-        };
-        let mut errors = self.validator.iter_errors(&value).map(|e| {
-            let place = e.instance_path().to_string();
-            if place.is_empty() { e.to_string() } else { format!("at {place}: {e}") }
-        });
-        let why: Vec<String> = errors.by_ref().take(REASONS).collect();
-        match (why.is_empty(), errors.next()) {
-            (true, _) => Verdict::Accept,
-            (_, None) => Verdict::Reject { at: 0, why: why.join("; ") },
-            (_, Some(_)) => Verdict::Reject { at: 0, why: format!("{}; and more", why.join("; ")) },
-        }
+impl Check for JsonSchema {
+    fn check(&self, text: &str) -> Verdict {
+        self.validator.check(text)
     }
+}
 
-    fn ask_both(&self, text: &str) -> Verdict {
+impl JsonSchema {
+    /// The verdict of the check where the language agrees with it.
+    fn compare(&self, text: &str) -> Verdict {
         let disagree = |why: &str| Verdict::Unknown { why: why.to_string() };
-        match (self.compiled.holds(text), self.verify(text)) {
+        match (self.compiled.holds(text), self.validator.check(text)) {
             (Err(e), _) => disagree(e.message()),
             (Ok(Membership::In), Verdict::Accept) => Verdict::Accept,
             (Ok(Membership::Out | Membership::NoJson), Verdict::Reject { at, why }) => Verdict::Reject { at, why },
+            (Ok(_), Verdict::Unknown { why }) => Verdict::Unknown { why },
             (Ok(Membership::Beyond), _) => disagree("it has numbers with more digits than are ever written"),
             (Ok(Membership::In), _) => disagree("it would be generated, but the check rejects it"),
             (Ok(Membership::Out | Membership::NoJson), _) => {

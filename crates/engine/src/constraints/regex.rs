@@ -1,12 +1,12 @@
 //! The whole text matches a pattern.
 
-use super::{CompileCx, Constraint, Verdict};
+use super::{CompileCx, Constraint, Shape};
 use crate::{
     Error, Language, Result,
     automata::{Dfa, Limits},
+    check::{Check, Verdict, regex::FullMatch},
     language::Pattern,
 };
-use regex_automata::meta;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::{
     collections::HashMap,
@@ -19,25 +19,27 @@ const TOTAL_LIMIT: usize = 128 << 20;
 pub(crate) const MAX_TEXTS: usize = 256;
 const MAX_TEXT_BYTES: usize = 16 << 10;
 
-/// The whole text matches, in the syntax of the `regex` crate without look-around.
+/// The whole text matches a pattern, in the syntax of the `regex` crate without look-around.
 ///
-/// `^` and `\A` at the start, `$` and `\z` at the end say what holds anyway and are allowed.
+/// The anchors `^` and `\A` at the start, `$` and `\z` at the end change nothing and are allowed.
 #[derive(Debug, Clone)]
 pub struct Regex {
-    /// Without anchors.
+    /// The pattern without anchors.
     pattern: String,
     hir: Hir,
-    matcher: meta::Regex,
+    matcher: FullMatch,
 }
 
 impl Regex {
+    /// Reads a pattern.
+    ///
     /// # Errors
     /// A pattern that cannot be read, or uses look-around, back-references or word boundaries, or is too large; with
     /// the place in the pattern.
     pub fn new(pattern: &str) -> Result<Self> {
         let Pattern { bare, hir, whole } = Pattern::parse(pattern)?;
         match Pattern::matcher(&whole) {
-            Ok(Some(matcher)) => Ok(Self { pattern: bare, hir, matcher }),
+            Ok(Some(matcher)) => Ok(Self { pattern: bare, hir, matcher: FullMatch::new(matcher) }),
             Ok(None) => Err(too_large(&bare, TOO_LARGE)),
             Err(e) => Err(e.at(0..pattern.len())),
         }
@@ -58,10 +60,18 @@ impl Constraint for Regex {
         Ok(Language::regex(&*self.pattern))
     }
 
-    fn check(&self, text: &str) -> Verdict {
-        Verdict::require(self.matcher.is_match(text), 0, || "the regex does not match".into())
+    fn shape(&self) -> &dyn Shape {
+        self
     }
+}
 
+impl Check for Regex {
+    fn check(&self, text: &str) -> Verdict {
+        self.matcher.check(text)
+    }
+}
+
+impl Shape for Regex {
     fn texts(&self) -> Option<Vec<String>> {
         texts(&self.hir)
     }
@@ -70,28 +80,30 @@ impl Constraint for Regex {
 /// The patterns of one file: each is compiled once, and together they have a limit.
 #[derive(Clone, Default)]
 pub struct Patterns {
-    known: Arc<Mutex<HashMap<String, Arc<Regex>>>>,
+    compiled: Arc<Mutex<HashMap<String, Arc<Regex>>>>,
 }
 
 impl Patterns {
+    /// The compiled pattern, from the cache where it was asked for before.
+    ///
     /// # Errors
     /// Those of [`Regex::new`], and beyond the limit.
     pub fn get(&self, pattern: &str) -> Result<Arc<Regex>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(regex) = known.get(pattern) {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(regex) = compiled.get(pattern) {
             return Ok(regex.clone());
         }
         let regex = Arc::new(Regex::new(pattern)?);
-        let bytes = |regex: &Regex| regex.matcher.memory_usage() + pattern.len();
-        if known.values().map(|r| bytes(r)).sum::<usize>() + bytes(&regex) > TOTAL_LIMIT {
+        let bytes = |regex: &Regex| regex.matcher.memory_bytes() + pattern.len();
+        if compiled.values().map(|r| bytes(r)).sum::<usize>() + bytes(&regex) > TOTAL_LIMIT {
             return Err(too_large(pattern, "the regexes up to this one need too much memory together"));
         }
-        known.insert(pattern.to_string(), regex.clone());
+        compiled.insert(pattern.to_string(), regex.clone());
         Ok(regex)
     }
 }
 
-/// Says so of a pattern of its own.
+/// The message where a single pattern is too large.
 const TOO_LARGE: &str = "this regex needs too much memory";
 
 fn too_large(pattern: &str, message: &str) -> Error {
@@ -144,6 +156,7 @@ fn texts(hir: &Hir) -> Option<Vec<String>> {
     (texts.len() <= MAX_TEXTS).then_some(texts)
 }
 
+/// Every text of one list followed by every text of the other, unless that is too much.
 fn product(left: &[String], right: &[String]) -> Option<Vec<String>> {
     let bytes = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
     if bytes(left) * right.len() + bytes(right) * left.len() > MAX_TEXT_BYTES {
@@ -153,6 +166,7 @@ fn product(left: &[String], right: &[String]) -> Option<Vec<String>> {
     (left.len() * right.len() <= MAX_TEXTS).then(|| pairs.collect())
 }
 
+/// Fewest and most characters of a match.
 fn char_bounds(hir: &Hir) -> (usize, usize) {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => (0, 0),
@@ -165,7 +179,7 @@ fn char_bounds(hir: &Hir) -> (usize, usize) {
         HirKind::Repetition(repetition) => {
             let (min, max) = char_bounds(&repetition.sub);
             let times = repetition.max.map_or(usize::MAX, |n| n as usize);
-            // Nothing, repeated without end, is still nothing.
+            // An empty match, repeated without end, stays empty.
             let max = if max == 0 { 0 } else { max.saturating_mul(times) };
             (min.saturating_mul(repetition.min as usize), max)
         }

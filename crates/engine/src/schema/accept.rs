@@ -1,4 +1,4 @@
-//! Whether a text is one that could be generated: the networks, followed over the text.
+//! Membership: whether a text is one that could be generated, decided by following the networks over the text.
 
 use super::network::{Label, NetId, Nets};
 use crate::{
@@ -11,11 +11,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Networks with the automata of their texts, built when they are first needed.
+/// Networks with the automata of their labels; an automaton is built when it is first needed.
 pub(super) struct Acceptor {
     nets: Nets,
     dfas: Mutex<HashMap<u32, Arc<Dfa>>>,
-    /// Arrows of each network, by the node they leave.
+    /// The arrows of each network, grouped by the node that they leave.
     leaving: Vec<HashMap<u32, Vec<(Label, u32)>>>,
 }
 

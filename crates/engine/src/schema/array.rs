@@ -3,30 +3,30 @@
 use super::formula::{ANY, Formulas, NEVER, Node};
 use std::rc::Rc;
 
-/// The arrays that satisfy all of this.
+/// A set of arrays: those that satisfy every field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ArrayShape {
-    /// What each of the first items is.
+    /// The formulas of the first items, one for each.
     pub prefix: Vec<Node>,
-    /// What every item after those is.
+    /// The formula of every item after the prefix.
     pub rest: Node,
     pub min: usize,
     pub max: Option<usize>,
     pub counts: Vec<Count>,
-    /// No item occurs twice; the JSON Pointer says where that was written.
+    /// The JSON Pointer of the keyword that requires the items to differ, if there is one.
     pub unique: Option<Rc<str>>,
-    /// Some item occurs twice.
+    /// The JSON Pointer of the keyword that requires some item to occur twice, if there is one.
     pub repeated: Option<Rc<str>>,
 }
 
-/// How many items from an index on are in a set.
+/// Bounds on the number of items, from an index on, that are in a set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Count {
     pub from: usize,
     pub node: Node,
     pub min: usize,
     pub max: Option<usize>,
-    /// JSON Pointer of the keyword it comes from.
+    /// The JSON Pointer of the keyword that gives the bounds.
     pub at: Rc<str>,
 }
 
@@ -39,7 +39,7 @@ impl ArrayShape {
         self.prefix.get(index).copied().unwrap_or(self.rest)
     }
 
-    /// Arrays of both shapes; `None` if there can be none.
+    /// The intersection of two shapes; `None` if it is plainly empty.
     pub fn and(&self, other: &Self, formulas: &mut Formulas) -> Option<Self> {
         let length = self.prefix.len().max(other.prefix.len());
         let prefix = (0..length).map(|i| formulas.and(self.item(i), other.item(i))).collect();
@@ -59,7 +59,7 @@ impl ArrayShape {
         (!empty).then_some(both)
     }
 
-    /// Says each thing in one way only.
+    /// The normal form: equal sets of counts and bounds are written in one way.
     pub fn normalize(&mut self) {
         if let Some(first) = self.prefix.iter().position(|&node| node == NEVER) {
             self.max = Some(self.max.map_or(first, |max| max.min(first)));
@@ -80,7 +80,7 @@ impl ArrayShape {
         }
     }
 
-    /// Arrays outside the shape.
+    /// The complement of the shape, as a union of shapes.
     pub fn not(&self, formulas: &mut Formulas) -> Vec<Self> {
         let any = Self::any();
         let mut outside = Vec::new();

@@ -1,7 +1,7 @@
-//! From formulas over schemas to sets of values.
+//! The expansion of formulas over schemas into sets of values.
 
 use super::{
-    Left, SchemaOptions,
+    SchemaOptions, Unenforced,
     formula::{ANY, Formula, Formulas, NEVER, Node, SchemaId},
     object::Member,
     place::{Documents, Place},
@@ -19,23 +19,23 @@ use std::{
 const FORMULAS: usize = 60_000;
 const STEPS: usize = 200_000;
 
-/// The way out where alternatives multiply.
+/// The help where alternatives multiply.
 pub(super) const FEWER: &str =
     "use fewer `anyOf`, `oneOf`, `not` and `if` at once, or require the key that tells the alternatives apart";
 
-/// What compiling a schema knows.
+/// The state of compiling one schema.
 pub(super) struct Compiler<'a> {
     pub documents: Documents<'a>,
     pub formulas: Formulas,
     pub texts: Texts,
     pub options: SchemaOptions,
-    /// Whether `format` is kept, or a remark.
+    /// Whether `format` must hold, or is a remark.
     pub formats: bool,
-    /// What lenient reading left out.
-    pub left: Vec<Left>,
-    /// Contradictions seen on the way, for the case that nothing is left.
+    /// The keywords that lenient reading left to the check.
+    pub unenforced: Vec<Unenforced>,
+    /// Contradictions found so far, reported if the schema allows no value.
     pub suspects: Vec<Error>,
-    /// Sets of one value, by what they hold.
+    /// The formulas of sets of one value, by their contents.
     pub singles: HashMap<String, Node>,
     schemas: Vec<Place<'a>>,
     ids: HashMap<(*const Value, u32), SchemaId>,
@@ -54,7 +54,7 @@ impl<'a> Compiler<'a> {
             texts: Texts::default(),
             options,
             formats,
-            left: Vec::new(),
+            unenforced: Vec::new(),
             suspects: Vec::new(),
             singles: HashMap::new(),
             schemas: Vec::new(),
@@ -89,13 +89,13 @@ impl<'a> Compiler<'a> {
         self.schemas[id as usize].clone()
     }
 
-    /// Hands on a part, or leaves it out where that is allowed.
+    /// The part; or, where the reading is lenient and the part cannot be enforced, `otherwise`.
     pub fn keep<T>(&mut self, pointer: &str, part: Result<T>, otherwise: T) -> Result<T> {
         match part {
             Err(e) if self.options.lenient && matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::TooLarge) => {
-                let left = Left { pointer: pointer.to_string(), why: e.message().to_string() };
-                if !self.left.contains(&left) {
-                    self.left.push(left);
+                let keyword = Unenforced { pointer: pointer.to_string(), why: e.message().to_string() };
+                if !self.unenforced.contains(&keyword) {
+                    self.unenforced.push(keyword);
                 }
                 Ok(otherwise)
             }
@@ -103,7 +103,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The values of a formula.
+    /// The set of values of a formula.
     pub fn expand(&mut self, node: Node) -> Result<Rc<Values>> {
         if let Some(known) = self.expanded.get(&node) {
             return Ok(known.clone());
@@ -126,7 +126,7 @@ impl<'a> Compiler<'a> {
         Ok(values)
     }
 
-    /// Says where the schema stands that a formula is about, if the error does not know.
+    /// Adds the JSON Pointer of the formula's schema to an error without one.
     pub fn blame(&self, node: Node, error: Error) -> Error {
         match self.formulas.get(node) {
             Formula::Schema(id) => error.pointer(&*self.schemas[*id as usize].pointer),
@@ -164,7 +164,7 @@ impl<'a> Compiler<'a> {
                 }
                 for part in without {
                     let Formula::Not(inner) = *self.formulas.get(part) else { continue };
-                    // What has nothing in common needs no taking away.
+                    // Disjoint sets need no subtraction.
                     let inner = self.expand(inner)?;
                     let common = self.both(&all, &inner)?;
                     if !common.is_plainly_empty() {
@@ -177,7 +177,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Values of both, without shapes that are plainly impossible.
+    /// The intersection of two sets of values, without shapes that are plainly empty.
     pub fn both(&mut self, a: &Values, b: &Values) -> Result<Values> {
         let mut both = a.and(b, &mut self.formulas, &mut self.texts)?;
         for language in [&mut both.numbers, &mut both.strings] {
@@ -205,11 +205,11 @@ impl<'a> Compiler<'a> {
         Ok(both)
     }
 
-    /// Whether it is easy to see that a formula has no value.
+    /// Whether a formula has plainly no value. False does not mean that there is one.
     fn is_plainly_empty(&mut self, node: Node) -> bool {
         match self.formulas.get(node) {
             Formula::Never => true,
-            // Only where formulas were put together can they contradict each other.
+            // Only an intersection of formulas can be a contradiction.
             Formula::All(_) => self.expand(node).is_ok_and(|values| values.is_plainly_empty()),
             _ => false,
         }

@@ -1,12 +1,13 @@
 //! The dialects of JSON Schema, and what tells them apart.
 
-use crate::{Error, Result};
+use crate::{Error, Result, check::json_schema::Draft};
+#[cfg(feature = "verify")]
 use referencing::meta;
 use serde_json::Value;
 
 /// A dialect of JSON Schema, the older the less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Draft {
+pub(super) enum Dialect {
     Draft4,
     Draft6,
     Draft7,
@@ -14,7 +15,7 @@ pub(super) enum Draft {
     Draft2020,
 }
 
-impl Draft {
+impl Dialect {
     /// What `$schema` names, or what is inherited.
     ///
     /// # Errors
@@ -39,18 +40,26 @@ impl Draft {
         })
     }
 
-    /// The same for the independent check.
-    pub fn of_the_check(self) -> jsonschema::Draft {
+    /// The name of the dialect in the independent check.
+    pub fn of_the_check(self) -> Draft {
         match self {
-            Self::Draft4 => jsonschema::Draft::Draft4,
-            Self::Draft6 => jsonschema::Draft::Draft6,
-            Self::Draft7 => jsonschema::Draft::Draft7,
-            Self::Draft2019 => jsonschema::Draft::Draft201909,
-            Self::Draft2020 => jsonschema::Draft::Draft202012,
+            Self::Draft4 => Draft::Draft4,
+            Self::Draft6 => Draft::Draft6,
+            Self::Draft7 => Draft::Draft7,
+            Self::Draft2019 => Draft::Draft201909,
+            Self::Draft2020 => Draft::Draft202012,
         }
     }
 
-    /// The metaschemas that everyone has.
+    /// The standard's metaschemas, which a schema may refer to without holding them. They come with the independent
+    /// check; without the feature `verify` there are none.
+    #[cfg(not(feature = "verify"))]
+    pub fn metaschema(_: &str) -> Option<(&'static Value, Self)> {
+        None
+    }
+
+    /// The standard's metaschemas, which a schema may refer to without holding them.
+    #[cfg(feature = "verify")]
     pub fn metaschema(uri: &str) -> Option<(&'static Value, Self)> {
         let draft_2019 = |document: &'static Value| (document, Self::Draft2019);
         let draft_2020 = |document: &'static Value| (document, Self::Draft2020);

@@ -1,10 +1,10 @@
-//! `unevaluatedProperties` and `unevaluatedItems`: which members and items other keywords looked at depends on which
-//! of the alternatives hold, so the cases are told apart.
+//! `unevaluatedProperties` and `unevaluatedItems`. The members and items that other keywords evaluate depend on which
+//! alternatives hold, so this module distinguishes the cases.
 
 use super::{
     Compiler,
     array::ArrayShape,
-    dialect::Draft,
+    dialect::Dialect,
     formula::{ANY, NEVER, Node, SchemaId},
     object::{ObjectShape, Others},
     place::Place,
@@ -16,10 +16,10 @@ use crate::{Error, Language, Result};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Most cases told apart.
+/// Most cases that are distinguished.
 const CASES: usize = 400;
 
-/// What was looked at, in the case that a formula holds.
+/// The members and items that are evaluated, in the case that a formula holds.
 #[derive(Clone)]
 struct Case {
     holds: Node,
@@ -76,7 +76,7 @@ impl Reader<'_, '_> {
 }
 
 impl<'a> Compiler<'a> {
-    /// Everything that was not seen is in `node`.
+    /// Every member and item that was not evaluated is in `node`.
     fn unseen(&mut self, seen: &Seen, node: Node, at: &str) -> Result<Node> {
         let values = match seen {
             Seen::Members { keys, patterns } => {
@@ -100,8 +100,8 @@ impl<'a> Compiler<'a> {
         Ok(self.formulas.set(values))
     }
 
-    /// The cases of a schema, in each of which it is known what is seen. Together they hold wherever the schema does.
-    /// `except`: the keyword that asks.
+    /// The cases of a schema: in each of them the evaluated members and items are known. Together the cases hold wherever
+    /// the schema holds. `except`: the keyword for which the cases are needed.
     fn cases(
         &mut self,
         place: &Place<'a>,
@@ -149,7 +149,7 @@ impl<'a> Reader<'_, 'a> {
         if !any.is_empty() {
             let mut ways = vec![Case { holds: ANY, seen: nothing.clone() }];
             for (node, branch) in any {
-                // A branch that sees nothing need not be asked.
+                // A branch that evaluates nothing makes no difference.
                 if branch.iter().all(|case| case.seen == *nothing) {
                     continue;
                 }
@@ -194,7 +194,7 @@ impl<'a> Reader<'_, 'a> {
         Ok(cases)
     }
 
-    /// What the schema's own keywords see.
+    /// The members and items that the schema's own keywords evaluate.
     fn own(&mut self, nothing: &Seen, except: Option<&str>) -> Result<Seen> {
         let has = |key: &str| self.map.contains_key(key) && except != Some(key);
         match nothing {
@@ -219,7 +219,7 @@ impl<'a> Reader<'_, 'a> {
                     return Ok(nothing.everything());
                 }
                 let listed = list.map_or(0, Vec::len);
-                let contained = if self.draft == Draft::Draft2020 { self.sub("contains")? } else { None };
+                let contained = if self.draft == Dialect::Draft2020 { self.sub("contains")? } else { None };
                 Ok(Seen::Items { first: listed, matching: contained.into_iter().collect() })
             }
         }
@@ -242,7 +242,7 @@ impl<'a> Reader<'_, 'a> {
         keys.into_iter().filter_map(child).collect()
     }
 
-    /// For each branch its formula and its cases, in which it holds.
+    /// For each branch its formula, and the cases in which it holds.
     fn branches(
         &mut self,
         key: &str,

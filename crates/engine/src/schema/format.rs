@@ -224,11 +224,15 @@ fn json_pointer() -> String {
 #[cfg(test)]
 mod tests {
     use super::language;
-    use crate::automata::{Dfa, Limits};
-    use rand::{Rng, SeedableRng};
-    use serde_json::json;
+    #[cfg(feature = "verify")]
+    use {
+        crate::automata::{Dfa, Limits},
+        rand::{Rng, SeedableRng},
+        serde_json::json,
+    };
 
     /// Texts to start from, of each format.
+    #[cfg(feature = "verify")]
     const SEEDS: &[(&str, &[&str])] = &[
         ("date", &["2024-02-29", "1900-12-31"]),
         ("time", &["23:59:60Z", "12:30:00.25+01:00"]),
@@ -248,6 +252,7 @@ mod tests {
     ];
 
     /// Against the formats of the `jsonschema` crate, on texts a few changes away from valid ones.
+    #[cfg(feature = "verify")]
     #[test]
     fn formats_are_what_others_take_them_for() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);

@@ -1,19 +1,19 @@
-//! Boolean combinations of schemas, each known by a number.
+//! Boolean combinations of schemas, interned: equal formulas have the same number.
 //!
-//! The items of an array and the members of an object are formulas, looked into only when they are needed: so
-//! recursion is a matter of meeting the same formula again.
+//! The items of an array and the members of an object are formulas, which are expanded only when they are needed. A
+//! recursive schema is a formula that is met again.
 
 use super::{compiler::FEWER, values::Values};
 use crate::{Error, Result};
 use serde_json::Value;
 use std::{collections::HashMap, rc::Rc};
 
-/// A formula, by its number.
+/// The number of a formula.
 pub(super) type Node = u32;
-/// A schema at a place, by its number.
+/// The number of a schema at a place.
 pub(super) type SchemaId = u32;
 
-/// Most members that are looked at while shapes are put together: about a second's.
+/// Most members that may be looked at while shapes are intersected; that takes about a second.
 const WORK: usize = 3_000_000;
 
 pub(super) const ANY: Node = 0;
@@ -23,17 +23,17 @@ pub(super) const NEVER: Node = 1;
 pub(super) enum Formula {
     Any,
     Never,
-    /// What a schema allows.
+    /// The values that a schema allows.
     Schema(SchemaId),
-    /// One value.
+    /// A single value, as JSON.
     Constant(Rc<str>),
-    /// A set that no schema wrote down, by its number.
+    /// A set that stands in no schema, by its number.
     Set(u32),
-    /// Everything but what a schema, a constant or a set allows.
+    /// The complement of a schema, a constant or a set.
     Not(Node),
-    /// In ascending order, each once, none of them `All`.
+    /// The intersection of formulas: in ascending order, each once, none of them `All`.
     All(Vec<Node>),
-    /// In ascending order, each once, none of them `One`.
+    /// The union of formulas: in ascending order, each once, none of them `One`.
     One(Vec<Node>),
 }
 
@@ -52,10 +52,10 @@ impl Formulas {
         new
     }
 
-    /// Counts what putting shapes together takes.
+    /// Adds to the work of intersecting shapes.
     ///
     /// # Errors
-    /// `TooLarge`, once it is more than anyone waits for.
+    /// `TooLarge`, once the work exceeds its limit.
     pub fn spend(&mut self, members: usize) -> Result<()> {
         self.work += members;
         match self.work > WORK {
@@ -91,7 +91,7 @@ impl Formulas {
         self.intern(Formula::Set(self.sets.len() as u32 - 1))
     }
 
-    /// Equal values, however their numbers were written, are one formula.
+    /// The formula of one value. Equal values have the same formula, however their numbers were written.
     pub fn constant(&mut self, value: &Value) -> Node {
         self.intern(Formula::Constant(value.to_string().into()))
     }

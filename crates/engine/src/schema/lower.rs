@@ -1,5 +1,5 @@
-//! From networks to what the engine reads: one regular language where nothing is recursive and the result stays small,
-//! a context-free grammar otherwise.
+//! From networks to a language: a regular one where no network is recursive and the result stays small, a context-free
+//! grammar otherwise.
 
 use super::network::{Label, Net, NetId, Nets};
 use crate::{
@@ -9,15 +9,15 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// Arrows up to which a network is written out wherever it is called.
+/// Most arrows of a network that is inlined wherever it is called.
 const REGULAR: usize = 6000;
 /// The same, for a part of a grammar.
 const TERMINAL: usize = 300;
-/// How deep networks are put into each other.
+/// Deepest nesting of inlined networks.
 const DEPTH: usize = 40;
 
 impl Nets {
-    /// The texts of the first network.
+    /// The language of the first network.
     pub fn language(&self) -> Result<Language> {
         let sizes = self.sizes();
         if sizes[0].is_some_and(|(size, depth)| size <= REGULAR && depth <= DEPTH) {
@@ -43,7 +43,7 @@ impl Nets {
         Ok(Language::grammar(Grammar::new(rules, 0)?))
     }
 
-    /// Arrows and nesting of each network with all it calls written out; `None` for recursive ones.
+    /// Arrows and nesting of each network with all calls inlined; `None` for recursive networks.
     fn sizes(&self) -> Vec<Option<(usize, usize)>> {
         let recursive = self.recursive();
         let components = self.components();
@@ -65,7 +65,7 @@ impl Nets {
         sizes
     }
 
-    /// A network and all it calls as one regular language.
+    /// A network with all calls inlined, as one regular language.
     fn inlined(&self, id: NetId) -> Language {
         Language::Network(Box::new(self.nets[id].labelled(|label| match label {
             Label::Text(text) => self.texts[text as usize].clone(),

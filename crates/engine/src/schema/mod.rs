@@ -5,7 +5,7 @@
 //! place     schemas in their documents, and where references lead
 //! read      keywords → sets of values (values, array, object), closed under and, or, not
 //! formula   Boolean combinations of schemas, looked into only where they are needed
-//! network   sets of values → networks of texts (draw_array, draw_object), one call per nested value
+//! network   sets of values → networks of texts (array_net, object_net), one call per nested value
 //! lower     networks → a regular language, or a context-free grammar where values nest without bound
 //! accept    whether a text, respelt (spell), is one of them
 //! ```
@@ -13,10 +13,9 @@
 
 mod accept;
 mod array;
+mod array_net;
 mod compiler;
 mod dialect;
-mod draw_array;
-mod draw_object;
 mod evaluated;
 mod format;
 mod formula;
@@ -24,6 +23,7 @@ mod lower;
 mod network;
 mod number;
 mod object;
+mod object_net;
 mod pattern;
 mod pattern_backwards;
 mod pattern_syntax;
@@ -35,7 +35,7 @@ mod spell;
 mod text;
 mod values;
 
-use crate::{Error, Language, Result};
+use crate::{Error, Language, Result, check::json_schema::Draft};
 pub use shorthand::shorthand;
 
 use accept::Acceptor;
@@ -83,26 +83,27 @@ pub struct SchemaOptions {
     pub format: Option<bool>,
 }
 
-/// A keyword that was not kept, because the reading was lenient.
+/// A keyword of a schema that the language does not enforce, because the schema was read leniently. The check of the
+/// finished text still applies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-pub struct Left {
+pub struct Unenforced {
     /// JSON Pointer of the keyword.
     pub pointer: String,
-    /// Why it could not be kept.
+    /// Why it could not be enforced.
     pub why: String,
 }
 
 /// A compiled schema.
-pub(crate) struct Compiled {
+pub(crate) struct CompiledSchema {
     /// The texts that may be written.
     pub language: Language,
-    /// What was left to the final check.
-    pub left: Vec<Left>,
-    /// Whether `format` is part of it.
+    /// The keywords that only the check of the finished text applies.
+    pub unenforced: Vec<Unenforced>,
+    /// Whether `format` must hold.
     pub formats: bool,
     /// The dialect of the document, for the independent check.
-    pub dialect: jsonschema::Draft,
+    pub dialect: Draft,
     acceptor: Acceptor,
 }
 
@@ -121,7 +122,7 @@ pub(crate) enum Membership {
 /// # Errors
 /// `Input` for what is no schema, `Unsupported` for what cannot be kept exactly, `TooLarge` beyond the limits,
 /// `Unsatisfiable` if it allows no value; with JSON Pointers.
-pub(crate) fn compile(schema: &Value, options: SchemaOptions) -> Result<Compiled> {
+pub(crate) fn compile(schema: &Value, options: SchemaOptions) -> Result<CompiledSchema> {
     if let Some(key) = wrapped(schema) {
         return Err(Error::input(format!("this describes a function or a reply, whose schema is its `{key}`"))
             .pointer(format!("/{key}"))
@@ -136,8 +137,8 @@ pub(crate) fn compile(schema: &Value, options: SchemaOptions) -> Result<Compiled
     }
     let language = nets.language()?;
     let dialect = compiler.documents.dialect().of_the_check();
-    let (left, formats) = (compiler.left, compiler.formats);
-    Ok(Compiled { language, left, formats, dialect, acceptor: Acceptor::new(nets) })
+    let (unenforced, formats) = (compiler.unenforced, compiler.formats);
+    Ok(CompiledSchema { language, unenforced, formats, dialect, acceptor: Acceptor::new(nets) })
 }
 
 /// Where the schema stands in what programs hand to language models, which would be a schema that says nothing.
@@ -171,7 +172,7 @@ pub(crate) fn with_plain_references(schema: &Value) -> Value {
     }
 }
 
-impl Compiled {
+impl CompiledSchema {
     /// Whether a JSON text is one that could be written, up to the spelling of its numbers and strings.
     ///
     /// # Errors

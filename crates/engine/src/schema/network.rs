@@ -50,7 +50,7 @@ pub(super) struct Nets {
     ids: HashMap<(Node, Level), NetId>,
     /// JSON Pointer of the schema that each network is of, where it is of one.
     pub places: HashMap<NetId, String>,
-    /// Networks that were called but not drawn yet.
+    /// Networks that are called but not made yet.
     open: Vec<(Node, Level, NetId)>,
     arrows: usize,
 }
@@ -141,21 +141,22 @@ impl Compiler<'_> {
         Style { whitespace: self.options.whitespace, any_order: self.options.key_order == KeyOrder::Any }
     }
 
-    /// Draws the networks of all values of a formula. The first one is the whole text.
+    /// The networks of all values of a formula. The first one is the whole text.
     pub fn networks(&mut self, root: Node) -> Result<Nets> {
         let pretty = self.options.whitespace == Whitespace::Pretty;
-        let mut flat = self.draw(root, None, &Default::default())?;
+        let mut flat = self.networks_from(root, None, &Default::default())?;
         if pretty {
             // Indentation has to know how deep a value stands. What may stand at any depth is written on one line.
             let recursive = flat.recursive();
             let ids = flat.ids.iter().filter(|(_, id)| recursive[**id]).map(|((node, _), _)| *node);
             let recursive = ids.collect();
-            flat = self.draw(root, Some(0), &recursive)?;
+            flat = self.networks_from(root, Some(0), &recursive)?;
         }
         Ok(flat)
     }
 
-    fn draw(&mut self, root: Node, level: Level, inline: &std::collections::HashSet<Node>) -> Result<Nets> {
+    /// The networks that the values of `root` need; values of `inline` are written on one line.
+    fn networks_from(&mut self, root: Node, level: Level, inline: &std::collections::HashSet<Node>) -> Result<Nets> {
         let mut nets = Nets::default();
         let mut whole = Net { accepting: vec![false, false, false, true], ..Net::default() };
         let space = match self.options.whitespace {
@@ -167,7 +168,7 @@ impl Compiler<'_> {
         whole.arrows = vec![(0, space, 1), (1, value, 2), (2, space, 3)];
         nets.nets[0] = whole;
         while let Some((node, level, id)) = nets.open.pop() {
-            let net = self.draw_values(node, level, inline, &mut nets).map_err(|e| self.blame(node, e))?;
+            let net = self.values_net(node, level, inline, &mut nets).map_err(|e| self.blame(node, e))?;
             nets.count(net.arrows.len(), "the schema")?;
             nets.nets[id] = net;
             nets.places.extend(self.schema_of(node).map(|schema| (id, self.place(schema).pointer.to_string())));
@@ -176,7 +177,7 @@ impl Compiler<'_> {
     }
 
     /// The network of the values of a formula.
-    fn draw_values(
+    fn values_net(
         &mut self,
         node: Node,
         level: Level,
@@ -201,10 +202,10 @@ impl Compiler<'_> {
         }
         let inner = |node: Node| level.filter(|_| !inline.contains(&node)).map(|l| l + 1);
         for shape in &values.arrays {
-            self.draw_array(shape, level, &inner, &mut net, nets)?;
+            self.array_net(shape, level, &inner, &mut net, nets)?;
         }
         for shape in &values.objects {
-            self.draw_object(shape, level, &inner, &mut net, nets)?;
+            self.object_net(shape, level, &inner, &mut net, nets)?;
         }
         Ok(net)
     }

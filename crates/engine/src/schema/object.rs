@@ -11,24 +11,24 @@ use std::{
     rc::Rc,
 };
 
-/// The objects that satisfy all of this.
+/// A set of objects: those that satisfy every field.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectShape {
-    /// Keys that are spoken of one by one, in the author's order.
+    /// The keys with conditions of their own, in the author's order.
     pub keys: IndexMap<Rc<str>, Member>,
-    /// What holds of every other member whose key is in a set.
+    /// Conditions on every other member whose key is in a set.
     pub others: Vec<Others>,
     /// Some other member has a key in the set and a value in the set.
     pub exists: Vec<Others>,
     pub min: usize,
     pub max: Option<usize>,
-    /// Where `min` was written.
+    /// The JSON Pointer of the keyword that gives `min`.
     pub min_at: Rc<str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Member {
-    /// Its value, where it is there.
+    /// The formula of the value, where the member is present.
     pub node: Node,
     pub required: bool,
 }
@@ -37,7 +37,7 @@ pub(super) struct Member {
 pub(super) struct Others {
     pub keys: Language,
     pub node: Node,
-    /// JSON Pointer of the keyword it comes from.
+    /// The JSON Pointer of the keyword that requires the member.
     pub at: Rc<str>,
 }
 
@@ -71,13 +71,13 @@ impl ObjectShape {
         Self { keys, others, exists, min: 0, max: None, min_at: Rc::from("") }
     }
 
-    /// Objects that have the key, with such a value.
+    /// The objects that have the key with a value of the formula.
     pub fn with(key: &str, node: Node) -> Self {
         let mut shape = Self::any();
         shape.require(key, node);
         shape
     }
-    /// Objects that do not have the key.
+    /// The objects that do not have the key.
     pub fn without(key: &str) -> Self {
         let mut shape = Self::any();
         shape.keys.insert(Rc::from(key), Member { node: NEVER, required: false });
@@ -87,12 +87,12 @@ impl ObjectShape {
     pub fn require(&mut self, key: &str, node: Node) {
         self.keys.insert(Rc::from(key), Member { node, required: true });
     }
-    /// Allows no other keys than those spoken of.
+    /// Forbids all keys except those with conditions of their own.
     pub fn close(&mut self, at: &str) {
         self.others.push(Others { keys: Language::Any, node: NEVER, at: Rc::from(at) });
     }
 
-    /// The value of a key that is not spoken of by itself.
+    /// The formula of the value of a key without conditions of its own.
     pub fn other(&self, key: &str, formulas: &mut Formulas, texts: &mut Texts) -> Result<Node> {
         let mut node = ANY;
         for others in &self.others {
@@ -103,7 +103,7 @@ impl ObjectShape {
         Ok(node)
     }
 
-    /// Objects of both shapes.
+    /// The intersection of two shapes.
     pub fn and(&self, other: &Self, formulas: &mut Formulas, texts: &mut Texts) -> Result<Vec<Self>> {
         let mut both = self.clone();
         both.exists.clear();
@@ -133,7 +133,7 @@ impl ObjectShape {
             for exists in &mine.exists {
                 let mut next = Vec::new();
                 for shape in all {
-                    // The member may have become one of those spoken of by the other side.
+                    // The other shape may have conditions on the key of this member.
                     for key in theirs.keys.keys().filter(|key| !mine.keys.contains_key(*key)) {
                         if texts.contains(&exists.keys, key)? {
                             let mut named = shape.clone();
@@ -157,7 +157,7 @@ impl ObjectShape {
         Ok(all)
     }
 
-    /// Whether it is plain that no object is of the shape.
+    /// Whether the shape is plainly empty.
     fn is_impossible(&self) -> bool {
         let required = self.keys.values().filter(|m| m.required).count();
         let closed = self.others.iter().any(|o| o.node == NEVER && o.keys == Language::Any);
@@ -167,7 +167,7 @@ impl ObjectShape {
             || closed && (!self.exists.is_empty() || possible < self.min)
     }
 
-    /// Objects outside the shape.
+    /// The complement of the shape, as a union of shapes.
     pub fn not(&self, formulas: &mut Formulas, texts: &mut Texts) -> Result<Vec<Self>> {
         let mut outside = Vec::new();
         if self.min > 0 {

@@ -1,8 +1,8 @@
 //! Where schemas stand, and where references lead.
 
-use super::dialect::Draft;
+use super::dialect::Dialect;
 use crate::{Error, Result};
-use referencing::uri;
+use fluent_uri::{Uri, UriRef};
 use serde_json::Value;
 use std::{collections::HashMap, rc::Rc};
 
@@ -22,7 +22,7 @@ struct Resource<'a> {
     uri: String,
     root: &'a Value,
     pointer: Rc<str>,
-    draft: Draft,
+    draft: Dialect,
     anchors: HashMap<String, (&'a Value, Rc<str>)>,
     dynamic: HashMap<String, (&'a Value, Rc<str>)>,
 }
@@ -59,19 +59,19 @@ const DEPTH: usize = 500;
 impl<'a> Documents<'a> {
     pub fn new(root: &'a Value) -> Result<(Self, Place<'a>)> {
         let mut new = Self { resources: Vec::new(), by_uri: HashMap::new(), roots: HashMap::new(), scopes: Vec::new() };
-        new.add(root, "json-schema:///", "", Draft::Draft2020)?;
+        new.add(root, "json-schema:///", "", Dialect::Draft2020)?;
         new.scopes.push(Vec::new());
         let place = Place { value: root, pointer: Rc::from(""), resource: 0, scope: 0 };
         let place = new.entered(place);
         Ok((new, place))
     }
 
-    pub fn draft(&self, place: &Place) -> Draft {
+    pub fn draft(&self, place: &Place) -> Dialect {
         self.resources[place.resource as usize].draft
     }
 
     /// The dialect of the whole document.
-    pub fn dialect(&self) -> Draft {
+    pub fn dialect(&self) -> Dialect {
         self.resources[0].draft
     }
 
@@ -81,8 +81,8 @@ impl<'a> Documents<'a> {
         draft.format_is_a_remark() && root.get("$schema").is_some()
     }
 
-    fn add(&mut self, root: &'a Value, base: &str, pointer: &str, draft: Draft) -> Result<u32> {
-        let draft = Draft::of(root, draft).map_err(|e| e.pointer(format!("{pointer}/$schema")))?;
+    fn add(&mut self, root: &'a Value, base: &str, pointer: &str, draft: Dialect) -> Result<u32> {
+        let draft = Dialect::of(root, draft).map_err(|e| e.pointer(format!("{pointer}/$schema")))?;
         let id = identifier(root, draft).map(|id| join(base, id)).transpose()?;
         let uri = without_fragment(id.as_deref().unwrap_or(base)).to_string();
         let new = self.resources.len() as u32;
@@ -224,7 +224,7 @@ impl<'a> Documents<'a> {
         if let Some(&known) = self.by_uri.get(uri) {
             return Ok(known);
         }
-        let Some((document, draft)) = Draft::metaschema(uri) else {
+        let Some((document, draft)) = Dialect::metaschema(uri) else {
             return Err(Error::unsupported(format!(
                 "`$ref` {reference:?} leads to another document, which is not read"
             ))
@@ -235,17 +235,25 @@ impl<'a> Documents<'a> {
 }
 
 /// The identifier that makes a schema a resource of its own.
-fn identifier(schema: &Value, draft: Draft) -> Option<&str> {
+fn identifier(schema: &Value, draft: Dialect) -> Option<&str> {
     if draft.ref_stands_alone() && schema.get("$ref").is_some() {
         return None;
     }
     schema.get(draft.id()).and_then(Value::as_str).filter(|id| !without_fragment(id).is_empty())
 }
 
+/// A reference, resolved against the URI of the resource in which it stands (RFC 3986, section 5).
 fn join(base: &str, reference: &str) -> Result<String> {
-    let wrong = |e: referencing::Error| Error::input(format!("{reference:?} cannot be read as a reference")).because(e);
-    let base = uri::from_str(base).map_err(wrong)?;
-    Ok(uri::resolve_against(&base.borrow(), &encoded(reference)).map_err(wrong)?.as_str().to_string())
+    let wrong = |cause: String| Error::input(format!("{reference:?} cannot be read as a reference")).because(cause);
+    let address = |e| wrong(format!("Invalid URI '{base}': {e}"));
+    let base_uri = Uri::parse(base).map_err(address)?.normalize();
+    let reference = encoded(reference);
+    if reference.starts_with('#') && base_uri.as_str().ends_with(&reference) {
+        return Ok(base_uri.into_string());
+    }
+    let target = UriRef::parse(&*reference).map_err(|e| wrong(format!("Invalid URI reference '{reference}': {e}")))?;
+    let failed = |e| wrong(format!("Failed to resolve '{reference}' against '{base}': {e}"));
+    Ok(target.resolve_against(&base_uri.strip_fragment()).map_err(failed)?.normalize().into_string())
 }
 
 /// A reference with what must not stand in one written as `%3C`: people write `#/definitions/List<string[]>`.

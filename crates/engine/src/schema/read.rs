@@ -2,7 +2,7 @@
 
 use super::{
     Compiler,
-    dialect::Draft,
+    dialect::Dialect,
     format,
     formula::{Formula, Node, SchemaId},
     number,
@@ -30,7 +30,7 @@ pub(super) struct Reader<'c, 'a> {
     pub compiler: &'c mut Compiler<'a>,
     pub place: Place<'a>,
     pub map: &'a Map<String, Value>,
-    pub draft: Draft,
+    pub draft: Dialect,
     /// What it says in so many words.
     pub values: Values,
     /// Formulas that hold as well.
@@ -202,8 +202,8 @@ impl<'a> Reader<'_, 'a> {
         for key in ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"] {
             let Some(value) = self.map.get(key) else { continue };
             // Draft-04 says beside the bound whether it is exclusive.
-            let flag = |key: &str| self.draft == Draft::Draft4 && self.map.get(key) == Some(&Value::Bool(true));
-            if self.draft == Draft::Draft4 && key.starts_with("exclusive") {
+            let flag = |key: &str| self.draft == Dialect::Draft4 && self.map.get(key) == Some(&Value::Bool(true));
+            if self.draft == Dialect::Draft4 && key.starts_with("exclusive") {
                 let bound = if key.ends_with("Minimum") { "minimum" } else { "maximum" };
                 match value.is_boolean() {
                     true if self.map.contains_key(bound) || !flag(key) => continue,

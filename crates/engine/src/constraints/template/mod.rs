@@ -2,15 +2,20 @@
 
 mod inputs;
 mod slot;
-mod split;
 mod syntax;
 
 pub use inputs::Inputs;
 
-use super::{Choice, CompileCx, Constraint, Length, Patterns, Scaffold, ScaffoldPart, Verdict};
-use crate::{Error, Language, Result, schema::Left};
+use super::{Choice, CompileCx, Constraint, Length, Patterns, Scaffold, ScaffoldPart, Shape};
+use crate::{
+    Error, Language, Result,
+    check::{
+        Check, Verdict,
+        template::{Form, Part, SlotCheck},
+    },
+    schema::Unenforced,
+};
 use slot::{Content, Slot};
-use split::{Split, Splitter};
 use std::{collections::BTreeMap, sync::Arc};
 use syntax::{Content as Syntax, Piece, SlotSyntax};
 
@@ -35,18 +40,12 @@ pub struct TemplateCx {
 /// Literal text that comes back byte for byte, and slots that the model fills.
 #[derive(Clone)]
 pub struct Template {
-    parts: Vec<Part>,
+    /// The parts, and the side of the slots that checks finished texts.
+    form: Form,
+    /// The side of the slots that steers, in the order of `form.slots`.
     slots: Vec<Slot>,
-    /// The slots that occur more than once.
-    repeated: Vec<usize>,
     /// First and last part of each slot.
     span: Vec<(usize, usize)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Literal(String),
-    Slot(usize),
 }
 
 impl Template {
@@ -55,7 +54,7 @@ impl Template {
     /// ```
     /// use stencil_engine::{Constraint, constraints::{Inputs, Template}};
     /// let template = Template::parse("The {{animal:1-2}} is {{size|small|large}}.", &Inputs::default())?;
-    /// let slots = template.slots("The sea otter is small.");
+    /// let slots = template.shape().slots("The sea otter is small.");
     /// assert_eq!(slots, [("animal".into(), "sea otter".into()), ("size".into(), "small".into())]);
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```
@@ -105,8 +104,10 @@ impl Template {
             }
             parts.push(Part::Slot(i));
         }
-        let slots = written.iter().map(|slot| describe(slot, cx)).collect::<Result<_>>()?;
-        let mut template = Self { parts, slots, repeated: Vec::new(), span };
+        let slots: Vec<_> = written.iter().map(|slot| describe(slot, cx)).collect::<Result<_>>()?;
+        let (slots, checks) = slots.into_iter().unzip();
+        let form = Form { parts, slots: checks, repeated: Vec::new() };
+        let mut template = Self { form, slots, span };
         template.find_repeated(&written)?;
         Ok(template)
     }
@@ -114,7 +115,7 @@ impl Template {
     /// Slots that occur again must have few texts: the language is a union over them.
     fn find_repeated(&mut self, written: &[SlotSyntax]) -> Result<()> {
         let mut combinations = 1usize;
-        for (i, (slot, syntax)) in self.slots.iter().zip(written).enumerate() {
+        for (i, (slot, syntax)) in self.form.slots.iter().zip(written).enumerate() {
             if self.span[i].0 == self.span[i].1 {
                 continue;
             }
@@ -128,51 +129,22 @@ impl Template {
                 .help(format!("or make it an input: ${name}, with --set {name}=TEXT")));
             };
             combinations = combinations.saturating_mul(values.len());
-            if combinations > MAX_COMBINATIONS || combinations * self.parts.len() > MAX_PARTS {
+            if combinations > MAX_COMBINATIONS || combinations * self.form.parts.len() > MAX_PARTS {
                 return Err(Error::too_large(
                     "the slots that occur more than once have too many combinations of texts",
                 )
                 .at(syntax.span.clone())
                 .help(format!("give `{name}` fewer choices, or make it an input: ${name}, with --set {name}=TEXT")));
             }
-            self.repeated.push(i);
+            self.form.repeated.push(i);
         }
         Ok(())
-    }
-
-    /// Whether the space before this part counts with the first token of its slot.
-    ///
-    /// Most vocabularies write a word and the space before it as one token: a slot sized in tokens starts there.
-    fn leads(&self, part: usize) -> bool {
-        let counts = matches!(&self.parts[part], Part::Slot(slot) if self.slots[*slot].tokens().is_some());
-        let before = part.checked_sub(1).map(|before| &self.parts[before]);
-        counts && matches!(before, Some(Part::Literal(literal)) if literal.ends_with(' '))
-    }
-
-    /// The texts of the slots, and why if there are none.
-    fn split(&self, text: &str, tokens: Option<&[&[u8]]>) -> (Split, Option<String>) {
-        let mut strict = Splitter::new(self, text, tokens, false);
-        match strict.run() {
-            Split::No { .. } if strict.unknown.is_some() => {
-                (Splitter::new(self, text, tokens, true).run(), strict.unknown)
-            }
-            split => (split, None),
-        }
-    }
-
-    fn verdict(&self, text: &str, tokens: Option<&[&[u8]]>) -> Verdict {
-        match self.split(text, tokens) {
-            (Split::Found(_), None) => Verdict::Accept,
-            (Split::Found(_), Some(why)) => Verdict::Unknown { why },
-            (Split::No { at, why }, _) => Verdict::Reject { at, why },
-            (Split::TooLong, _) => Verdict::Unknown { why: "the text can be split in too many ways".into() },
-        }
     }
 
     /// The language of the parts `range`; `bound` gives the texts of slots that have been decided.
     fn concat(&self, range: std::ops::Range<usize>, bound: &mut [Option<String>], cx: &CompileCx) -> Result<Language> {
         // A slot whose text is not decided and that comes again, and where it comes last.
-        let again = |part: usize, bound: &[Option<String>]| match self.parts[part] {
+        let again = |part: usize, bound: &[Option<String>]| match self.form.parts[part] {
             Part::Slot(slot) if bound[slot].is_none() && part < self.span[slot].1 => Some((slot, self.span[slot].1)),
             _ => None,
         };
@@ -191,7 +163,7 @@ impl Template {
                 at += 1;
             }
             let mut union = Vec::new();
-            for value in self.slots[slot].values().unwrap_or_default() {
+            for value in self.form.slots[slot].values().unwrap_or_default() {
                 bound[slot] = Some(value.clone());
                 union.push(self.concat(part..last + 1, bound, cx)?);
             }
@@ -203,9 +175,9 @@ impl Template {
     }
 
     fn part(&self, part: usize, bound: &[Option<String>], cx: &CompileCx) -> Result<Language> {
-        let slot = match &self.parts[part] {
+        let slot = match &self.form.parts[part] {
             Part::Literal(literal) => {
-                let moved = part + 1 < self.parts.len() && self.leads(part + 1);
+                let moved = part + 1 < self.form.parts.len() && self.form.leads(part + 1);
                 return Ok(Language::literal(&literal[..literal.len() - usize::from(moved)]));
             }
             Part::Slot(slot) => *slot,
@@ -219,7 +191,7 @@ impl Template {
             None => inner,
             Some((min, max)) => {
                 let inner =
-                    if self.leads(part) { Language::Concat(vec![Language::literal(" "), inner]) } else { inner };
+                    if self.form.leads(part) { Language::Concat(vec![Language::literal(" "), inner]) } else { inner };
                 Language::Tokens { inner: Box::new(inner), min, max }
             }
         };
@@ -246,7 +218,7 @@ fn unite(before: &mut SlotSyntax, again: SlotSyntax) -> Result<()> {
         .help(format!("describe it once and write {{{{{}}}}} elsewhere, or give it another name", again.name)))
 }
 
-fn describe(syntax: &SlotSyntax, cx: &TemplateCx) -> Result<Slot> {
+fn describe(syntax: &SlotSyntax, cx: &TemplateCx) -> Result<(Slot, SlotCheck)> {
     let name = &syntax.name;
     let mut sizes = cx.sizes.get(name).cloned().unwrap_or_default();
     let content = match &syntax.content {
@@ -263,13 +235,13 @@ fn describe(syntax: &SlotSyntax, cx: &TemplateCx) -> Result<Slot> {
         Syntax::Choice(options) => Content::Choice(Choice::new(options)?),
         Syntax::Regex(pattern, at) => Content::Regex(cx.patterns.get(pattern).map_err(|e| e.shifted(*at))?),
     };
-    let slot = Slot::new(name.clone(), content, sizes, cx.slots.get(name).cloned().unwrap_or_default());
-    if slot.values().is_some_and(<[String]>::is_empty) {
+    let (slot, check) = Slot::new(name.clone(), content, sizes, cx.slots.get(name).cloned().unwrap_or_default());
+    if check.values().is_some_and(<[String]>::is_empty) {
         return Err(Error::unsatisfiable(format!("no text fits the slot `{name}`: its conditions exclude each other"))
             .at(syntax.span.clone())
             .help("loosen the slot's own table, or its choices"));
     }
-    Ok(slot)
+    Ok((slot, check))
 }
 
 impl Constraint for Template {
@@ -278,36 +250,44 @@ impl Constraint for Template {
     }
 
     fn language(&self, cx: &CompileCx) -> Result<Language> {
-        let only = |slot: &Slot| match slot.values() {
+        let only = |slot: &SlotCheck| match slot.values() {
             Some([value]) => Some(value.clone()),
             _ => None,
         };
-        let mut bound: Vec<Option<String>> = self.slots.iter().map(only).collect();
-        self.concat(0..self.parts.len(), &mut bound, cx)
+        let mut bound: Vec<Option<String>> = self.form.slots.iter().map(only).collect();
+        self.concat(0..self.form.parts.len(), &mut bound, cx)
     }
 
-    fn check(&self, text: &str) -> Verdict {
-        self.verdict(text, None)
-    }
-
-    fn check_tokens(&self, text: &str, tokens: &[&[u8]]) -> Verdict {
-        self.verdict(text, Some(tokens))
+    fn shape(&self) -> &dyn Shape {
+        self
     }
 
     fn remarks(&self) -> Vec<String> {
         self.slots.iter().flat_map(Slot::remarks).collect()
     }
 
-    fn left(&self) -> Vec<Left> {
-        self.slots.iter().flat_map(Slot::left).collect()
+    fn unenforced(&self) -> Vec<Unenforced> {
+        self.slots.iter().flat_map(Slot::unenforced).collect()
+    }
+}
+
+impl Check for Template {
+    fn check(&self, text: &str) -> Verdict {
+        self.form.check(text)
     }
 
+    fn check_tokens(&self, text: &str, tokens: &[&[u8]]) -> Verdict {
+        self.form.check_tokens(text, tokens)
+    }
+}
+
+impl Shape for Template {
     fn scaffold(&self) -> Option<Scaffold> {
-        let parts = self.parts.iter().map(|part| match part {
+        let parts = self.form.parts.iter().map(|part| match part {
             Part::Literal(literal) => ScaffoldPart::Literal(literal.clone()),
             Part::Slot(slot) => {
+                let options = self.form.slots[*slot].values().unwrap_or_default().to_vec();
                 let slot = &self.slots[*slot];
-                let options = slot.values().unwrap_or_default().to_vec();
                 ScaffoldPart::Slot { name: slot.name.clone(), size: slot.size(), options }
             }
         });
@@ -315,7 +295,7 @@ impl Constraint for Template {
     }
 
     fn slots(&self, text: &str) -> Vec<(String, String)> {
-        let (Split::Found(spans), _) = self.split(text, None) else { return Vec::new() };
+        let Some(spans) = self.form.spans(text) else { return Vec::new() };
         let slot =
             |(slot, (part, _)): (&Slot, &(usize, usize))| (slot.name.clone(), text[spans[*part].clone()].to_string());
         self.slots.iter().zip(&self.span).map(slot).collect()

@@ -1,66 +1,87 @@
-//! One slot of a template: what may stand in it.
+//! One slot of a template: the language of the texts that may stand in it.
 
 use crate::constraints::{
-    Choice, CompileCx, Constraint, Length, Regex, SlotSize, Unit, Verdict, length::repeat, regex::MAX_TEXTS,
+    Choice, CompileCx, Constraint, Length, Regex, Shape, SlotSize, Unit, length::repeat, regex::MAX_TEXTS,
 };
-use crate::{Language, Result, schema::Left};
+use crate::{
+    Language, Result,
+    check::{
+        Check, Verdict,
+        template::{SlotCheck, SlotContent},
+    },
+    schema::Unenforced,
+};
 use std::sync::Arc;
 
-/// Characters that end a line (Unicode's mandatory breaks), as a class of a regex and as a test.
+/// Characters that end a line (Unicode's mandatory breaks), as a class of a regex. The check has a list of its own.
 const BREAKS: &str = r"\n\x0B\x0C\r\u{85}\u{2028}\u{2029}";
-pub(crate) fn is_break(c: char) -> bool {
-    matches!(c, '\n' | '\x0B' | '\x0C' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
 
-/// What a slot was described as.
+/// The description of a slot.
 #[derive(Clone)]
 pub(crate) enum Content {
     /// A line of text that neither starts nor ends with white space.
     Free,
+    /// One of some texts.
     Choice(Choice),
+    /// A text that a pattern matches.
     Regex(Arc<Regex>),
-    /// What another constraint on the slot says, a grammar say.
+    /// A text that another constraint on the slot describes, a grammar for example.
     Described,
 }
 
+/// A slot with its constraints.
 #[derive(Clone)]
 pub(crate) struct Slot {
     pub name: String,
     content: Content,
     sizes: Vec<Length>,
     also: Vec<Arc<dyn Constraint>>,
-    /// All texts it may hold, where they are few.
-    values: Option<Vec<String>>,
 }
 
 impl Slot {
-    pub fn new(name: String, content: Content, sizes: Vec<Length>, also: Vec<Arc<dyn Constraint>>) -> Self {
-        let described = matches!(content, Content::Free) && also.iter().any(|c| c.describes());
+    /// The slot, and its side that checks finished texts.
+    pub fn new(
+        name: String,
+        content: Content,
+        sizes: Vec<Length>,
+        also: Vec<Arc<dyn Constraint>>,
+    ) -> (Self, SlotCheck) {
+        let described = matches!(content, Content::Free) && also.iter().any(|c| c.shape().describes_texts());
         let content = if described { Content::Described } else { content };
-        let mut slot = Self { name, content, sizes, also, values: None };
-        let listed = match &slot.content {
-            Content::Free | Content::Described => None,
-            Content::Choice(choice) => choice.texts(),
-            Content::Regex(regex) => regex.texts(),
+        let slot = Self { name, content, sizes, also };
+        let check = slot.as_check();
+        (slot, check)
+    }
+
+    fn as_check(&self) -> SlotCheck {
+        let (content, listed) = match &self.content {
+            Content::Free => (SlotContent::Line, None),
+            Content::Described => (SlotContent::Described, None),
+            Content::Choice(choice) => (SlotContent::Choice(choice.clone()), choice.texts()),
+            Content::Regex(regex) => (SlotContent::Pattern(regex.clone()), regex.texts()),
         };
-        let listed = listed.or_else(|| slot.also.iter().find_map(|c| c.texts()));
-        slot.values = listed.filter(|texts| texts.len() <= MAX_TEXTS).map(|mut texts| {
-            texts.retain(|text| !matches!(slot.check(text, None), Verdict::Reject { .. }));
+        let listed = listed.or_else(|| self.also.iter().find_map(|c| c.shape().texts()));
+        let mut check = SlotCheck {
+            name: self.name.clone(),
+            content,
+            sizes: self.sizes.clone(),
+            also: self.also.iter().map(|c| c.clone() as Arc<dyn Check>).collect(),
+            counts_tokens: self.tokens().is_some(),
+            values: None,
+        };
+        check.values = listed.filter(|texts| texts.len() <= MAX_TEXTS).map(|mut texts| {
+            texts.retain(|text| !matches!(check.check(text, None), Verdict::Reject { .. }));
             texts
         });
-        slot
+        check
     }
 
-    /// What is left to the check, by the constraints on the slot.
-    pub fn left(&self) -> impl Iterator<Item = Left> + '_ {
-        self.also.iter().flat_map(|c| c.left())
+    /// What the constraints on the slot leave to their checks.
+    pub fn unenforced(&self) -> impl Iterator<Item = Unenforced> + '_ {
+        self.also.iter().flat_map(|c| c.unenforced())
     }
 
-    pub fn values(&self) -> Option<&[String]> {
-        self.values.as_deref()
-    }
-
-    /// Bounds on its tokens, if it has any.
+    /// Bounds on the number of tokens, if there are any.
     pub fn tokens(&self) -> Option<(usize, usize)> {
         let sizes = self.sizes.iter().map(|s| s.tokens());
         let bounds = sizes.chain(self.also.iter().map(|c| c.tokens()));
@@ -68,15 +89,16 @@ impl Slot {
         (bounds != (0, usize::MAX)).then_some(bounds)
     }
 
+    /// Remarks on the slot's constraints, each with the name of the slot.
     pub fn remarks(&self) -> Vec<String> {
         let about = |remark: String| format!("the slot `{}`: {remark}", self.name);
         self.also.iter().flat_map(|c| c.remarks()).map(about).collect()
     }
 
-    /// The size as a layout wants to know it.
+    /// The size for a layout.
     pub fn size(&self) -> SlotSize {
         match (self.sizes.first(), &self.content) {
-            (Some(length), _) => length.slot_size(),
+            (Some(length), _) => SlotSize::from(*length),
             (None, Content::Regex(regex)) => {
                 let (min, max) = regex.chars();
                 SlotSize::Chars(min, max)
@@ -85,10 +107,10 @@ impl Slot {
         }
     }
 
-    /// The texts it may hold, without its bounds on tokens.
+    /// The texts that the slot may hold, without its bounds on tokens.
     pub fn language(&self, cx: &CompileCx) -> Result<Language> {
         let mut parts = match &self.content {
-            Content::Free => free(&self.sizes),
+            Content::Free => lines(&self.sizes),
             Content::Described => Vec::new(),
             Content::Choice(choice) => vec![choice.language(cx)?],
             Content::Regex(regex) => vec![regex.language(cx)?],
@@ -106,53 +128,10 @@ impl Slot {
             _ => Language::Intersect(parts),
         })
     }
-
-    /// Whether it may hold a text. `tokens`: the bytes of the tokens that write it, where they are known.
-    pub fn check(&self, text: &str, tokens: Option<&[&[u8]]>) -> Verdict {
-        let content = match &self.content {
-            Content::Free | Content::Described => Verdict::Accept,
-            Content::Choice(choice) => choice.check(text),
-            Content::Regex(regex) => regex.check(text),
-        };
-        let free = matches!(self.content, Content::Free);
-        let content = if free { content.and(|| check_free(text, &self.sizes)) } else { content };
-        let with_tokens = |c: &dyn Constraint| match tokens {
-            Some(tokens) => c.check_tokens(text, tokens),
-            None => c.check(text),
-        };
-        let sized = self.sizes.iter().fold(content, |v, size| match size.unit() {
-            Unit::Words if free => v.and(|| check_words(text, size)),
-            _ => v.and(|| with_tokens(size)),
-        });
-        self.also.iter().fold(sized, |v, c| v.and(|| with_tokens(&**c)))
-    }
-
-    /// Whether any line that neither starts nor ends with white space fits.
-    pub fn is_plain(&self) -> bool {
-        self.is_line() && self.sizes.is_empty() && self.also.is_empty()
-    }
-
-    /// Whether it cannot go beyond the end of a line.
-    pub fn is_line(&self) -> bool {
-        matches!(self.content, Content::Free)
-    }
-
-    /// Bytes of `rest` beyond which its size cannot reach.
-    pub fn reach(&self, rest: &str) -> usize {
-        if !self.is_line() {
-            return rest.len();
-        }
-        let bounds = self.sizes.iter().filter_map(|size| match size.unit() {
-            Unit::Chars => rest.char_indices().nth(size.max()).map(|(end, _)| end),
-            Unit::Words => rest.match_indices(' ').nth(size.max().saturating_sub(1)).map(|(end, _)| end),
-            Unit::Tokens => None,
-        });
-        bounds.fold(rest.len(), usize::min)
-    }
 }
 
 /// Lines of text: one language per size, or one for all.
-fn free(sizes: &[Length]) -> Vec<Language> {
+fn lines(sizes: &[Length]) -> Vec<Language> {
     let line = format!(r"\S(?:[^{BREAKS}]*\S)?");
     if sizes.is_empty() {
         return vec![Language::Regex(line)];
@@ -173,37 +152,4 @@ fn free(sizes: &[Length]) -> Vec<Language> {
         if min == 0 { format!("(?:{some})?") } else { some }
     };
     sizes.iter().map(|size| Language::Regex(pattern(size))).collect()
-}
-
-/// A line that neither starts nor ends with white space; empty only where every size allows that.
-fn check_free(text: &str, sizes: &[Length]) -> Verdict {
-    if text.is_empty() {
-        let may = !sizes.is_empty() && sizes.iter().all(|s| s.min() == 0);
-        return Verdict::require(may, 0, || "empty".into());
-    }
-    if let Some(at) = text.find(is_break) {
-        return Verdict::Reject { at, why: "a line break".into() };
-    }
-    if text.starts_with(char::is_whitespace) {
-        return Verdict::Reject { at: 0, why: "white space at the start".into() };
-    }
-    Verdict::require(!text.ends_with(char::is_whitespace), text.len(), || "white space at the end".into())
-}
-
-/// Words with one space between them.
-fn check_words(text: &str, size: &Length) -> Verdict {
-    if text.is_empty() {
-        return size.verdict(0, 0);
-    }
-    let mut at = 0;
-    for word in text.split(' ') {
-        if word.is_empty() {
-            return Verdict::Reject { at, why: "more than one space between words".into() };
-        }
-        if let Some(i) = word.find(char::is_whitespace) {
-            return Verdict::Reject { at: at + i, why: "white space other than a space".into() };
-        }
-        at += word.len() + 1;
-    }
-    size.verdict(text.split(' ').count(), text.len())
 }

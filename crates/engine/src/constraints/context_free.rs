@@ -1,37 +1,40 @@
 //! The whole text is of a context-free grammar.
 
-use super::{CompileCx, Constraint, Verdict, earley::Recogniser};
+use super::{CompileCx, Constraint, Shape, shape::WholeText};
 use crate::{
     Language, Result,
-    language::{Grammar as Rules, Parsed},
+    check::{Check, Verdict, earley::Recogniser},
+    language::{Grammar, Parsed},
 };
 use std::{path::Path, sync::Arc};
 
 /// The whole text is of the grammar's start rule.
 #[derive(Clone)]
-pub struct Grammar {
-    rules: Arc<Rules>,
-    checker: Arc<Recogniser>,
+pub struct ContextFree {
+    grammar: Arc<Grammar>,
+    recogniser: Arc<Recogniser>,
     /// Names of rules that no text uses.
     unused: Vec<String>,
 }
 
-impl Grammar {
+impl ContextFree {
+    /// The constraint of a grammar in parsed form.
+    ///
     /// ```
-    /// use stencil_engine::{Constraint, constraints::Grammar};
-    /// let nested = Grammar::new(stencil_engine::language::Grammar::gbnf(r#"root ::= "(" root* ")""#)?.grammar)?;
+    /// use stencil_engine::{Check, constraints::ContextFree, language::Grammar};
+    /// let nested = ContextFree::new(Grammar::gbnf(r#"root ::= "(" root* ")""#)?.grammar)?;
     /// assert!(nested.check("(()())").accepted());
     /// # Ok::<(), stencil_engine::Error>(())
     /// ```
     ///
     /// # Errors
     /// A terminal that is not made of texts and patterns.
-    pub fn new(rules: Rules) -> Result<Self> {
-        let checker = Arc::new(Recogniser::new(&rules)?);
-        let reachable = rules.reachable();
-        let unused = rules.rules().iter().zip(reachable).filter(|(_, reachable)| !reachable);
+    pub fn new(grammar: Grammar) -> Result<Self> {
+        let recogniser = Arc::new(Recogniser::new(&grammar)?);
+        let reachable = grammar.reachable();
+        let unused = grammar.rules().iter().zip(reachable).filter(|(_, reachable)| !reachable);
         let unused = unused.map(|(rule, _)| rule.name.clone()).collect();
-        Ok(Self { rules: Arc::new(rules), checker, unused })
+        Ok(Self { grammar: Arc::new(grammar), recogniser, unused })
     }
 
     /// Reads a grammar in the syntax given, or the one it seems to be written in.
@@ -44,56 +47,43 @@ impl Grammar {
     }
 }
 
-impl Constraint for Grammar {
+impl Constraint for ContextFree {
     fn name(&self) -> String {
         "grammar".into()
     }
 
     fn language(&self, _: &CompileCx) -> Result<Language> {
-        Ok(Language::Grammar(self.rules.clone()))
+        Ok(Language::Grammar(self.grammar.clone()))
     }
 
     fn remarks(&self) -> Vec<String> {
         self.unused.iter().map(|rule| format!("no text uses the rule `{rule}`")).collect()
     }
 
-    fn describes(&self) -> bool {
-        true
-    }
-
-    fn check(&self, text: &str) -> Verdict {
-        match self.checker.check(text) {
-            Ok(()) => Verdict::Accept,
-            Err(left) => {
-                let mut expected = left.expected;
-                let more = expected.len().saturating_sub(6);
-                expected.truncate(6);
-                if more > 0 {
-                    expected.push(format!("{more} more"));
-                }
-                let why = match expected.is_empty() {
-                    true => "not of the grammar: the text should have ended".into(),
-                    false => format!("not of the grammar: it goes on with {}", expected.join(" or ")),
-                };
-                Verdict::Reject { at: left.at, why }
-            }
-        }
+    fn shape(&self) -> &dyn Shape {
+        &WholeText
     }
 }
 
-/// How a grammar is written.
+impl Check for ContextFree {
+    fn check(&self, text: &str) -> Verdict {
+        self.recogniser.check(text)
+    }
+}
+
+/// The syntax in which a grammar is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum GrammarSyntax {
-    /// As llama.cpp does: `root ::= "[" item "]"`.
+    /// As llama.cpp reads it: `root ::= "[" item "]"`.
     Gbnf,
-    /// As the Lark parser does: `start: "[" item "]"`.
+    /// As the Lark parser reads it: `start: "[" item "]"`.
     Lark,
 }
 
 impl GrammarSyntax {
-    /// The syntax that a file's name speaks of.
+    /// The syntax that the extension of a file's name stands for.
     pub fn named(file: &Path) -> Option<Self> {
         match file.extension()?.to_str()? {
             "gbnf" => Some(Self::Gbnf),
@@ -101,14 +91,14 @@ impl GrammarSyntax {
             _ => None,
         }
     }
-    /// GBNF if some rule is written with `::=`.
+    /// The syntax that a text seems to be written in: GBNF if some rule is written with `::=`.
     fn of(text: &str) -> Self {
         if text.contains("::=") { Self::Gbnf } else { Self::Lark }
     }
     fn parse(self, text: &str) -> Result<Parsed> {
         match self {
-            Self::Gbnf => Rules::gbnf(text),
-            Self::Lark => Rules::lark(text),
+            Self::Gbnf => Grammar::gbnf(text),
+            Self::Lark => Grammar::lark(text),
         }
     }
 }

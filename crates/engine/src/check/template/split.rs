@@ -1,10 +1,10 @@
-//! Finds which part of a finished text each slot of a template holds: by search, without automata.
+//! Which part of a finished text each slot of a template holds, found by search.
 
 use super::{
-    Part, Template,
-    slot::{Slot, is_break},
+    Form, Part,
+    slot::{SlotCheck, is_break},
 };
-use crate::constraints::Verdict;
+use crate::check::Verdict;
 use std::ops::Range;
 
 /// Most steps and bytes looked at before the search gives up.
@@ -25,13 +25,13 @@ pub(crate) enum Split {
     TooLong,
 }
 
-/// The search gave up.
+/// The search gave up: there are too many ways to split the text.
 struct TooLong;
 
 /// A search for the split of one text: forward over the parts for the offsets that can be reached, then backward
 /// for those of them that lead to the end.
 pub(crate) struct Splitter<'a> {
-    template: &'a Template,
+    template: &'a Form,
     text: &'a str,
     /// Offsets of line breaks.
     breaks: Vec<usize>,
@@ -47,7 +47,7 @@ pub(crate) struct Splitter<'a> {
 }
 
 impl<'a> Splitter<'a> {
-    pub fn new(template: &'a Template, text: &'a str, tokens: Option<&'a [&'a [u8]]>, lenient: bool) -> Self {
+    pub fn new(template: &'a Form, text: &'a str, tokens: Option<&'a [&'a [u8]]>, lenient: bool) -> Self {
         let starts = |tokens: &[&[u8]]| {
             let mut starts = vec![0];
             starts.extend(tokens.iter().scan(0, |at, token| {
@@ -87,7 +87,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// Tries all texts of the slots that occur more than once, those that do not occur in the text aside.
+    /// Tries all texts of the slots that occur more than once, except those that the text does not contain.
     fn combinations(
         &mut self,
         next: usize,
@@ -198,7 +198,7 @@ impl<'a> Splitter<'a> {
         }
         let first = starts.first().copied().unwrap_or(text.len());
         for end in self.candidates(part, first)? {
-            // A plain slot that ends here fits from every start on this line: the nearest tells.
+            // A plain slot that ends here fits from every start on this line, so the nearest start decides.
             let mut before = starts.partition_point(|s| *s <= end);
             let last = if slot.is_plain() { before.saturating_sub(2) } else { 0 };
             while before > last {
@@ -264,7 +264,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// The offset beyond which a slot that starts at `start` cannot end.
-    fn reach(&mut self, slot: &Slot, start: usize) -> Result<usize, TooLong> {
+    fn reach(&mut self, slot: &SlotCheck, start: usize) -> Result<usize, TooLong> {
         let next = self.breaks.partition_point(|at| *at < start);
         let line = self.breaks.get(next).copied().filter(|_| slot.is_line()).unwrap_or(self.text.len());
         if slot.is_plain() {
@@ -280,7 +280,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// Whether a slot may hold a range that lies within its reach.
-    fn fits(&mut self, slot: &Slot, part: usize, start: usize, end: usize) -> Result<bool, TooLong> {
+    fn fits(&mut self, slot: &SlotCheck, part: usize, start: usize, end: usize) -> Result<bool, TooLong> {
         let text = &self.text[start..end];
         if slot.is_plain() {
             self.spend(1)?;
@@ -291,7 +291,7 @@ impl<'a> Splitter<'a> {
         let tokens = self.tokens.as_ref().and_then(|(tokens, starts)| {
             tokens.get(starts.binary_search(&from).ok()?..starts.binary_search(&end).ok()?)
         });
-        if self.tokens.is_some() && tokens.is_none() && slot.tokens().is_some() {
+        if self.tokens.is_some() && tokens.is_none() && slot.counts_tokens {
             return Ok(false);
         }
         Ok(match slot.check(text, tokens) {

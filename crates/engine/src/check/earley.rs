@@ -1,12 +1,13 @@
-//! An independent recogniser: does a grammar have a text? It reads characters and knows nothing of automata over
-//! tokens, stacks or classes.
+//! An independent recogniser of context-free grammars. It reads characters; it shares the rules of the grammar with the
+//! constraining code, and nothing of its pushdown automata, stacks or token classes.
 //!
 //! Earley's algorithm (1970) with the treatment of empty rules by Aycock and Horspool (2002). Terminals are sets of
-//! texts; what a terminal matches from a place is a set of ends, found by what the terminal is made of.
+//! texts; the matches of a terminal from an offset are a set of ends, found by the structure of the terminal.
 
+use super::{Check, Verdict};
 use crate::{
-    Error, Language, Result,
-    language::{Expr, Grammar},
+    error::{Error, Result},
+    language::{Expr, Grammar, Language},
 };
 use regex_automata::{Anchored, Input, MatchKind, hybrid::dfa};
 use std::collections::{HashMap, HashSet};
@@ -16,7 +17,7 @@ pub(crate) struct Recogniser {
     /// Productions of each nonterminal.
     rules: Vec<Vec<Vec<Symbol>>>,
     start: usize,
-    /// Nonterminals with the empty text.
+    /// For each nonterminal whether it has the empty text.
     nullable: Vec<bool>,
     terminals: Vec<Language>,
     patterns: HashMap<String, dfa::DFA>,
@@ -28,15 +29,15 @@ enum Symbol {
     Rule(usize),
 }
 
-/// Where a text left the grammar.
-pub(crate) struct Left {
-    /// No text of the grammar begins with more than this many bytes of it.
-    pub at: usize,
-    /// What could have stood where the last complete part ended.
-    pub expected: Vec<String>,
+/// Where a text leaves the grammar.
+struct Mismatch {
+    /// No text of the grammar begins with more than this many bytes of the text.
+    at: usize,
+    /// The terminals that could have stood where the last complete part ended.
+    expected: Vec<String>,
 }
 
-/// A production read up to a dot, begun at a place.
+/// A production read up to the dot, begun at the offset `origin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Item {
     rule: usize,
@@ -46,6 +47,8 @@ struct Item {
 }
 
 impl Recogniser {
+    /// Turns the rules of a grammar into productions.
+    ///
     /// # Errors
     /// A pattern that cannot be read.
     pub fn new(grammar: &Grammar) -> Result<Self> {
@@ -104,7 +107,7 @@ impl Recogniser {
             Expr::Network(network) => {
                 let labels: Vec<Vec<Symbol>> =
                     network.labels.iter().map(|label| self.symbols(label, ids)).collect::<Result<_>>()?;
-                // A rule for each node: what is read from there on.
+                // A rule for each node: the paths from that node to an accepting one.
                 let ends = |&accepts: &bool| if accepts { vec![Vec::new()] } else { Vec::new() };
                 let nodes: Vec<Symbol> = network.accepting.iter().map(|accepts| self.rule(ends(accepts))).collect();
                 for &(from, label, to) in &network.arrows {
@@ -161,7 +164,7 @@ impl Recogniser {
         }
     }
 
-    /// Where a match from `from` may end, ascending, and how far one was in the making.
+    /// The offsets at which a match from `from` may end, ascending, and how far an unfinished match came.
     fn ends(&self, language: &Language, text: &str, from: usize) -> (Vec<usize>, usize) {
         match language {
             Language::Any => ((from..=text.len()).filter(|&end| text.is_char_boundary(end)).collect(), text.len()),
@@ -220,7 +223,7 @@ impl Recogniser {
         let Ok(mut state) = dfa.start_state_forward(&mut cache, &input) else { return (Vec::new(), from) };
         let (mut ends, mut at) = (Vec::new(), from);
         loop {
-            // Matches are reported one byte late: ask what the end of the input here would say.
+            // The automaton reports a match one byte late, so ask for the state after an end of input here.
             if dfa.next_eoi_state(&mut cache, state).is_ok_and(|end| end.is_match()) {
                 ends.push(at);
             }
@@ -231,7 +234,7 @@ impl Recogniser {
             }
             at += 1;
         }
-        // For the same reason the last byte may have led nowhere.
+        // For the same reason, the last byte may have led to a state from which nothing matches.
         let cache = &mut cache;
         let goes_on = |byte| dfa.next_state(cache, state, byte).is_ok_and(|next| !next.is_dead());
         let lives = !state.is_match() || ends.last() == Some(&at) || (0..=255).any(goes_on);
@@ -240,7 +243,7 @@ impl Recogniser {
 
     /// # Errors
     /// Where the text leaves the grammar.
-    pub fn check(&self, text: &str) -> std::result::Result<(), Left> {
+    fn recognise(&self, text: &str) -> std::result::Result<(), Mismatch> {
         let mut chart = Chart { sets: vec![Set::default(); text.len() + 1], scanned: HashMap::new() };
         let mut furthest = 0;
         self.predict(&mut chart.sets[0], self.start, 0);
@@ -290,7 +293,7 @@ impl Recogniser {
             _ => None,
         };
         let next: Vec<usize> = chart.sets[last].items.iter().filter_map(next).collect();
-        // Where some have begun to stand there, the others are out.
+        // If some terminals match a part of what stands there, the others are not worth naming.
         let begun = |&&terminal: &&usize| matches!(chart.scanned.get(&(last, terminal)), Some((_, far)) if *far == at);
         let begun: Vec<usize> = next.iter().filter(begun).copied().collect();
         let mut expected = Vec::new();
@@ -300,13 +303,30 @@ impl Recogniser {
                 expected.push(shown);
             }
         }
-        Err(Left { at, expected })
+        Err(Mismatch { at, expected })
     }
 
     fn predict(&self, set: &mut Set, rule: usize, at: usize) {
         for production in 0..self.rules[rule].len() {
             set.add(Item { rule, production, dot: 0, origin: at });
         }
+    }
+}
+
+impl Check for Recogniser {
+    fn check(&self, text: &str) -> Verdict {
+        const SHOWN: usize = 6;
+        let Err(Mismatch { at, mut expected }) = self.recognise(text) else { return Verdict::Accept };
+        let more = expected.len().saturating_sub(SHOWN);
+        expected.truncate(SHOWN);
+        if more > 0 {
+            expected.push(format!("{more} more"));
+        }
+        let why = match expected.is_empty() {
+            true => "not of the grammar: the text should have ended".into(),
+            false => format!("not of the grammar: it goes on with {}", expected.join(" or ")),
+        };
+        Verdict::Reject { at, why }
     }
 }
 
@@ -322,7 +342,7 @@ fn sorted(mut ends: Vec<usize>) -> Vec<usize> {
     ends
 }
 
-/// A terminal as it is written.
+/// A terminal in the words of a diagnostic.
 fn describe(language: &Language) -> String {
     let shown = match language {
         Language::Literal(text) => format!("{text:?}"),
@@ -338,21 +358,22 @@ fn describe(language: &Language) -> String {
 
 struct Chart {
     sets: Vec<Set>,
-    /// What each terminal matches from each place.
+    /// The matches of each terminal from each offset, as `ends` returns them.
     scanned: HashMap<(usize, usize), (Vec<usize>, usize)>,
 }
 
 #[derive(Clone, Default)]
 struct Set {
     items: Vec<Item>,
-    known: HashSet<Item>,
+    /// The same items, to look them up.
+    seen: HashSet<Item>,
     /// Items with the dot before a nonterminal.
     waiting: HashMap<usize, Vec<Item>>,
 }
 
 impl Set {
     fn add(&mut self, item: Item) {
-        if self.known.insert(item) {
+        if self.seen.insert(item) {
             self.items.push(item);
         }
     }

@@ -1,4 +1,4 @@
-//! The texts of arrays.
+//! The networks of arrays.
 
 use super::{
     Compiler,
@@ -18,23 +18,23 @@ const DISTINCT: usize = 12;
 /// Most distinct values where items are few.
 const LISTED: usize = 31;
 
-/// What has been read of an array.
+/// The state of a network after a part of an array.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Read {
-    /// Items, as far as their number matters.
+    /// The number of items, capped where more make no difference.
     items: usize,
-    /// Whether there are any.
+    /// Whether there are any items.
     some: bool,
-    /// For each count, as far as it matters.
+    /// The number of items in each counted set, capped likewise.
     counts: Vec<usize>,
-    /// Values that occurred, where they must differ.
+    /// The listed values that occurred, as bits, where items must differ.
     seen: u32,
     repeated: bool,
 }
 
 impl Compiler<'_> {
     /// Adds the arrays of a shape to a network.
-    pub fn draw_array(
+    pub fn array_net(
         &mut self,
         shape: &ArrayShape,
         level: Level,
@@ -74,7 +74,7 @@ impl Compiler<'_> {
                 && counted.into_iter().all(|(count, &n)| n >= count.min)
                 && (shape.repeated.is_none() || read.repeated)
         };
-        // Before the bracket, node 0; a node per state after it, and one after its comma.
+        // Node 0 stands before the bracket. Each state has a node after an item and a node after the comma.
         if complete(&begin) {
             net.arrows.push((0, empty, 1));
         }
@@ -120,7 +120,7 @@ impl Compiler<'_> {
         .help("use smaller numbers, or leave them out")
     }
 
-    /// The items that may come next, and what has been read then.
+    /// The formulas of the items that may come next, each with the state after it.
     fn items(
         &mut self,
         shape: &ArrayShape,
@@ -146,7 +146,7 @@ impl Compiler<'_> {
             for (node, after) in open {
                 let counted = (after.counts[i] + 1).min(most);
                 let inside = self.formulas.and(node, count.node);
-                // Enough is enough: then it need not be told apart any more.
+                // Once there are enough items in the set, further ones make no difference.
                 if count.max.is_none() && after.counts[i] >= count.min {
                     split.push((node, after));
                     continue;
@@ -184,8 +184,8 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// Formulas of the single values that items may have, where they must differ; none where they need not. `None` if
-    /// they are too many to be told apart.
+    /// A formula for each single value that an item may have, where items must differ; an empty list where they need not.
+    /// `None` if the values are too many to be distinguished.
     fn distinct(&mut self, shape: &ArrayShape) -> Result<Option<Vec<Node>>> {
         if shape.unique.is_none() && shape.repeated.is_none() {
             return Ok(Some(Vec::new()));
@@ -199,7 +199,7 @@ impl Compiler<'_> {
                 }
             }
         }
-        // Sets of values that may have occurred.
+        // The number of sets of values that may have occurred.
         let (mut sets, mut ways) = (1, 1usize);
         for k in 0..shape.max.unwrap_or(values.len()).min(values.len()) {
             ways = ways.saturating_mul(values.len() - k) / (k + 1);
@@ -208,7 +208,7 @@ impl Compiler<'_> {
         Ok((values.len() <= LISTED && sets <= 1 << DISTINCT).then_some(values))
     }
 
-    /// The values of a formula, one by one, where they are few and no containers.
+    /// The values of a formula, each as a formula, where they are few and neither arrays nor objects.
     fn listed(&mut self, node: Node) -> Result<Option<Vec<Node>>> {
         if node == NEVER {
             return Ok(Some(Vec::new()));

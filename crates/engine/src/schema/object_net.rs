@@ -1,4 +1,4 @@
-//! The texts of objects.
+//! The networks of objects.
 
 use super::{
     Compiler,
@@ -10,9 +10,9 @@ use super::{
 use crate::{Error, Language, Result};
 use std::{collections::HashMap, rc::Rc};
 
-/// Most keys whose presence is kept track of in any order.
+/// Most keys whose presence is tracked, with keys in any order.
 const TRACKED: usize = 12;
-/// Most sets of keys that are told apart beside the keys spoken of.
+/// Most sets of keys that are distinguished beside the keys with conditions of their own.
 const CELLS: usize = 64;
 /// Most nodes of an object's network.
 const NODES: usize = 60_000;
@@ -23,21 +23,21 @@ struct Way {
     keys: Language,
     node: Node,
     required: bool,
-    /// Whether it must not be written twice.
+    /// Whether the key must not be written twice.
     once: bool,
-    /// Conditions of `exists` that it fulfils.
+    /// The conditions of `exists` that the member fulfils, as bits.
     fulfils: u32,
 }
 
-/// What has been read of an object.
+/// The state of a network after a part of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Read {
-    /// In declared order, the next key; in any order, the keys seen.
+    /// With keys in declared order, the index of the next key; in any order, the keys seen, as bits.
     seen: u64,
     some: bool,
-    /// Distinct keys for certain, as far as it matters.
+    /// The number of keys that are certainly distinct, capped where more make no difference.
     distinct: usize,
-    /// Members, as far as it matters.
+    /// The number of members, where it is bounded.
     members: usize,
     /// Whether a key was written that may be written again.
     other: bool,
@@ -46,7 +46,7 @@ struct Read {
 
 impl Compiler<'_> {
     /// Adds the objects of a shape to a network.
-    pub fn draw_object(
+    pub fn object_net(
         &mut self,
         shape: &ObjectShape,
         level: Level,
@@ -88,7 +88,7 @@ impl Compiler<'_> {
         }
         let first = net.node(false);
         net.arrows.push((0, open, first));
-        // A node where a member may end the object, and one where a member must begin.
+        // Each state has a node where the object may end, and a node where a member must begin.
         let mut ids: HashMap<Read, (u32, u32)> = HashMap::from([(begin, (first, first))]);
         let mut queue = vec![begin];
         // The node between key and value depends on the value and on what follows.
