@@ -1,11 +1,11 @@
-//! The dialects of JSON Schema, and what tells them apart.
+//! The dialects of JSON Schema and their differences.
 
 use crate::{Error, Result, check::json_schema::Draft};
 #[cfg(feature = "verify")]
 use referencing::meta;
 use serde_json::Value;
 
-/// A dialect of JSON Schema, the older the less.
+/// A dialect of JSON Schema; older dialects compare as less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Dialect {
     Draft4,
@@ -16,7 +16,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// What `$schema` names, or what is inherited.
+    /// The dialect that `$schema` names, or the inherited one where there is no `$schema`.
     ///
     /// # Errors
     /// `Unsupported` for dialects that are not known.
@@ -87,8 +87,8 @@ impl Dialect {
         })
     }
 
-    /// Whether a keyword says something here. Those of no dialect are remarks, as the standard says; `dependencies`
-    /// is kept by all, as everyone does.
+    /// Whether a keyword has a meaning in this dialect. The caller ignores keywords of no dialect, as the standard
+    /// says. `dependencies` has a meaning in all dialects, as in other implementations.
     pub fn has(self, keyword: &str) -> bool {
         match keyword {
             "const" | "contains" | "propertyNames" => self >= Self::Draft6,
@@ -107,7 +107,7 @@ impl Dialect {
         }
     }
 
-    /// Beside `$ref`, everything is ignored.
+    /// Whether keywords beside `$ref` are ignored.
     pub fn ref_stands_alone(self) -> bool {
         self < Self::Draft2019
     }

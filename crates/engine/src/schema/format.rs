@@ -1,4 +1,4 @@
-//! The strings of `format`.
+//! The keyword `format`: the language of each format.
 
 use super::number::{Decimal, INTEGER};
 use crate::{Error, Language, Result, util::nearest};
@@ -25,7 +25,7 @@ const NAMES: [&str; 19] = [
     "regex",
 ];
 
-/// The numbers of a format: widths that OpenAPI names. `None` for a format of strings.
+/// The numbers of a format, such as the integer widths of OpenAPI; `None` for a format of strings.
 pub(super) fn numbers(name: &str) -> Option<Language> {
     let (unsigned, bits) = match (name, name.strip_prefix("uint"), name.strip_prefix("int")) {
         ("float" | "double", ..) => return Some(Language::Any),
@@ -43,10 +43,10 @@ pub(super) fn numbers(name: &str) -> Option<Language> {
     Some(Language::Intersect(vec![Language::regex(INTEGER), least, most]))
 }
 
-/// The strings of a format. What nobody knows is a remark, as the standard says, unless it looks like a slip.
+/// The strings of a format. An unknown format is a remark, as the standard says, unless its name looks misspelt.
 ///
 /// # Errors
-/// `Unsupported` for formats that are not regular, and for those that are nearly spelt like one that is kept.
+/// `Unsupported` for formats that are not regular, and for names that look like a misspelt format.
 pub(super) fn language(name: &str) -> Result<Language> {
     let pattern = match name {
         "date" => date(),
@@ -93,7 +93,7 @@ fn date() -> String {
     )
 }
 
-/// Leap seconds are kept where the time is in UTC.
+/// The time of day. Leap seconds are allowed where the time is in UTC.
 fn time() -> String {
     let hours = "(?:[01][0-9]|2[0-3])";
     let fraction = r"(?:\.[0-9]+)?";
@@ -165,7 +165,7 @@ const PCT: &str = "%[0-9A-Fa-f]{2}";
 const UNRESERVED: &str = r"A-Za-z0-9\-._~";
 const SUB: &str = "!$&'()*+,;=";
 
-/// Identifiers as RFC 3986 and 3987 have them.
+/// URIs and IRIs of RFC 3986 and RFC 3987.
 struct Identifiers {
     /// Characters beyond ASCII.
     more: &'static str,
@@ -209,7 +209,7 @@ impl Identifiers {
     }
 }
 
-/// RFC 6570.
+/// URI templates of RFC 6570.
 fn uri_template() -> String {
     let name = format!(r"(?:[A-Za-z0-9_]|{PCT})+(?:\.(?:[A-Za-z0-9_]|{PCT})+)*");
     let variable = format!(r"{name}(?::[1-9][0-9]{{0,3}}|\*)?");

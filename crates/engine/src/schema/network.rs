@@ -12,7 +12,7 @@ const ARROWS: usize = 400_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Label {
-    /// Index of a text.
+    /// The index of a language in `Nets::texts`.
     Text(u32),
     Call(NetId),
 }
@@ -38,7 +38,7 @@ impl Net {
     }
 }
 
-/// How deep a value stands, where that decides its white space.
+/// The nesting depth of a value, where the depth decides its white space.
 pub(super) type Level = Option<u32>;
 
 #[derive(Default)]
@@ -46,9 +46,9 @@ pub(super) struct Nets {
     pub nets: Vec<Net>,
     pub texts: Vec<Language>,
     text_ids: HashMap<Language, u32>,
-    /// By formula and level.
+    /// The number of each network, by formula and level.
     ids: HashMap<(Node, Level), NetId>,
-    /// JSON Pointer of the schema that each network is of, where it is of one.
+    /// The JSON Pointer of each network's schema, for networks of a single schema.
     pub places: HashMap<NetId, String>,
     /// Networks that are called but not made yet.
     open: Vec<(Node, Level, NetId)>,
@@ -126,7 +126,7 @@ impl Style {
     pub fn empty(&self, open: &str, close: &str) -> Language {
         Language::Regex(format!("{}{}{}", regex_syntax::escape(open), self.any(), regex_syntax::escape(close)))
     }
-    /// What stands between a key and its value.
+    /// The language between a key and its value.
     pub fn colon(&self) -> Language {
         match self.whitespace {
             Whitespace::Compact => Language::literal(":"),
@@ -146,7 +146,7 @@ impl Compiler<'_> {
         let pretty = self.options.whitespace == Whitespace::Pretty;
         let mut flat = self.networks_from(root, None, &Default::default())?;
         if pretty {
-            // Indentation has to know how deep a value stands. What may stand at any depth is written on one line.
+            // Indentation depends on the depth of a value. Values that may stand at any depth are written on one line.
             let recursive = flat.recursive();
             let ids = flat.ids.iter().filter(|(_, id)| recursive[**id]).map(|((node, _), _)| *node);
             let recursive = ids.collect();
@@ -210,7 +210,7 @@ impl Compiler<'_> {
         Ok(net)
     }
 
-    /// How the numbers are written; `None` where there are none.
+    /// The language of the numbers as they are written; `None` where there are none.
     fn numbers(&mut self, numbers: &Language) -> Result<Option<Language>> {
         if let Some(list) = text::literals(numbers) {
             return Ok((!list.is_empty()).then(|| numbers.clone()));
@@ -222,7 +222,7 @@ impl Compiler<'_> {
         let fractions = Language::Intersect(vec![canonical.clone(), Language::regex(number::INTEGER).not()]);
         let integers = self.texts.is_empty(&fractions)?;
         let written = number::written(&canonical, integers);
-        // Where only longer numbers are allowed, they may be as long as they are.
+        // If the schema allows only numbers with more digits than are usually written, those are written.
         Ok(Some(if self.texts.is_empty(&written)? { canonical } else { written }))
     }
 }
@@ -243,12 +243,12 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 impl Nets {
-    /// Whether there is no text at all; only after pruning.
+    /// Whether the networks have no text; only valid after `prune`.
     pub fn is_empty(&self) -> bool {
         self.nets[0].arrows.is_empty()
     }
 
-    /// For each network whether it has a text; arrows that lead nowhere are taken away.
+    /// For each network whether it has a text. Arrows that lead to no accepting node are removed.
     pub fn prune(&mut self) {
         let mut productive = vec![false; self.nets.len()];
         loop {
@@ -272,7 +272,7 @@ impl Nets {
         }
     }
 
-    /// For each network whether it can come back to itself.
+    /// For each network whether it calls itself, directly or through others.
     pub fn recursive(&self) -> Vec<bool> {
         let components = self.components();
         let mut size = vec![0; self.nets.len()];
@@ -280,7 +280,7 @@ impl Nets {
         (0..self.nets.len()).map(|id| size[components[id]] > 1 || self.nets[id].calls().any(|to| to == id)).collect()
     }
 
-    /// Strongly connected components (Tarjan 1972), without recursion; numbered so that what is called comes first.
+    /// Strongly connected components (Tarjan 1972), without recursion; numbered so that callees come before callers.
     pub fn components(&self) -> Vec<usize> {
         let calls: Vec<Vec<NetId>> = self.nets.iter().map(|net| net.calls().collect()).collect();
         let count = calls.len();
@@ -357,7 +357,7 @@ impl Net {
         flood(&from, [0])
     }
 
-    /// Keeps the arrows on the way from the start to an accepting node.
+    /// Keeps the arrows on paths from the start to an accepting node.
     fn trim(&mut self, productive: &[bool]) {
         let reached = self.reached(productive);
         let mut into: Vec<Vec<u32>> = vec![Vec::new(); self.accepting.len()];

@@ -1,15 +1,15 @@
 //! Numbers in plain decimal notation: the bounds and divisors of a schema as digit automata.
 //!
-//! A number is known by its *canonical* text: no exponent, no plus sign, no zeros that say nothing, no `-0`.
-//! So a set of numbers is a regular set of texts, and bounds are exact at any precision.
+//! A number is represented by its *canonical* text: no exponent, no plus sign, no superfluous zeros, no `-0`. So a set
+//! of numbers is a regular set of texts, and bounds are exact at any precision.
 
 use crate::{Error, Language, Result, language::Network};
 
-/// Every canonical text.
+/// The canonical texts of all numbers.
 pub(super) const NUMBER: &str = r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]";
-/// Those of whole numbers.
+/// The canonical texts of whole numbers.
 pub(super) const INTEGER: &str = r"0|-?[1-9][0-9]*";
-/// Most places an exponent may move the point: doubles reach some three hundred.
+/// Most places by which an exponent may move the point; the exponents of doubles stay below about three hundred.
 const PLACES: i64 = 400;
 /// Largest divisor whose remainders are counted by an automaton.
 const DIVISOR: u64 = 3000;
@@ -23,7 +23,7 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a number as JSON writes it; `None` if it is none, or has an exponent beyond all reason.
+    /// Reads a number as JSON writes it; `None` if it is none, or has an exponent that is too large.
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -172,7 +172,7 @@ impl Decimal {
         let mut arrows = vec![(0, 20, node(0, 0))];
         let mut accepting = vec![false];
         for read in 0..=places {
-            // Digits that are not written count as zeros.
+            // Digits that are not written are zeros.
             let full = |remainder| (read..places).fold(remainder, |r, _| r * 10 % divisor);
             accepting.extend((0..divisor).map(|remainder| full(remainder) == 0));
             for (remainder, digit) in (0..divisor).flat_map(|r| (0..10).map(move |d| (r, d))) {
@@ -195,7 +195,7 @@ pub(super) const WHOLE_DIGITS: usize = 18;
 /// Digits of a number with a point.
 pub(super) const DIGITS: usize = 15;
 
-/// How the numbers of a set of canonical texts are written.
+/// The texts in which the numbers of a set of canonical texts are written.
 pub(super) fn written(canonical: &Language, integers: bool) -> Language {
     let both = |pattern: &str| Language::Intersect(vec![Language::regex(pattern), canonical.clone()]);
     let whole = both(&format!("0|-?[1-9][0-9]{{0,{}}}", WHOLE_DIGITS - 1));
@@ -203,7 +203,7 @@ pub(super) fn written(canonical: &Language, integers: bool) -> Language {
         return whole;
     }
     let decimal = both(r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]");
-    // Zeros at the end are how people write prices.
+    // Zeros at the end are allowed, since people write prices that way.
     let zeros = Language::Concat(vec![decimal, Language::regex("0*")]);
     let short = both(&format!("0|-?[1-9][0-9]{{0,{}}}", DIGITS - 1));
     let pointed = Language::Concat(vec![short, Language::regex(r"\.0+")]);

@@ -1,7 +1,8 @@
 //! ECMA-262 patterns, as `pattern` and `patternProperties` use them: a text matches if the pattern occurs in it.
 //!
-//! Of anchors and look-ahead it is known what follows them, where they are not repeated, so they are intersections with
-//! it; other assertions are left to `pattern_backwards`. Without `u`-mode subtleties: patterns speak of Unicode characters, `\d` and `\w` of ASCII.
+//! Anchors and look-ahead outside repetitions become intersections with the language of what follows them; the module
+//! `pattern_backwards` handles all other assertions. The subtleties of `u` mode are left out: patterns are about Unicode
+//! characters, `\d` and `\w` about ASCII.
 
 use super::{
     pattern_backwards,
@@ -18,7 +19,7 @@ pub(super) fn search(pattern: &str) -> Result<Language> {
     if ast.asserts_backwards() {
         return pattern_backwards::search(&ast);
     }
-    // Either from the very start of the text, or from a later place, where `^` no longer holds.
+    // A match begins at the start of the text, or later, where `^` no longer holds.
     let first = follow(&[&ast], true, Some(Language::Any))?;
     let later = follow(&[&ast], false, Some(Language::Any))?;
     Ok(match later {
@@ -41,7 +42,7 @@ impl Ast {
         }
     }
 
-    /// Whether there are assertions of which it is not plain what follows or precedes them.
+    /// Whether there are assertions for which the language of what follows or precedes them is not at hand.
     fn asserts_backwards(&self) -> bool {
         match self {
             Self::Set(_) | Self::Start | Self::End => false,
@@ -52,7 +53,7 @@ impl Ast {
         }
     }
 
-    /// In the syntax of the `regex` crate; only without assertions.
+    /// The pattern in the syntax of the `regex` crate; only for patterns without assertions.
     fn write(&self, out: &mut String) {
         match self {
             Self::Set(set) => out.push_str(set),
@@ -111,7 +112,7 @@ fn follow(parts: &[&Ast], start: bool, rest: Option<Language>) -> Result<Option<
             }
             Ok((!ways.is_empty()).then_some(Language::Union(ways)))
         }
-        // What is optional is there or not.
+        // An optional part is present or absent.
         Ast::Repeat(inner, _) if first.asserts() => {
             let flat: Vec<&Ast> = [&**inner].into_iter().chain(after.iter().copied()).collect();
             let with = follow(&flat, start, Some(rest.clone()))?;
@@ -125,7 +126,7 @@ fn follow(parts: &[&Ast], start: bool, rest: Option<Language>) -> Result<Option<
             let plain_after = after.iter().take_while(|ast| !ast.asserts()).count();
             after[..plain_after].iter().for_each(|ast| ast.write(&mut pattern));
             let after = &after[plain_after..];
-            // `^` may still hold after what matched nothing.
+            // `^` may still hold after an empty match.
             if start && after.iter().any(|ast| needs_start(ast)) {
                 let empty = Language::Regex(pattern.clone()).and(Language::literal(""));
                 let still = follow(after, true, Some(rest.clone()))?.map(|after| Language::Concat(vec![empty, after]));

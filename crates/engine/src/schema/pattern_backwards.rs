@@ -1,20 +1,20 @@
 //! Patterns with assertions anywhere, as graphs of texts: inside repetitions, word boundaries, look-behind.
 //!
-//! A text is read from its end. Of what has been read it is known for every place in the pattern, and for each kind of
-//! character that may stand before, whether the pattern matches from there on; so a look-ahead is answered where it
-//! stands, and negation is a matter of course (Chandra, Kozen and Stockmeyer 1981). Turned round, what was found is a
-//! graph to be read forwards.
+//! The construction reads a text from its end. A state holds, for every step of the pattern and for each kind of
+//! preceding character, whether the pattern matches the part read so far from that step on. So a look-ahead is answered
+//! where it stands, and a negation is a complement (Chandra, Kozen and Stockmeyer 1981). The reversed graph of these
+//! states is read forwards.
 
 use super::pattern_syntax::Ast;
 use crate::{Error, Language, Result, language::Network};
 use regex_syntax::hir::{Class, HirKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Most steps of a pattern with its repetitions written out.
+/// Most steps of a pattern with its repetitions unrolled.
 const STEPS: usize = 2000;
-/// Most combinations of what matches.
+/// Most states.
 const KNOWN: usize = 4000;
-/// Most steps taken to find them: some tenths of a second.
+/// Most work to find the states; that takes some tenths of a second.
 const WORK: usize = 30_000_000;
 
 /// The number of a step.
@@ -31,11 +31,11 @@ enum Step {
 enum Condition {
     Start,
     End,
-    /// A word character on one side only, or not so.
+    /// Requires a word character on exactly one side, or the opposite.
     Boundary(bool),
-    /// Whether what follows matches from a step on.
+    /// A look-ahead: whether what follows matches from a step on.
     Ahead(At, bool),
-    /// Whether one of these sets, or the start of the text, is before.
+    /// A look-behind: whether a character of one of these sets, or the start of the text, stands before.
     Behind {
         sets: Vec<usize>,
         start: bool,
@@ -43,7 +43,7 @@ enum Condition {
     },
 }
 
-/// What stands before a place: nothing, or a character of a kind.
+/// The context before a step: the start of the text, or a character of a kind.
 type Before = Option<usize>;
 
 struct Machine {
@@ -59,7 +59,7 @@ struct Machine {
 pub(super) fn search(ast: &Ast) -> Result<Language> {
     let mut machine = Machine { steps: vec![Step::Match], sets: Vec::new(), by_text: HashMap::new() };
     let found = machine.add(ast, 0)?;
-    // It may begin at any place.
+    // A match may begin anywhere.
     let start = machine.step(Step::Match)?;
     let any = machine.set("(?s:.)")?;
     let later = machine.step(Step::Read(any, start))?;
@@ -164,7 +164,7 @@ impl Machine {
         (0..least).try_fold(at, |at, _| self.add(inner, at))
     }
 
-    /// What a look-behind asks for, if that is one character or the start.
+    /// The condition of a look-behind, if it is about one character or the start of the text.
     fn behind(&mut self, ast: &Ast, sets: &mut Vec<usize>, start: &mut bool) -> Result<()> {
         match ast {
             Ast::Set(set) => sets.push(self.set(set)?),
@@ -182,7 +182,7 @@ impl Machine {
     }
 }
 
-/// The characters, told apart as far as a machine does.
+/// The kinds of characters that the sets of a pattern distinguish.
 struct Search<'m> {
     machine: &'m Machine,
     start: At,
@@ -190,9 +190,9 @@ struct Search<'m> {
     kinds: Vec<Vec<(u32, u32)>>,
     /// For each kind, which sets it is in.
     within: Vec<Vec<bool>>,
-    /// For each kind, one that assertions about what stands before do not tell apart from it.
+    /// For each kind, a representative that look-behind assertions do not distinguish from it.
     alike: Vec<usize>,
-    /// Steps after which something has been read.
+    /// The steps that read a character.
     after: Vec<At>,
     work: usize,
 }
@@ -280,7 +280,7 @@ impl<'m> Search<'m> {
         }
     }
 
-    /// All that matches before a character, or at the end.
+    /// The state before a character, or at the end of the text.
     fn known(&mut self, next: Option<(usize, &Known)>) -> Known {
         let befores: BTreeSet<usize> = self.alike.iter().copied().collect();
         let mut known = Known::new();
@@ -294,7 +294,7 @@ impl<'m> Search<'m> {
         known
     }
 
-    /// Every combination of what matches that some end of a text leads to, turned round.
+    /// The graph of all states that some end of a text leads to, reversed.
     fn network(mut self) -> Result<Language> {
         let last = self.known(None);
         let mut accepting = vec![self.matches(self.start, None, None), true];

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-/// A pattern, taken apart.
+/// A parsed pattern.
 pub(super) enum Ast {
     /// Characters, as a class or an escape of the `regex` crate.
     Set(String),
@@ -19,7 +19,7 @@ pub(super) enum Ast {
         before: Box<Ast>,
         negative: bool,
     },
-    /// A word begins or ends.
+    /// A word boundary, or its negation.
     Boundary {
         negative: bool,
     },
@@ -30,7 +30,7 @@ fn bad(pattern: &str, why: &str) -> Error {
         .help("write it as ECMA-262 does; a backslash before a sign takes away its meaning")
 }
 
-/// How deep groups may be nested.
+/// Deepest nesting of groups.
 const NESTING: usize = 100;
 
 /// ECMA's white space and line terminators.
@@ -131,7 +131,7 @@ impl Parser {
             }
             _ => return Ok(None),
         };
-        // Laziness does not matter to whether something matches.
+        // Laziness makes no difference to whether a text matches.
         self.eat("?");
         Ok(Some(times))
     }
@@ -156,7 +156,7 @@ impl Parser {
         let look = looks.into_iter().find(|(sign, ..)| self.eat(sign));
         if look.is_none() && !self.eat("?:") {
             if self.eat("?<") {
-                // A name says nothing without references to it.
+                // Names of groups matter only to back-references, which are refused.
                 while self.peek().is_some_and(|c| c != '>') {
                     self.at += 1;
                 }
@@ -190,7 +190,7 @@ impl Parser {
         })
     }
 
-    /// What stands after a backslash, as a set of characters.
+    /// The escape after a backslash, as a set of characters.
     fn set_escape(&mut self, in_class: bool) -> Result<String> {
         let Some(c) = self.peek() else { return Err(self.bad("it ends with a backslash")) };
         self.at += 1;
@@ -307,7 +307,7 @@ impl Parser {
     }
 }
 
-/// A character that means itself, inside and outside of brackets.
+/// A literal character, escaped so that it is literal inside and outside of brackets.
 fn literal(c: char) -> String {
     match c {
         c if c.is_ascii_punctuation() && c != '<' && c != '>' => format!("\\{c}"),

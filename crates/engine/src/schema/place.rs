@@ -1,4 +1,4 @@
-//! Where schemas stand, and where references lead.
+//! The places of schemas in their documents, and the targets of references.
 
 use super::dialect::Dialect;
 use crate::{Error, Result};
@@ -13,7 +13,7 @@ pub(super) struct Place<'a> {
     /// JSON Pointer from the root of the document; other documents start with their URI.
     pub pointer: Rc<str>,
     pub resource: u32,
-    /// Resources with dynamic anchors on the way here, by number.
+    /// The number of the dynamic scope: the resources with dynamic anchors on the way to this place.
     pub scope: u32,
 }
 
@@ -30,7 +30,7 @@ struct Resource<'a> {
 pub(super) struct Documents<'a> {
     resources: Vec<Resource<'a>>,
     by_uri: HashMap<String, u32>,
-    /// Roots of resources, by address.
+    /// The resource of each root, by the address of the value.
     roots: HashMap<*const Value, u32>,
     scopes: Vec<Vec<u32>>,
 }
@@ -53,7 +53,7 @@ const ONE: [&str; 12] = [
 const LIST: [&str; 5] = ["allOf", "anyOf", "oneOf", "prefixItems", "items"];
 const MAP: [&str; 6] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
 
-/// How deep schemas may be nested.
+/// Deepest nesting of schemas.
 const DEPTH: usize = 500;
 
 impl<'a> Documents<'a> {
@@ -75,7 +75,7 @@ impl<'a> Documents<'a> {
         self.resources[0].draft
     }
 
-    /// Whether `format` is a remark: the document says itself that it is of such a dialect.
+    /// Whether `format` is a remark, because the document names a dialect in which it is.
     pub fn formats_are_remarks(&self) -> bool {
         let Resource { root, draft, .. } = &self.resources[0];
         draft.format_is_a_remark() && root.get("$schema").is_some()
@@ -118,7 +118,7 @@ impl<'a> Documents<'a> {
             here.anchors.insert(name.into(), (value, pointer.into()));
             here.dynamic.insert(name.into(), (value, pointer.into()));
         }
-        // 2019-09 has one dynamic anchor without a name: the root of a resource that says so.
+        // 2019-09 has a single dynamic anchor without a name: the root of a resource with `$recursiveAnchor`.
         if depth == 0 && draft.has("$recursiveAnchor") && map.get("$recursiveAnchor") == Some(&Value::Bool(true)) {
             here.dynamic.insert(String::new(), (value, pointer.into()));
         }
@@ -148,7 +148,7 @@ impl<'a> Documents<'a> {
         Ok(())
     }
 
-    /// A part of the value at a place.
+    /// The place of a member or an item of the value at a place.
     pub fn child(&mut self, place: &Place<'a>, key: &str) -> Option<Place<'a>> {
         let value = match place.value {
             Value::Object(map) => map.get(key)?,
@@ -159,7 +159,7 @@ impl<'a> Documents<'a> {
         Some(self.entered(Place { value, pointer, ..place.clone() }))
     }
 
-    /// The same place, in the resource that starts there, if one does.
+    /// The place, with the resource that starts at it, if one does.
     fn entered(&mut self, mut place: Place<'a>) -> Place<'a> {
         if let Some(&resource) = self.roots.get(&std::ptr::from_ref(place.value)) {
             place.resource = resource;
@@ -179,7 +179,8 @@ impl<'a> Documents<'a> {
         place
     }
 
-    /// Where a reference leads. A dynamic one leads to the outermost schema on the way here that has the anchor.
+    /// The target of a reference. A dynamic reference leads to the outermost schema of the dynamic scope that has the
+    /// anchor.
     ///
     /// # Errors
     /// `Input` where there is nothing, `Unsupported` for other documents.
@@ -256,11 +257,11 @@ fn join(base: &str, reference: &str) -> Result<String> {
     Ok(target.resolve_against(&base_uri.strip_fragment()).map_err(failed)?.normalize().into_string())
 }
 
-/// A reference with what must not stand in one written as `%3C`: people write `#/definitions/List<string[]>`.
+/// A reference with its forbidden characters percent-encoded, since people write `#/definitions/List<string[]>`.
 pub(super) fn encoded(reference: &str) -> String {
     let mut out = String::with_capacity(reference.len());
     for c in reference.chars() {
-        // Brackets may stand around an address only.
+        // A URI allows brackets only around an IP address.
         let refused = if out.contains('#') { "<>\"{}|\\^`[]#" } else { "<>\"{}|\\^`" };
         match c.is_ascii_graphic() && !refused.contains(c) {
             true => out.push(c),

@@ -1,4 +1,4 @@
-//! The keywords of a schema that speak of a value as a whole: types, constants, numbers, strings, and combinations.
+//! The keywords about a value as a whole: types, constants, numbers, strings, and combinations of schemas.
 
 use super::{
     Compiler,
@@ -19,10 +19,10 @@ use std::rc::Rc;
 
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
 
-/// Characters, items or keys: more than any text has that is written.
+/// A number of characters, items or keys that no generated text reaches.
 const ENDLESS: usize = 1 << 24;
 
-/// Characters that are counted one by one.
+/// Most characters that an automaton counts.
 const COUNTED: usize = 6000;
 
 /// A schema being read.
@@ -31,14 +31,14 @@ pub(super) struct Reader<'c, 'a> {
     pub place: Place<'a>,
     pub map: &'a Map<String, Value>,
     pub draft: Dialect,
-    /// What it says in so many words.
+    /// The values that the schema's own keywords allow.
     pub values: Values,
-    /// Formulas that hold as well.
+    /// Further formulas that must hold.
     pub also: Vec<Node>,
 }
 
 impl<'a> Compiler<'a> {
-    /// What a schema allows.
+    /// The set of values that a schema allows.
     pub fn read(&mut self, id: SchemaId) -> Result<Values> {
         let place = self.place(id);
         let Value::Object(map) = place.value else { return Ok(Values::all()) };
@@ -125,7 +125,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// A whole number that is not negative. Upper bounds that no text comes near are as good as none.
+    /// The value of a keyword that must be a whole number from 0 on. An upper bound that no text reaches is dropped.
     pub fn size(&self, key: &str) -> Result<Option<usize>> {
         let Some(value) = self.keyword(key) else { return Ok(None) };
         let number = match value {
@@ -143,7 +143,7 @@ impl<'a> Reader<'_, 'a> {
         Ok(())
     }
 
-    /// Remembers two bounds that contradict each other.
+    /// Records two bounds that contradict each other.
     pub fn suspect(&mut self, low: &str, high: &str) {
         let message = format!("`{low}` is greater than `{high}`");
         let error = Error::unsatisfiable(message).pointer(self.pointer(low)).help("swap or widen them");
@@ -201,7 +201,7 @@ impl<'a> Reader<'_, 'a> {
         let mut bounds = Vec::new();
         for key in ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"] {
             let Some(value) = self.map.get(key) else { continue };
-            // Draft-04 says beside the bound whether it is exclusive.
+            // In draft-04 a separate keyword makes the bound exclusive.
             let flag = |key: &str| self.draft == Dialect::Draft4 && self.map.get(key) == Some(&Value::Bool(true));
             if self.draft == Dialect::Draft4 && key.starts_with("exclusive") {
                 let bound = if key.ends_with("Minimum") { "minimum" } else { "maximum" };
@@ -284,7 +284,7 @@ impl<'a> Reader<'_, 'a> {
     pub fn pattern(&mut self, pattern: &str) -> Result<Language> {
         let language = pattern::search(pattern)?;
         self.compiler.texts.dfa(&language).map_err(|e| {
-            // The place is one in the translated pattern.
+            // The span of the error refers to the translated pattern.
             let error = Error::new(e.kind(), format!("the pattern /{pattern}/: {}", e.message()));
             e.helps().iter().fold(error, |error, help| error.help(help.clone()))
         })?;
@@ -339,7 +339,7 @@ impl<'a> Reader<'_, 'a> {
         Ok(())
     }
 
-    /// `dependencies` with schemas among them; those with lists of keys are read with the objects.
+    /// `dependencies` on schemas; `read_containers` reads the dependencies on keys.
     fn dependencies(&mut self, key: &str) -> Result<Vec<(String, Node)>> {
         let Some(outer) = self.compiler.documents.child(&self.place, key) else { return Ok(Vec::new()) };
         let Value::Object(map) = outer.value else { return Ok(Vec::new()) };
@@ -365,13 +365,13 @@ impl Compiler<'_> {
         Ok(self.formulas.one(ways))
     }
 
-    /// Where the key is present, the formula holds.
+    /// The values that are not objects with the key, or that satisfy the formula.
     pub fn unless_present(&mut self, key: &str, node: Node) -> Node {
         let absent = self.formulas.set(Values::objects(ObjectShape::without(key)));
         self.formulas.one([absent, node])
     }
 
-    /// The schema of a node that is one.
+    /// The schema of a formula that is a single schema.
     pub fn schema_of(&self, node: Node) -> Option<SchemaId> {
         match self.formulas.get(node) {
             Formula::Schema(id) => Some(*id),

@@ -1,4 +1,4 @@
-//! The keywords of a schema that speak of arrays and objects.
+//! The keywords about arrays and objects.
 
 use super::{
     array::{ArrayShape, Count},
@@ -102,7 +102,7 @@ impl Reader<'_, '_> {
             self.suspect("minProperties", "maxProperties");
         }
         if shape.keys.is_empty() && shape.others.is_empty() && shape.min == 0 && shape.max.is_none() {
-            // Nothing was said of objects.
+            // No keyword is about objects.
         } else {
             self.narrow(&Values::objects(shape))?;
         }
@@ -121,7 +121,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// A key must be there.
+    /// Makes a key required.
     fn require(&mut self, shape: &mut ObjectShape, key: &str) -> Result<()> {
         let node: Node = match shape.keys.get(key) {
             Some(member) => member.node,

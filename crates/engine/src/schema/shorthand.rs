@@ -16,7 +16,7 @@ const TYPES: [&str; 17] = [
     "string", "str", "text", "int", "integer", "number", "float", "num", "bool", "boolean", "null", "any", "date",
     "time", "datetime", "email", "uuid",
 ];
-/// How deep lists and objects may be nested.
+/// Deepest nesting of lists and objects.
 const DEPTH: usize = 50;
 
 /// The schema that a shorthand stands for: an object with these fields and no others.

@@ -1,5 +1,5 @@
-//! One spelling for each value: numbers in plain decimal notation, strings with the shortest escapes. White space and
-//! the order of keys stay as they are.
+//! The respelling of JSON texts, with one spelling for each number and string: plain decimal notation, shortest escapes.
+//! White space and the order of keys stay as they are.
 
 use super::number::Decimal;
 use crate::util::json::DEPTH;
@@ -10,7 +10,7 @@ pub(super) struct Spelt {
     pub long_numbers: bool,
 }
 
-/// The byte at which the text is no JSON.
+/// The text is not JSON, from this byte on.
 pub(super) fn respell(text: &str) -> Result<Spelt, usize> {
     let mut speller = Speller { text, at: 0, out: String::with_capacity(text.len()), long_numbers: false };
     speller.space();
@@ -122,7 +122,7 @@ impl Speller<'_> {
         let numeric = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);
         let end = self.rest().bytes().take_while(|b| numeric(b)).count();
         let raw = &self.rest()[..end];
-        // The grammar of JSON is narrower than what can be read as a decimal.
+        // The grammar of JSON allows fewer texts than the reader of decimals.
         if serde_json::from_str::<serde_json::Number>(raw).is_err() {
             return Err(self.at);
         }

@@ -1,5 +1,5 @@
-//! Sets of decoded strings and of numbers in decimal notation: regular languages with the questions that are asked of
-//! them here.
+//! Sets of decoded strings and of numbers in decimal notation: regular languages with intersection, emptiness and
+//! enumeration.
 
 use crate::{
     Error, Language, Result,
@@ -8,15 +8,15 @@ use crate::{
 use indexmap::IndexSet;
 use std::{collections::HashMap, sync::Arc};
 
-/// Answers questions about languages, each built once.
+/// Answers questions about languages; the automaton of each language is built once.
 #[derive(Default)]
 pub(super) struct Texts {
     known: HashMap<Language, Arc<Dfa>>,
-    /// Expressions that automata were built of.
+    /// The number of expressions for which automata were built.
     built: usize,
 }
 
-/// Most texts that a set is taken as a list of.
+/// Most texts of a set that is represented as a list.
 const LISTED: usize = 20_000;
 /// Most expressions that automata are built of, some ten times what large schemas need.
 const BUILT: usize = 20_000;
@@ -68,7 +68,7 @@ impl Texts {
         })
     }
 
-    /// Texts of both. Where one of them is a list, so is the answer.
+    /// The intersection of two languages. If one of them is a list, so is the intersection.
     pub fn and(&mut self, a: &Language, b: &Language) -> Result<Language> {
         match (a, b) {
             (Language::Any, other) | (other, Language::Any) => return Ok(other.clone()),
@@ -97,7 +97,7 @@ impl Texts {
     }
 }
 
-/// The expressions that a language is combined from. A list is one.
+/// The number of expressions of which a language is made; a list counts as one.
 fn leaves(language: &Language) -> usize {
     match language {
         Language::Union(_) if literals(language).is_some() => 1,
@@ -133,12 +133,12 @@ pub(super) fn is_none(language: &Language) -> bool {
     matches!(language, Language::Union(parts) if parts.is_empty())
 }
 
-/// Texts of one or the other.
+/// The union of two languages.
 pub(super) fn or(a: &Language, b: &Language) -> Language {
     any_of([a, b])
 }
 
-/// Texts of any of the languages.
+/// The union of several languages.
 pub(super) fn any_of<'l>(languages: impl IntoIterator<Item = &'l Language>) -> Language {
     let mut parts: IndexSet<&Language> = IndexSet::new();
     for language in languages {
@@ -156,7 +156,7 @@ pub(super) fn any_of<'l>(languages: impl IntoIterator<Item = &'l Language>) -> L
     }
 }
 
-/// Texts outside.
+/// The complement of a language.
 pub(super) fn not(a: &Language) -> Language {
     match a {
         Language::Any => Language::none(),

@@ -13,7 +13,7 @@ use indexmap::IndexSet;
 use serde_json::Value;
 use std::rc::Rc;
 
-/// Most shapes that a set of arrays or objects may fall into.
+/// Most shapes in the union of a set of arrays or objects.
 const SHAPES: usize = 3000;
 
 /// A set of JSON values: what it holds of each type. Arrays and objects are unions of shapes, each a conjunction.
@@ -22,9 +22,9 @@ pub(super) struct Values {
     pub null: bool,
     /// `false`, `true`
     pub booleans: [bool; 2],
-    /// Canonical texts; [`Language::Any`] is every number.
+    /// The canonical texts of the numbers; [`Language::Any`] stands for every number.
     pub numbers: Language,
-    /// Decoded.
+    /// The decoded strings.
     pub strings: Language,
     pub arrays: Vec<ArrayShape>,
     pub objects: Vec<ObjectShape>,
@@ -53,11 +53,11 @@ impl Values {
         }
     }
 
-    /// Everything but objects, and the objects of one shape.
+    /// All values that are not objects, and the objects of one shape.
     pub fn objects(shape: ObjectShape) -> Self {
         Self { objects: vec![shape], ..Self::all() }
     }
-    /// Everything but arrays, and the arrays of one shape.
+    /// All values that are not arrays, and the arrays of one shape.
     pub fn arrays(shape: ArrayShape) -> Self {
         Self { arrays: vec![shape], ..Self::all() }
     }
@@ -77,7 +77,7 @@ impl Values {
         })
     }
 
-    /// One value and no other.
+    /// The set of one value.
     pub fn constant(value: &Value, formulas: &mut Formulas) -> Result<Self> {
         let mut set = Self::none();
         match value {
@@ -107,7 +107,7 @@ impl Values {
         Ok(set)
     }
 
-    /// What is in any of the sets.
+    /// The union of sets.
     pub fn union(sets: &[Rc<Self>]) -> Self {
         let arrays: IndexSet<&ArrayShape> = sets.iter().flat_map(|set| &set.arrays).collect();
         let objects: IndexSet<&ObjectShape> = sets.iter().flat_map(|set| &set.objects).collect();

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// A map with short integer keys.
 pub type FastMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FastHasher>>;
 
-/// Multiply and rotate, as in Firefox's and rustc's hash tables. Not meant against an adversary.
+/// Multiply and rotate, as in the hash tables of Firefox and rustc. It does not resist adversarial keys.
 #[derive(Default, Clone, Copy)]
 pub struct FastHasher(u64);
 
@@ -34,7 +34,7 @@ impl Hasher for FastHasher {
     fn write_usize(&mut self, word: usize) {
         self.mix(word as u64);
     }
-    // The table takes its bucket from the low bits, the product is best mixed in the high ones.
+    // A hash table takes the bucket from the low bits, but a product is best mixed in its high bits.
     fn finish(&self) -> u64 {
         self.0.rotate_left(26)
     }

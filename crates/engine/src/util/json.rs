@@ -4,11 +4,11 @@ use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// How deep a text may nest.
+/// Deepest nesting of a text.
 pub(crate) const DEPTH: usize = 1000;
-/// Up to here recursive code needs no more stack than every thread has.
+/// Nesting up to which recursive code fits the stack of every thread.
 const SHALLOW: usize = 100;
-/// Stack for what is deeper.
+/// Size of the stack for deeper nesting, in bytes.
 const STACK: usize = 256 << 20;
 
 /// Reads a value from a JSON text, which may nest up to a thousand levels deep.
@@ -26,7 +26,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
     T::deserialize(Reader { text, at: 0 }.read()?).map_err(|e| Error::input(e.to_string()).at(0..0))
 }
 
-/// How deep brackets nest in a text, those in strings aside.
+/// The nesting depth of a text's brackets; brackets in strings do not count.
 pub(crate) fn depth(text: &str) -> usize {
     let (mut open, mut deepest, mut quoted, mut escaped) = (0usize, 0, false, false);
     for byte in text.bytes() {
@@ -45,7 +45,7 @@ pub(crate) fn depth(text: &str) -> usize {
     deepest
 }
 
-/// How deep a value nests.
+/// The nesting depth of a value.
 pub(crate) fn depth_of(value: &Value) -> usize {
     let (mut open, mut deepest) = (vec![(value, 1)], 0);
     while let Some((value, depth)) = open.pop() {
@@ -59,7 +59,7 @@ pub(crate) fn depth_of(value: &Value) -> usize {
     deepest
 }
 
-/// Calls what recurses so deep, where the stack is large enough.
+/// Calls a function that recurses to a depth, on a thread with a stack that is large enough.
 pub(crate) fn with_stack_for<T: Send>(depth: usize, call: impl Fn() -> T + Sync) -> T {
     if depth <= SHALLOW {
         return call();
@@ -70,7 +70,7 @@ pub(crate) fn with_stack_for<T: Send>(depth: usize, call: impl Fn() -> T + Sync)
     })
 }
 
-/// A value that is not deep, and stands at an offset.
+/// Reads a value that is not deep and stands at an offset of the whole text.
 fn part<T: DeserializeOwned>(text: &str, at: usize) -> Result<T> {
     serde_json::from_str(text).map_err(|e| {
         let message = e.to_string();
@@ -111,7 +111,7 @@ impl Reader<'_> {
                 }
                 _ => self.scalar()?,
             };
-            // What ends here, and what goes on after a comma.
+            // Close the containers that end here; go on after a comma.
             loop {
                 let byte = self.next();
                 let container = match open.pop() {

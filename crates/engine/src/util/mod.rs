@@ -1,4 +1,4 @@
-//! What several rooms need and none owns.
+//! Helpers that several modules need and none owns.
 
 mod bits;
 mod hash;

@@ -1,4 +1,4 @@
-//! Did you mean …?
+//! The nearest known word to a misspelt one, for "did you mean".
 
 /// The candidate nearest to `word`, if it is near enough to be a slip of the keyboard.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -24,16 +24,16 @@ const MAX_COMBINATIONS: usize = 1024;
 /// Most parts of the language that has all those combinations written out.
 const MAX_PARTS: usize = 1 << 18;
 
-/// What the parts of a template may depend on.
+/// The context in which a template is read.
 #[derive(Clone, Default)]
 pub struct TemplateCx {
-    /// Values of `$name` inputs.
+    /// The values of `$name` inputs.
     pub inputs: Inputs,
     /// Constraints on single slots, by slot name.
     pub slots: BTreeMap<String, Vec<Arc<dyn Constraint>>>,
     /// Sizes of single slots; they mean what a size inside `{{name:…}}` means.
     pub sizes: BTreeMap<String, Vec<Length>>,
-    /// The patterns of the same file.
+    /// The patterns of the same file, so that each is compiled once.
     pub patterns: Patterns,
 }
 
@@ -112,7 +112,7 @@ impl Template {
         Ok(template)
     }
 
-    /// Slots that occur again must have few texts: the language is a union over them.
+    /// Finds the slots that occur more than once. Their texts must be few, since the language is a union over them.
     fn find_repeated(&mut self, written: &[SlotSyntax]) -> Result<()> {
         let mut combinations = 1usize;
         for (i, (slot, syntax)) in self.form.slots.iter().zip(written).enumerate() {
@@ -141,9 +141,9 @@ impl Template {
         Ok(())
     }
 
-    /// The language of the parts `range`; `bound` gives the texts of slots that have been decided.
+    /// The language of a range of parts. `bound`: the texts of slots that are already chosen.
     fn concat(&self, range: std::ops::Range<usize>, bound: &mut [Option<String>], cx: &CompileCx) -> Result<Language> {
-        // A slot whose text is not decided and that comes again, and where it comes last.
+        // A slot without a chosen text that occurs again, and the part where it occurs last.
         let again = |part: usize, bound: &[Option<String>]| match self.form.parts[part] {
             Part::Slot(slot) if bound[slot].is_none() && part < self.span[slot].1 => Some((slot, self.span[slot].1)),
             _ => None,
@@ -156,7 +156,7 @@ impl Template {
                 part += 1;
                 continue;
             };
-            // Widen until no other such slot comes again behind the end.
+            // Widen the range until no such slot inside it occurs again behind its end.
             let mut at = part;
             while at < last {
                 last = last.max(again(at, bound).map_or(0, |(_, end)| end));
@@ -199,7 +199,7 @@ impl Template {
     }
 }
 
-/// A slot that occurs again is described once, or twice alike.
+/// Merges two descriptions of a slot that occurs more than once. One of them must be empty, or both the same.
 fn unite(before: &mut SlotSyntax, again: SlotSyntax) -> Result<()> {
     let same = match (&before.content, &again.content) {
         (_, Syntax::Free) => true,

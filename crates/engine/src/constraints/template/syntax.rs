@@ -30,7 +30,7 @@ pub(crate) struct SlotSyntax {
     pub content: Content,
 }
 
-/// What stands in a slot after its name.
+/// The content of a slot, after its name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Content {
     Free,
@@ -55,7 +55,7 @@ fn too_large(bytes: usize) -> Error {
         .help("a template must fit a model's window of some thousand tokens; fill a long document part by part")
 }
 
-/// What the name of a slot or an input may start with and go on with.
+/// Whether a character may start the name of a slot or an input.
 fn starts_name(c: char) -> bool {
     c.is_alphabetic() || c == '_'
 }
@@ -125,7 +125,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Backslashes speak only before something special: there, two write one and an odd one takes the meaning away.
+    /// Backslashes have a meaning only before something special. There, each pair writes one backslash, and an odd one
+    /// makes the special text literal.
     fn backslashes(&mut self) {
         let run = self.eat_while(|c| c == '\\');
         let special = [OPEN, MASK, BLANK, "$"].into_iter().find(|s| self.rest().starts_with(s));
@@ -203,7 +204,7 @@ impl<'a> Parser<'a> {
             .help("end it with `}}`, or write `\\{{` for the braces themselves")
     }
 
-    /// What stands here belongs in no slot; perhaps the slot was never closed.
+    /// The error for a character that cannot stand in a slot; perhaps the slot was never closed.
     fn bad_slot(&self, start: usize) -> Error {
         let line = self.rest().lines().next().unwrap_or_default();
         let close = line.find(CLOSE);
