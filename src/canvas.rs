@@ -56,10 +56,17 @@ impl Canvas {
     pub fn open(len: usize) -> Self {
         Self { prompt: Arc::default(), condition: None, cells: vec![Cell::Open; len], horizon: len }
     }
-    /// A canvas with these cells: for tests of guides and policies.
+    /// A canvas of these cells: for tests of what reads one.
+    ///
+    /// ```
+    /// use stencil_lm::{Canvas, Cell};
+    /// let mut canvas = Canvas::of([Cell::Fixed(7), Cell::Open, Cell::Open]);
+    /// canvas.set(2, Cell::Held { token: 3, step: 0 });
+    /// assert_eq!(canvas.decided(), [Some(7), None, Some(3)]);
+    /// ```
     pub fn of(cells: impl IntoIterator<Item = Cell>) -> Self {
         let cells: Vec<Cell> = cells.into_iter().collect();
-        Self { prompt: Arc::default(), condition: None, horizon: cells.len(), cells }
+        Self { horizon: cells.len(), cells, ..Self::open(0) }
     }
     /// Text that is read before the canvas.
     pub fn with_prompt(mut self, prompt: impl Into<Arc<[Token]>>) -> Self {
@@ -92,7 +99,11 @@ impl Canvas {
     pub fn cell(&self, pos: Pos) -> Cell {
         self.cells[pos]
     }
-    pub(crate) fn set(&mut self, pos: Pos, cell: Cell) {
+    /// Changes a cell. During a run only the engine has a canvas that can be changed.
+    ///
+    /// # Panics
+    /// Where the canvas has no such position.
+    pub fn set(&mut self, pos: Pos, cell: Cell) {
         self.cells[pos] = cell;
     }
     /// Tokens the constraint must respect, one per position.

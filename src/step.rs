@@ -30,22 +30,37 @@ pub struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// The first of one step on a canvas of one block, of a masked model: for tests of guides and policies. Fields can be
-    /// changed.
+    /// The first of as many steps as the canvas has positions, all of which are written together, of a masked model: for
+    /// tests of policies and guides. Fields and the methods below change what else a hook may look at.
     ///
     /// ```
-    /// use stencil_lm::{Canvas, Cell, Step, Vocab};
+    /// use stencil_lm::{Canvas, Step, Vocab};
     /// let vocab = Vocab::from_bytes(vec![Some(b"a".to_vec()), None], Some(1), None)?;
-    /// let canvas = Canvas::of([Cell::Fixed(0), Cell::Open]);
-    /// let mut step = Step::new(&canvas, &vocab);
-    /// step.budget = 4;
-    /// assert_eq!(step.left(), 4);
+    /// let canvas = Canvas::open(8);
+    /// let step = Step::new(&canvas, &vocab).at(1, 4).in_block(0..4);
+    /// assert_eq!((step.left(), step.block_size), (3, 4));
     /// # Ok::<(), stencil_lm::Error>(())
     /// ```
     pub fn new(canvas: &'a Canvas, vocab: &'a Vocab) -> Self {
-        let len = canvas.len();
-        let process = Process::Masked;
-        Self { index: 0, budget: 1, block: 0..len, block_size: len, process, taken: 0, canvas, vocab, seed: 0 }
+        let (len, process) = (canvas.len(), Process::Masked);
+        let (index, taken, seed) = (0, 0, 0);
+        Self { index, budget: len.max(1), block: 0..len, block_size: len, process, taken, canvas, vocab, seed }
+    }
+    /// The same, as step `index` of `budget`, from 0; no step before its block is counted.
+    pub fn at(self, index: usize, budget: usize) -> Self {
+        Self { index, budget, taken: index, ..self }
+    }
+    /// The same, where these positions are written.
+    pub fn in_block(self, block: Range<Pos>) -> Self {
+        Self { block_size: block.len(), block, ..self }
+    }
+    /// The same, with the random numbers of this seed.
+    pub fn seeded(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+    /// The same, in another process.
+    pub fn of_process(self, process: Process) -> Self {
+        Self { process, ..self }
     }
     /// Random numbers of this step. The same `purpose` at the same step of the same lane gives the same numbers. The
     /// generator's type is named since numbers must be the same in every version.
