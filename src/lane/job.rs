@@ -4,6 +4,7 @@ use crate::{
     Constraint, Ending, Error, GuideFactory, Lane, Model, PolicyFactory, PotentialFactory, Result, Settings,
     constraints::{Length, Unit},
     engine::plan::CompiledConstraints,
+    inference::Options,
     models::SamplingDefaults,
     slot_lengths::SlotLengths,
 };
@@ -176,14 +177,6 @@ fn check_settings(settings: &Settings) -> Result<()> {
     if *block_length == Some(0) {
         return bad("`block_length` must be at least 1".into(), "leave it out to write all positions together");
     }
-    if let Some(t) = temperature.filter(|t| !(0.0..=100.0).contains(t)) {
-        return bad(format!("`temperature` must lie between 0 and 100, not {t}"), "0 takes the most probable text");
-    }
-    if *top_k == Some(0) {
-        return bad("`top_k` must be at least 1".into(), "leave it out to keep every token");
-    }
-    if let Some(p) = top_p.filter(|p| !(*p > 0.0 && *p <= 1.0)) {
-        return bad(format!("`top_p` must lie above 0 and up to 1, not {p}"), "leave it out to keep every token");
-    }
-    Ok(())
+    let temperature = temperature.unwrap_or(Options::default().temperature);
+    Options { temperature, top_k: *top_k, top_p: *top_p, witness: None }.check()
 }

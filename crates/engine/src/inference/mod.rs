@@ -63,6 +63,44 @@ impl Default for Options<'_> {
     }
 }
 
+impl Options<'_> {
+    /// Highest temperature.
+    pub const MAX_TEMPERATURE: f32 = 100.0;
+
+    /// Looks at the numbers, whatever the scores. Temperature 0 passes: whoever reads scores answers it with the most
+    /// probable text.
+    ///
+    /// # Errors
+    /// A temperature, `top_k` or `top_p` out of range.
+    pub fn check(&self) -> Result<()> {
+        let bad = |what: String, help: &str| Err(Error::input(what).help(help));
+        let Self { temperature, top_k, top_p, .. } = *self;
+        if !(0.0..=Self::MAX_TEMPERATURE).contains(&temperature) {
+            let most = Self::MAX_TEMPERATURE;
+            return bad(
+                format!("`temperature` must lie between 0 and {most}, not {temperature}"),
+                "0 takes the most probable text",
+            );
+        }
+        if top_k == Some(0) {
+            return bad("`top_k` must be at least 1".into(), "leave it out to keep every token");
+        }
+        if let Some(p) = top_p.filter(|p| !(*p > 0.0 && *p <= 1.0)) {
+            return bad(format!("`top_p` must lie above 0 and up to 1, not {p}"), "leave it out to keep every token");
+        }
+        Ok(())
+    }
+}
+
+/// As [`Options::check`], but 0 is refused: scores are divided by the temperature.
+pub(crate) fn check_temperature(temperature: f32) -> Result<()> {
+    Options { temperature, ..Options::default() }.check()?;
+    if temperature > 0.0 {
+        return Ok(());
+    }
+    Err(Error::input("scores cannot be divided by temperature 0").help("for temperature 0 ask for `Posterior::map`"))
+}
+
 /// Conditions the distribution of the scores on the texts that fit.
 ///
 /// `scores` has one row per position. Rows of decided positions are not read, and of the other rows only the legal
@@ -124,21 +162,14 @@ fn check<G: Graph>(feasible: &Feasible<G>, scores: Logits, options: &Options) ->
     if scores.len() != len * vocab {
         return Err(Error::model(format!("{} scores for {len} positions × {vocab} tokens", scores.len())));
     }
-    if !(options.temperature > 0.0 && options.temperature.is_finite()) {
-        return Err(Error::input(format!("temperature {} is not a positive number", options.temperature)));
-    }
+    options.check()?;
+    check_temperature(options.temperature)?;
     if feasible.layers.len() > MOST_MESSAGES {
         return Err(Error::too_large(format!(
             "the constraints, with {} states, are too large for a canvas of {len} positions",
             feasible.problem.automaton.states()
         ))
         .help("use fewer positions, or narrow the ranges of repetitions and lengths"));
-    }
-    if options.top_k == Some(0) {
-        return Err(Error::input("top_k 0 leaves no token").help("use 1 or more"));
-    }
-    if options.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
-        return Err(Error::input("top_p must be more than 0 and at most 1"));
     }
     if options.witness.is_some_and(|witness| !feasible.contains(witness)) {
         return Err(Error::model("the witness is not a text that fits the canvas"));

@@ -188,11 +188,9 @@ pub struct Softmax {
 /// The largest logit and the sum of exponentials, in one pass over a row: the baseline of the projection's cost.
 ///
 /// # Errors
-/// An empty row, NaN or +∞ in it, or a temperature that is not positive.
+/// An empty row, NaN or +∞ in it, or a temperature that [`infer`](inference::infer) would refuse.
 pub fn softmax(row: &[f32], temperature: f32) -> Result<Softmax> {
-    if !(temperature > 0.0 && temperature.is_finite()) {
-        return Err(Error::input(format!("temperature {temperature} is not a positive number")));
-    }
+    inference::check_temperature(temperature)?;
     let peak = Simd::best().softmax(row, Scale::new(1.0 / temperature as f64));
     if row.is_empty() || peak.sum.is_nan() || peak.value == f32::INFINITY {
         return Err(Error::model("the row is empty, or holds NaN or +∞"));
