@@ -174,9 +174,9 @@ impl<'a, Wanted> Request<'a, Wanted> {
         self.settings.policy = Some(name.into());
         self
     }
-    /// A policy of your own; `make` is called once per sample.
+    /// A policy of your own; `make` is called once per sample. Settings must then name no policy and no option of one.
     pub fn policy_with<P: Policy + 'static>(mut self, make: impl Fn() -> P + Send + Sync + 'static) -> Self {
-        self.policy = Some(Arc::new(move || Ok(Box::new(make()))));
+        self.policy = Some(PolicyFactory::new(make));
         self
     }
     /// One more potential, which weighs the drafts of a [population](Self::population); `make` is called once per sample.
@@ -307,19 +307,20 @@ impl<'a, Wanted> Request<'a, Wanted> {
     pub fn job(self) -> Result<Arc<Job>> {
         match self.failure {
             Some(error) => Err(error),
-            None => Job::compile(
-                self.model,
-                Parts {
-                    constraints: self.spec.constraints,
-                    guides: self.spec.guides,
+            None => {
+                let spec = self.spec.with_settings(self.settings);
+                let parts = Parts {
+                    constraints: spec.constraints,
+                    guides: spec.guides,
                     potentials: self.potentials,
-                    policy: self.policy,
-                    settings: self.settings.or(self.spec.settings),
+                    policy: PolicyFactory::only(self.policy, spec.policy)?,
+                    settings: spec.settings,
                     prompt: self.prompt,
                     system: self.system,
                     raw: self.raw,
-                },
-            ),
+                };
+                Job::compile(self.model, parts)
+            }
         }
     }
 

@@ -1,11 +1,14 @@
 //! How to sample: the `[sampler]` table of a constraint file, and the flags of the same names.
 
+use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything optional: what is not given comes from the model and the task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct Settings {
     /// Refinement steps for the whole text, shared evenly by its blocks (each is one forward).
     pub steps: Option<usize>,
@@ -19,7 +22,7 @@ pub struct Settings {
     pub top_k: Option<usize>,
     /// Keep the likeliest legal tokens that hold this much probability.
     pub top_p: Option<f32>,
-    /// The same seed gives the same text; sample i of several has this plus i.
+    /// The same seed gives the same text; sample i of several has this plus i. 0 if not given.
     pub seed: Option<u64>,
     /// Positions are written in blocks of this many, one block after the other.
     pub block_length: Option<usize>,
@@ -27,29 +30,13 @@ pub struct Settings {
     pub cache: Option<Cache>,
     /// When the end of the text is written.
     pub ending: Option<Ending>,
-    /// `threshold`, `hierarchy`, `edit`: commit all positions at least this probable.
-    pub threshold: Option<f32>,
-    /// `hierarchy`: commit the most probable position of each run of open ones, if it is more probable than this.
-    pub low_threshold: Option<f32>,
-    /// `factor`: commit the n surest positions while (n + 1)·(1 − probability) stays below this.
-    pub factor: Option<f32>,
-    /// `edit`: overwrite a written token where another one is more probable than this.
-    pub editing_threshold: Option<f32>,
-    /// `edit`: most steps in which a full block is looked over again.
-    pub post_steps: Option<usize>,
-    /// `entropy_bound`: commit the most certain positions while the joint uncertainty stays below this (nats).
-    pub entropy_bound: Option<f32>,
-    /// `entropy_bound`: a uniform-state canvas is finished when it is stable and its mean entropy below this (nats).
-    pub stop_entropy: Option<f32>,
-    /// `remdm`: probability of taking a held position back, per step.
-    pub eta: Option<f32>,
-    /// `confidence`, `margin`, `entropy`, `random`, `sequential`: how many positions a step writes follows times that
-    /// fall evenly from 1 to this, as in Dream; equally many at each step if not given.
-    pub eps: Option<f32>,
-    /// The same policies: choose positions by chance, the likelier the readier they are; 0 takes the readiest.
-    pub alg_temp: Option<f32>,
     /// How slots get their positions.
     pub layout: Option<Layout>,
+    /// Options of the policy, by the names they have in files and flags: `threshold`, `eta`, … Which there are, and of
+    /// which policies, [`policies::KINDS`](crate::policies::KINDS) says.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub options: BTreeMap<String, f32>,
 }
 
 /// What a bidirectional model may reuse within a block although written tokens change it. Approximate: the names and
@@ -85,31 +72,102 @@ pub enum Ending {
     Never,
 }
 
+/// Calls a macro with the names of all settings but the options of the policy.
+macro_rules! with_names {
+    ($then:ident) => {
+        $then!(steps, len, policy, temperature, top_k, top_p, seed, block_length, cache, ending, layout)
+    };
+}
+
 impl Settings {
-    /// What `self` leaves open is taken from `other`.
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            steps: self.steps.or(other.steps),
-            len: self.len.or(other.len),
-            policy: self.policy.or(other.policy),
-            temperature: self.temperature.or(other.temperature),
-            top_k: self.top_k.or(other.top_k),
-            top_p: self.top_p.or(other.top_p),
-            seed: self.seed.or(other.seed),
-            block_length: self.block_length.or(other.block_length),
-            cache: self.cache.or(other.cache),
-            ending: self.ending.or(other.ending),
-            threshold: self.threshold.or(other.threshold),
-            low_threshold: self.low_threshold.or(other.low_threshold),
-            factor: self.factor.or(other.factor),
-            editing_threshold: self.editing_threshold.or(other.editing_threshold),
-            post_steps: self.post_steps.or(other.post_steps),
-            entropy_bound: self.entropy_bound.or(other.entropy_bound),
-            stop_entropy: self.stop_entropy.or(other.stop_entropy),
-            eta: self.eta.or(other.eta),
-            eps: self.eps.or(other.eps),
-            alg_temp: self.alg_temp.or(other.alg_temp),
-            layout: self.layout.or(other.layout),
+    /// Names of the settings in files, the options of policies left out.
+    pub const NAMES: &'static [&'static str] = {
+        macro_rules! names {
+            ($($name:ident),*) => { &[$(stringify!($name)),*] };
         }
+        with_names!(names)
+    };
+
+    /// Names a policy.
+    pub fn policy(mut self, name: impl Into<String>) -> Self {
+        self.policy = Some(name.into());
+        self
+    }
+
+    /// Gives the policy an option.
+    pub fn option(mut self, name: impl Into<String>, value: f32) -> Self {
+        self.options.insert(name.into(), value);
+        self
+    }
+
+    /// What `self` leaves open is taken from `other`. A policy comes with its options: where `self` names another
+    /// policy than `other` does, the options that `other` gives its own are left behind.
+    pub fn or(self, other: Self) -> Self {
+        let replaced = self.policy.is_some() && other.policy.is_some() && self.policy != other.policy;
+        let mut options = if replaced { BTreeMap::new() } else { other.options };
+        options.extend(self.options);
+        macro_rules! or {
+            ($($name:ident),*) => { Self { $($name: self.$name.or(other.$name),)* options } };
+        }
+        with_names!(or)
+    }
+
+    /// Both hold: what either says.
+    ///
+    /// # Errors
+    /// When both give the same setting different values.
+    pub fn merge(self, other: Self) -> Result<Self> {
+        macro_rules! agree {
+            ($($name:ident),*) => { $(agree(stringify!($name), self.$name.as_ref(), other.$name.as_ref())?;)* };
+        }
+        with_names!(agree);
+        for (name, value) in &self.options {
+            agree(name, Some(value), other.options.get(name))?;
+        }
+        Ok(self.or(other))
+    }
+}
+
+fn agree<T: Serialize + PartialEq>(name: &str, one: Option<&T>, other: Option<&T>) -> Result<()> {
+    let (Some(one), Some(other)) = (one, other) else { return Ok(()) };
+    if one == other {
+        return Ok(());
+    }
+    let shown = |value: &T| serde_json::to_string(value).map_err(|e| Error::input(format!("`{name}`: {e}")));
+    Err(Error::input(format!("`{name}` is {} in one constraint file and {} in another", shown(one)?, shown(other)?))
+        .help("leave it out of one of them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_named_as_it_is_written() {
+        let written = serde_json::to_value(Settings::default()).unwrap();
+        let mut written: Vec<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut names = Settings::NAMES.to_vec();
+        (written.sort(), names.sort());
+        assert_eq!(written, names);
+    }
+
+    #[test]
+    fn another_policy_comes_without_the_options_of_the_first() {
+        let file = Settings { steps: Some(3), ..Settings::default() }.policy("threshold").option("threshold", 0.8);
+        let flags = Settings { len: Some(9), ..Settings::default() };
+        let both = flags.clone().or(file.clone());
+        assert_eq!((both.steps, both.len, both.options["threshold"]), (Some(3), Some(9), 0.8));
+        assert_eq!(flags.clone().option("threshold", 0.7).or(file.clone()).options["threshold"], 0.7);
+        assert!(flags.policy("random").or(file).options.is_empty());
+    }
+
+    #[test]
+    fn settings_that_differ_do_not_merge() {
+        let a = Settings::default().policy("threshold").option("threshold", 0.9);
+        assert_eq!(a.clone().merge(a.clone()).unwrap(), a);
+        let error = a.clone().merge(Settings::default().option("threshold", 0.8)).unwrap_err();
+        assert_eq!(error.message(), "`threshold` is 0.9 in one constraint file and 0.8 in another");
+        let error = a.merge(Settings::default().policy("random")).unwrap_err();
+        assert_eq!(error.message(), r#"`policy` is "threshold" in one constraint file and "random" in another"#);
     }
 }

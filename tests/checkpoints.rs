@@ -172,7 +172,8 @@ fn long_answers_go_beyond_one_canvas_and_keep_their_constraint() {
             }
         }
         if !model.denoiser().process().revises() {
-            let editing = Settings { policy: Some("edit".into()), editing_threshold: Some(0.05), ..settings.clone() };
+            let editing =
+                Settings { policy: Some("edit".into()), ..settings.clone() }.option("editing_threshold", 0.05);
             forwards.push(write(editing));
         }
         let refused = |settings| Sampler::new(&model).spec(&spec).settings(settings).run().is_err();

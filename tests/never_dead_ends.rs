@@ -76,11 +76,11 @@ fn random_spec(rng: &mut ChaCha8Rng) -> Result<Spec> {
 }
 
 fn random_settings(rng: &mut ChaCha8Rng) -> Settings {
-    let names = stencil_lm::policies::NAMES;
+    let kinds = stencil_lm::policies::KINDS;
     Settings {
         steps: Some(rng.random_range(1..12)),
         len: rng.random_bool(0.9).then(|| rng.random_range(3..20)),
-        policy: Some(names.choose(rng).unwrap().0.to_string()),
+        policy: Some(kinds.choose(rng).unwrap().name.to_string()),
         temperature: Some(*[0.0, 0.5, 1.0, 3.0].choose(rng).unwrap()),
         top_k: rng.random_bool(0.2).then(|| rng.random_range(1..5)),
         top_p: rng.random_bool(0.2).then(|| rng.random_range(0.1..1.0)),
@@ -97,9 +97,11 @@ fn case(seed: u64, oracle: &Model, noise: &Model) -> usize {
     let settings = random_settings(&mut rng);
     let about = format!("case {seed}: {:?} {settings:?}", spec.description);
     let model = if rng.random_bool(0.15) { oracle } else { noise };
-    let mut sampler = Sampler::new(model).spec(&spec).settings(settings).count(rng.random_range(4..12));
-    if rng.random_bool(0.4) {
-        let seed = rng.random();
+    let count = rng.random_range(4..12);
+    let whim = rng.random_bool(0.4).then(|| rng.random());
+    let policy = settings.policy.filter(|_| whim.is_none());
+    let mut sampler = Sampler::new(model).spec(&spec).settings(Settings { policy, ..settings }).count(count);
+    if let Some(seed) = whim {
         sampler = sampler.policy_with(move || Whim { seed, reopen: 0.2 });
     }
     match sampler.run() {

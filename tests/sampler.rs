@@ -4,13 +4,16 @@
 #[allow(dead_code)]
 mod scripted;
 
-use scripted::{Scripted, policy, vocab};
+use schemars::JsonSchema;
+use scripted::{Scripted, moves, policy, vocab};
+use serde::Deserialize;
 use std::ops::ControlFlow;
 use stencil_lm::{
-    Answer, Cell, Ending, Energies, Error, ErrorKind, Guide, Layout, Model, Moves, Policy, Pos, Proposal, Record,
-    Result, Sampler, Settings, Source, Step, Token,
-    models::{Chain, Oracle},
-    spec::{Inputs, Spec},
+    Answer, Candidate, Canvas, Cell, Ending, Energies, Error, ErrorKind, Guide, Layout, Model, Moves, Policy, Pos,
+    Proposal, Record, Result, Sampler, Settings, Source, Step, Token,
+    models::{Chain, Oracle, Process},
+    policies::{EntropyBound, PolicyFactory, Stop},
+    spec::{BuildCx, Inputs, Kind, Part, Registry, Role, Spec},
 };
 
 #[test]
@@ -146,8 +149,145 @@ fn settings_out_of_range_are_refused() {
     assert!(refused(Settings { top_p: Some(0.0), ..Settings::default() }));
     assert!(refused(Settings { top_k: Some(0), ..Settings::default() }));
     assert!(refused(policy("best")));
-    assert!(refused(Settings { threshold: Some(0.5), ..policy("confidence") }));
-    assert!(refused(Settings { threshold: Some(1.5), ..policy("threshold") }));
+    assert!(refused(policy("confidence").option("threshold", 0.5)));
+    assert!(refused(policy("threshold").option("threshold", 1.5)));
+}
+
+/// Commits the leftmost candidate.
+#[derive(Clone)]
+struct Leftmost;
+
+impl Policy for Leftmost {
+    fn choose(&mut self, _: &Step, proposal: &Proposal) -> Result<Moves> {
+        Ok(Moves::commit(proposal.candidates.first().map(|c| c.pos)))
+    }
+}
+
+#[test]
+fn settings_that_nothing_reads_are_refused_with_a_policy_of_ones_own_too() {
+    let model = Model::new(Scripted::certain(&[0.5; 4]));
+    let run = |settings: Settings| Sampler::new(&model).settings(settings).policy_with(|| Leftmost).run();
+    let refused = |settings: Settings| run(settings).unwrap_err().message().to_string();
+    assert!(run(Settings { len: Some(3), seed: Some(1), ..Settings::default() }).is_ok());
+    for (settings, says) in [
+        (policy("no_such_policy"), "no_such_policy"),
+        (policy("confidence"), "confidence"),
+        (Settings::default().option("threshold", 7.0), "`threshold`"),
+        (Settings::default().option("threshold", 0.7), "`threshold`"),
+        (Settings::default().option("eta", -3.0), "`eta`"),
+        (Settings::default().option("no_such_option", 1.0), "`no_such_option`"),
+    ] {
+        let message = refused(settings);
+        assert!(message.contains(says) && message.contains("`Leftmost`"), "{message}");
+    }
+    let named = |settings: Settings| Sampler::new(&model).settings(settings).run().unwrap_err().message().to_string();
+    assert_eq!(named(Settings::default().option("no_such_option", 1.0)), "policies have no option `no_such_option`");
+    assert_eq!(named(Settings::default().option("eta", 0.5)), "policy `confidence` has no option `eta`");
+    let unasked = Settings::default().policy("threshold").option("threshold", 0.9);
+    let spec = Spec { settings: unasked, ..Spec::new() };
+    assert!(Sampler::new(&model).spec(&spec).policy_with(|| Leftmost).run().is_err(), "a file's policy is not ignored");
+}
+
+#[test]
+fn specs_that_contradict_each_other_are_refused() {
+    let model = Model::new(Scripted::certain(&[0.5; 4]));
+    let spec = |settings: Settings| Spec { settings, ..Spec::new() };
+    let run = |specs: &[&Spec], settings: Settings| {
+        let sampler = specs.iter().fold(Sampler::new(&model), |sampler, spec| sampler.spec(spec));
+        sampler.settings(settings).run().map(|outputs| outputs[0].report.tokens)
+    };
+    let two = spec(Settings { len: Some(2), ..Settings::default() });
+    let three = spec(Settings { len: Some(3), ..Settings::default() });
+    let error = run(&[&two, &three], Settings::default()).unwrap_err();
+    assert_eq!(error.message(), "`len` is 2 in one constraint file and 3 in another");
+    assert_eq!(run(&[&two, &two], Settings::default()).unwrap(), 2);
+    assert_eq!(run(&[&two], Settings { len: Some(4), ..Settings::default() }).unwrap(), 4, "the sampler's own wins");
+    let named = |name: &str| spec(policy(name));
+    assert!(run(&[&named("random"), &named("margin")], Settings::default()).is_err());
+}
+
+/// Commits every how-many-th open position.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Comb {
+    every: usize,
+}
+
+impl Kind for Comb {
+    const NAME: &'static str = "comb";
+    const ROLE: Role = Role::Policy;
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        match self.every {
+            0 => Err(Error::input("`every` must be at least 1").pointer("/every")),
+            _ => Ok(Part::policy(move || self.clone())),
+        }
+    }
+}
+
+impl Policy for Comb {
+    fn choose(&mut self, _: &Step, proposal: &Proposal) -> Result<Moves> {
+        Ok(Moves::commit(proposal.candidates.iter().map(|c| c.pos).step_by(self.every)))
+    }
+}
+
+#[test]
+fn a_constraint_file_names_a_third_party_s_policy() {
+    let registry = Registry::builtin().with::<Comb>();
+    let read = |text: &str| Spec::from_toml(&Source::new("a.toml", text), &registry, &Inputs::default());
+    let denoiser = Scripted::certain(&[0.5; 6]);
+    let commits = |text: &str, settings| {
+        let steps = moves(&denoiser, settings, &read(text).unwrap());
+        steps.into_iter().map(|(committed, _)| committed).collect::<Vec<_>>()
+    };
+    let file = "regex = '[ab]{6}'\n[sampler]\nlen = 6\n[sampler.policy]\ncomb = { every = 2 }";
+    assert_eq!(commits(file, Settings::default()), [vec![0, 2, 4], vec![1, 5], vec![3]]);
+    // What the sampler is told wins, and options of other policies have no place beside it.
+    assert_eq!(commits(file, Settings { steps: Some(1), ..policy("sequential") }), [[0, 1, 2, 3, 4, 5]]);
+    let model = Model::new(denoiser.clone());
+    let spec = read(file).unwrap();
+    let run = |settings| Sampler::new(&model).spec(&spec).settings(settings).run();
+    let error = run(Settings::default().option("threshold", 0.5)).unwrap_err();
+    assert!(error.message().contains("`comb`") && error.message().contains("`threshold`"), "{error:?}");
+    // Two files, two policies.
+    let named = read("[sampler]\npolicy = 'random'").unwrap();
+    let error = spec.clone().merge(named).err().unwrap();
+    assert_eq!(error.message(), "`policy` is \"comb\" in one constraint file and \"random\" in another");
+    assert!(spec.clone().merge(spec.clone()).is_ok());
+    assert!(spec.clone().merge(read(file).unwrap()).is_err());
+    assert!(Sampler::new(&model).spec(&spec).policy_with(|| Leftmost).run().is_err());
+
+    for (text, place) in [
+        ("[sampler.policy]\ncomb = { every = 0 }", "0"),
+        ("[sampler.policy]\ncomb = { evry = 2 }", "evry"),
+        ("[sampler.policy]\ncomb = { every = 2 }\nrandom = {}", "random"),
+        ("[sampler]\npolicy = 'comb'", "'comb'"),
+        ("comb = { every = 2 }", "comb"),
+    ] {
+        assert_eq!(&text[read(text).err().unwrap().span().unwrap()], place, "{text}");
+    }
+    let schema = registry.json_schema();
+    let tables = &schema["$defs"]["Settings"]["properties"]["policy"]["anyOf"][1]["properties"];
+    assert!(tables["comb"].is_object() && tables["threshold"].is_object(), "{tables}");
+}
+
+#[test]
+fn policies_are_copied_with_their_state() {
+    let vocab = vocab();
+    let canvas = Canvas::of([Cell::Open; 4]);
+    let candidate = |pos| Candidate { pos, token: 0, prob: 0.1, best: 0, margin: 0.1, entropy: 2.0 };
+    let proposal = Proposal { candidates: (0..4).map(candidate).collect(), ..Proposal::default() };
+    // Stable and confident needs the likeliest tokens of the step before, which the copy must have as well.
+    let mut first: Box<dyn Policy> = Box::new(EntropyBound { bound: 0.1, stop: Stop::below(3.0) });
+    let step = |index| Step::new(&canvas, &vocab).at(index, 6).of_process(Process::Uniform);
+    assert_eq!(first.choose(&step(0), &proposal).unwrap(), Moves::commit([0]));
+    let mut copy = first.fork();
+    let own: Box<dyn Policy> = Box::new(Leftmost);
+    assert_eq!((first.name(), copy.name(), own.fork().name()), ("entropy_bound", "entropy_bound", "Leftmost"));
+    for policy in [&mut first, &mut copy] {
+        assert!(policy.choose(&step(1), &proposal).unwrap().done);
+    }
+    let mut fresh = PolicyFactory::named("eb", &Default::default()).unwrap().make().unwrap();
+    assert!(!fresh.choose(&step(1), &proposal).unwrap().done);
 }
 
 #[test]

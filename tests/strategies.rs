@@ -43,7 +43,7 @@ fn random_order_covers_everything_and_depends_on_the_seed() {
 
 #[test]
 fn threshold_commits_all_that_are_sure_and_the_best_where_none_is() {
-    let settings = Settings { threshold: Some(0.8), ..policy("threshold") };
+    let settings = policy("threshold").option("threshold", 0.8);
     assert_eq!(commits(&[0.85, 0.6, 0.95, 0.7], settings), [vec![0, 2], vec![3], vec![1]]);
     assert_eq!(commits(&[0.86, 0.89, 0.6], policy("low_confidence_dynamic")), [vec![0, 1], vec![2]]);
     assert_eq!(commits(&[0.86, 0.89, 0.6], policy("threshold")), [vec![1], vec![0], vec![2]]);
@@ -52,9 +52,9 @@ fn threshold_commits_all_that_are_sure_and_the_best_where_none_is() {
 #[test]
 fn entropy_bound_takes_the_largest_prefix_within_the_bound() {
     // H(.99) = .056, H(.9) = .325, H(.6) = .673: .056 within .1, .056 + .325 not.
-    let settings = Settings { entropy_bound: Some(0.1), ..policy("entropy_bound") };
+    let settings = policy("entropy_bound").option("entropy_bound", 0.1);
     assert_eq!(commits(&[0.6, 0.99, 0.9, 0.6], settings), [vec![1, 2], vec![0], vec![3]]);
-    let wide = Settings { entropy_bound: Some(5.0), ..policy("eb") };
+    let wide = policy("eb").option("entropy_bound", 5.0);
     assert_eq!(commits(&[0.6, 0.99, 0.9], wide), [vec![0, 1, 2]]);
 }
 
@@ -69,13 +69,13 @@ fn spread_never_writes_neighbours_together() {
 #[test]
 fn remdm_takes_back_and_still_ends_in_time() {
     let spec = Spec::new().regex("[ab]*").unwrap();
-    let settings = Settings { steps: Some(12), len: Some(12), eta: Some(0.5), ..policy("remdm") };
+    let settings = Settings { steps: Some(12), len: Some(12), ..policy("remdm") }.option("eta", 0.5);
     let seen = moves(&Scripted::certain(&[0.7; 12]), settings, &spec);
     assert!(seen.len() <= 12);
     assert!(seen.iter().any(|(_, reopened)| !reopened.is_empty()));
     // Within a block only.
     let settings =
-        Settings { steps: Some(12), len: Some(12), eta: Some(0.9), block_length: Some(6), ..policy("remdm") };
+        Settings { steps: Some(12), len: Some(12), block_length: Some(6), ..policy("remdm") }.option("eta", 0.9);
     let seen = moves(&Scripted::certain(&[0.7; 12]), settings, &spec);
     assert!(seen.iter().any(|(_, reopened)| reopened.iter().any(|&pos| pos < 6)));
     assert!(
@@ -88,7 +88,7 @@ fn remdm_takes_back_and_still_ends_in_time() {
 fn factor_writes_the_largest_sure_prefix() {
     // (n + 1)(1 − p) < 1: .9 and .8 hold as first and second, .6 as third does not.
     assert_eq!(commits(&[0.9, 0.6, 0.8], policy("factor")), [vec![0, 2], vec![1]]);
-    let narrow = Settings { factor: Some(0.1), ..policy("factor") };
+    let narrow = policy("factor").option("factor", 0.1);
     assert_eq!(commits(&[0.9, 0.6, 0.97], narrow), [vec![2], vec![0], vec![1]]);
 }
 
@@ -102,13 +102,13 @@ fn blocks_are_written_one_after_the_other() {
     let shares = Settings { block_length: Some(4), steps: Some(4), ..policy("low_confidence_static") };
     assert_eq!(commits(&[0.6, 0.9, 0.7, 0.95, 0.8], shares), [vec![1, 3], vec![0, 2], vec![4]]);
     // The threshold acts within the block.
-    let sure = Settings { threshold: Some(0.85), policy: Some("low_confidence_dynamic".into()), ..blocks };
+    let sure = Settings { policy: Some("low_confidence_dynamic".into()), ..blocks }.option("threshold", 0.85);
     assert_eq!(commits(&[0.6, 0.9, 0.95, 0.95], sure), [vec![1], vec![0], vec![2, 3]]);
 }
 
 #[test]
 fn falling_times_write_more_towards_the_end() {
-    let settings = Settings { eps: Some(1e-3), ..policy("maskgit_plus") };
+    let settings = policy("maskgit_plus").option("eps", 1e-3);
     let counts = |steps| -> Vec<usize> {
         commits(&[0.6; 24], Settings { steps, ..settings.clone() }).iter().map(Vec::len).collect()
     };
@@ -159,7 +159,7 @@ fn editing_overwrites_what_the_model_takes_back_and_keeps_the_constraint() {
     assert_eq!(write("[ab]{3}", policy("threshold")).0, "baa");
     assert_eq!(write("[ab]{3}", policy("edit")).0, "aaa");
     // Above every probability nothing is edited; without post steps only while the block is written.
-    let never = Settings { editing_threshold: Some(1.0), ..policy("edit") };
+    let never = policy("edit").option("editing_threshold", 1.0);
     assert_eq!(write("[ab]{3}", never).0, "baa");
     // What the constraint ties together changes together or not at all.
     for seed in 0..20 {
@@ -244,18 +244,18 @@ fn a_constraint_spans_all_blocks_of_a_uniform_state_text() {
 #[test]
 fn every_policy_there_is_has_a_test_here() {
     let source = include_str!("strategies.rs");
-    for (name, _, aliases) in stencil_lm::policies::NAMES {
-        let named = |name: &&str| source.contains(&format!("\"{name}\""));
-        assert!(named(name) || aliases.iter().any(named), "{name}");
+    for kind in stencil_lm::policies::KINDS {
+        let named = |name: &str| source.contains(&format!("\"{name}\""));
+        assert!(named(kind.name) || kind.aliases.iter().any(|alias| named(alias.name)), "{}", kind.name);
     }
 }
 
 #[test]
 fn dynamic_low_confidence_writes_what_is_sure_or_its_share_of_the_block() {
     // Four positions in two steps are two each; above the threshold all go at once.
-    let dynamic = |probabilities: &[f32], threshold| {
-        let settings = Settings { steps: Some(2), threshold, ..policy("low_confidence_dynamic") };
-        commits(probabilities, settings)
+    let dynamic = |probabilities: &[f32], threshold: Option<f32>| {
+        let settings = Settings { steps: Some(2), ..policy("low_confidence_dynamic") };
+        commits(probabilities, threshold.into_iter().fold(settings, |settings, t| settings.option("threshold", t)))
     };
     assert_eq!(dynamic(&[0.9, 0.6, 0.95, 0.88], None), [vec![0, 2, 3], vec![1]]);
     assert_eq!(dynamic(&[0.9, 0.6, 0.8, 0.7], None), [vec![0, 2], vec![1, 3]]);
@@ -273,7 +273,7 @@ fn hierarchy_writes_the_best_of_each_run_and_whatever_is_sure() {
     // One run: its best. Then two runs, left and right of it: the best of each, and .91 besides.
     let seen = commits(&[0.7, 0.91, 0.65, 0.99, 0.92, 0.93, 0.62], policy("hierarchy"));
     assert_eq!(seen, [vec![1, 3, 4, 5], vec![0, 2, 6]]);
-    let strict = Settings { threshold: Some(0.95), low_threshold: Some(0.6), ..policy("hierarchy") };
+    let strict = policy("hierarchy").option("threshold", 0.95).option("low_threshold", 0.6);
     assert_eq!(commits(&[0.7, 0.91, 0.65, 0.99, 0.8, 0.93, 0.62], strict), [vec![3], vec![1, 5], vec![0, 2, 4, 6]]);
     // Below the lower threshold one at a time, the most probable first.
     assert_eq!(commits(&[0.55, 0.58, 0.56], policy("hierarchical")), [[1], [2], [0]]);
@@ -283,7 +283,7 @@ fn hierarchy_writes_the_best_of_each_run_and_whatever_is_sure() {
 fn chance_decides_between_positions_in_proportion_to_their_readiness() {
     const SEEDS: u64 = 600;
     let first = |alg_temp, seed| {
-        let settings = Settings { alg_temp: Some(alg_temp), seed: Some(seed), ..policy("confidence") };
+        let settings = Settings { seed: Some(seed), ..policy("confidence") }.option("alg_temp", alg_temp);
         commits(&[0.55, 0.95, 0.75], settings)[0][0]
     };
     let times = |alg_temp, pos| (0..SEEDS).filter(|&seed| first(alg_temp, seed) == pos).count() as f32 / SEEDS as f32;
@@ -306,7 +306,8 @@ fn credit_makes_what_stays_likeliest_surer() {
         if let Some(credit) = credit {
             spec = spec.kind(credit, &BuildCx::default()).unwrap();
         }
-        let settings = Settings { temperature: Some(0.0), len: Some(6), threshold: Some(0.88), ..policy("threshold") };
+        let settings =
+            Settings { temperature: Some(0.0), len: Some(6), ..policy("threshold") }.option("threshold", 0.88);
         let row = |p: f32| [p.ln(), (1.0 - p).ln(), -50.0, -50.0, -50.0, -50.0];
         let steps = moves(&Scripted::new([0.6, 0.8, 0.85, 0.8, 0.6, 0.6].map(row).to_vec()), settings, &spec);
         steps.into_iter().map(|(committed, _)| committed).collect::<Vec<_>>()
@@ -330,13 +331,13 @@ fn post_steps_and_the_editing_threshold_bound_what_is_overwritten() {
     let model = Model::new(Fickle(vocab()));
     let write = |settings: Settings| {
         let spec = Spec::new().regex("[ab]{3}").unwrap();
-        let settings = Settings { temperature: Some(0.0), len: Some(3), threshold: Some(0.5), ..settings };
+        let settings = Settings { temperature: Some(0.0), len: Some(3), ..settings }.option("threshold", 0.5);
         let output = Sampler::new(&model).spec(&spec).settings(settings).run().unwrap().remove(0);
         (output.text, output.report.nfe)
     };
     // All is written in the first step; the second finds position 0 better as `a`, the third finds nothing.
     assert_eq!(write(policy("edit")), ("aaa".into(), 3));
-    assert_eq!(write(Settings { post_steps: Some(1), ..policy("edit") }), ("aaa".into(), 2));
-    assert_eq!(write(Settings { post_steps: Some(0), ..policy("edit") }), ("baa".into(), 1));
-    assert_eq!(write(Settings { editing_threshold: Some(0.995), ..policy("edit") }), ("baa".into(), 2));
+    assert_eq!(write(policy("edit").option("post_steps", 1.0)), ("aaa".into(), 2));
+    assert_eq!(write(policy("edit").option("post_steps", 0.0)), ("baa".into(), 1));
+    assert_eq!(write(policy("edit").option("editing_threshold", 0.995)), ("baa".into(), 2));
 }

@@ -1,10 +1,11 @@
 //! The flags that `fill` and `run` share. One definition per flag gives parsing, help, man page and completions.
 
-use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
+use std::{collections::BTreeMap, path::PathBuf};
 use stencil_lm::{
     Ending, Layout, Settings,
     models::{Cache, checkpoint::Precision},
+    policies::{OPTIONS, PolicyOption, Takes},
 };
 
 /// Everything `fill` and `run` have in common.
@@ -164,36 +165,8 @@ pub struct Sampling {
     /// When the text may end: free, last (after all else of a block is written), never (it fills --len)
     #[arg(long, value_name = "WHEN")]
     pub ending: Option<EndingName>,
-    /// Policies `threshold`, `hierarchy`, `edit`: write everything at least this probable
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    pub threshold: Option<f32>,
-    /// Policy `hierarchy`: write the best of each run of open positions, if it is more probable than this
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    pub low_threshold: Option<f32>,
-    /// Policy `factor`: write the n surest while (n + 1)(1 - probability) stays below this
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    pub factor: Option<f32>,
-    /// Policy `edit`: overwrite a written token where another is more probable than this
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    pub editing_threshold: Option<f32>,
-    /// Policy `edit`: most steps in which a full block is looked over again
-    #[arg(long, alias = "max-post-steps", value_name = "N", allow_negative_numbers = true)]
-    pub post_steps: Option<usize>,
-    /// Policy `entropy_bound`: joint uncertainty to accept in one step, in nats
-    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
-    pub entropy_bound: Option<f32>,
-    /// Policy `entropy_bound`: mean entropy below which a stable uniform-state canvas is finished, in nats
-    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
-    pub stop_entropy: Option<f32>,
-    /// Policy `remdm`: probability of taking a written token back, per step
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    pub eta: Option<f32>,
-    /// Positions per step follow times that fall from 1 to this (Dream); evenly many by default
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    pub eps: Option<f32>,
-    /// Choose positions by chance, the likelier the readier they are
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    pub alg_temp: Option<f32>,
+    #[command(flatten)]
+    pub options: PolicyOptions,
     /// Slot lengths are chosen first (pinned), or as the text is written (floating)
     #[arg(long, value_name = "HOW")]
     pub layout: Option<LayoutName>,
@@ -218,23 +191,53 @@ impl Sampling {
             block_length: self.block_length,
             cache: self.cache.map(CacheName::cache),
             ending: self.ending.map(EndingName::ending),
-            threshold: self.threshold,
-            low_threshold: self.low_threshold,
-            factor: self.factor,
-            editing_threshold: self.editing_threshold,
-            post_steps: self.post_steps,
-            entropy_bound: self.entropy_bound,
-            stop_entropy: self.stop_entropy,
-            eta: self.eta,
-            eps: self.eps,
-            alg_temp: self.alg_temp,
             layout: self.layout.map(LayoutName::layout),
+            options: self.options.0.clone(),
         }
     }
 }
 
+/// The options of policies, one flag each.
+#[derive(Debug)]
+pub struct PolicyOptions(BTreeMap<String, f32>);
+
+impl Args for PolicyOptions {
+    fn augment_args(command: Command) -> Command {
+        let flag = |option: &&PolicyOption| {
+            let flag = Arg::new(option.name)
+                .long(option.name.replace('_', "-"))
+                .aliases(option.aliases.iter().map(|alias| alias.replace('_', "-")))
+                .value_name(option.value_name)
+                .help(option.help)
+                .allow_negative_numbers(true);
+            match option.takes {
+                Takes::Count(_) => flag.value_parser(value_parser!(u16)),
+                Takes::Share | Takes::Amount => flag.value_parser(value_parser!(f32)),
+            }
+        };
+        command.args(OPTIONS.iter().map(flag))
+    }
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PolicyOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let value = |option: &&PolicyOption| match option.takes {
+            Takes::Count(_) => matches.get_one::<u16>(option.name).copied().map(f32::from),
+            Takes::Share | Takes::Amount => matches.get_one::<f32>(option.name).copied(),
+        };
+        Ok(Self(OPTIONS.iter().filter_map(|o| Some((o.name.to_string(), value(o)?))).collect()))
+    }
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.extend(Self::from_arg_matches(matches)?.0);
+        Ok(())
+    }
+}
+
 fn policies() -> String {
-    let names: Vec<&str> = stencil_lm::policies::NAMES.iter().map(|(name, ..)| *name).collect();
+    let names: Vec<&str> = stencil_lm::policies::KINDS.iter().map(|kind| kind.name).collect();
     format!(
         "Which positions to write first: {} (default: the model's; of the bundled one confidence, in templates entropy)",
         names.join(", ")

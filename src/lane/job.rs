@@ -79,7 +79,8 @@ impl Job {
         let denoiser = model.denoiser();
         let defaults = denoiser.defaults();
         let templated = constraints.iter().any(|c| c.shape().scaffold().is_some());
-        let (settings, origins) = resolve(settings, &defaults, templated, policy.is_some());
+        let (settings, usual, origins) = resolve(settings, &defaults, templated, policy.is_some());
+        let policy = PolicyFactory::resolve(policy.as_ref(), &settings, usual)?;
         if settings.cache.is_some() && !denoiser.uses().caches {
             return Err(Error::input(format!("{} has no approximate cache", denoiser.name()))
                 .help("caches are for pretrained bidirectional models; leave out `cache`"));
@@ -93,10 +94,6 @@ impl Job {
         let prompt = model.prompt_tokens(system.as_deref(), &prompt, raw)?;
         let plan = CompiledConstraints::compile(&constraints, denoiser.vocab())?;
         let compile_time = started.elapsed();
-        let policy = policy.unwrap_or_else(|| {
-            let (settings, usual) = (settings.clone(), defaults.policy);
-            Arc::new(move || crate::policies::by_name(&settings, usual))
-        });
         let lengths = SlotLengths::find(model, &plan, &constraints, &settings, prompt.into())?;
         // Nothing is made of what a model says where nothing constrains it.
         let feeds_back = denoiser.uses().feedback && !constraints.is_empty();
@@ -140,13 +137,14 @@ impl Job {
     }
 }
 
-/// Fills in what a request leaves to the model's habits, and says who decided what.
+/// Fills in what a request leaves to the model's habits: the settings, the policy where none is named, and who decided
+/// what.
 fn resolve(
     asked: Settings,
     defaults: &SamplingDefaults,
     templated: bool,
     own_policy: bool,
-) -> (Settings, Vec<(&'static str, Origin)>) {
+) -> (Settings, &'static str, Vec<(&'static str, Origin)>) {
     let habit = defaults.templates.filter(|_| templated);
     let origin = |given: bool| match (given, habit) {
         (true, _) => Origin::Request,
@@ -157,12 +155,9 @@ fn resolve(
         ("policy", origin(own_policy || asked.policy.is_some())),
         ("temperature", origin(asked.temperature.is_some())),
     ];
-    let usual = habit.map(|(policy, temperature)| Settings {
-        policy: Some(policy.into()),
-        temperature: Some(temperature),
-        ..Settings::default()
-    });
-    (asked.or(usual.unwrap_or_default()), origins)
+    let temperature = asked.temperature.or(habit.map(|(_, temperature)| temperature));
+    let usual = habit.map_or(defaults.policy, |(policy, _)| policy);
+    (Settings { temperature, ..asked }, usual, origins)
 }
 
 fn check_settings(settings: &Settings) -> Result<()> {

@@ -97,7 +97,7 @@ impl Lane {
         let mut lane = Self {
             writing: Writing::new(&job, seed, canvas)?,
             state: DenoiserState { cache: job.settings.cache, ..DenoiserState::default() },
-            policy: (job.policy)()?,
+            policy: job.policy.make()?,
             guides: job.guides.iter().map(|make| make(&job.model)).collect::<Result<_>>()?,
             potentials: job.potentials.iter().map(|make| make(&job.model)).collect::<Result<_>>()?,
             feedback: None,

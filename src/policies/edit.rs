@@ -1,5 +1,37 @@
-use super::{Moves, Pace, Policy, Proposal, Threshold};
+use super::{Alias, Moves, Pace, Policy, PolicyKey, PolicyKind, PolicyOption, Proposal, THRESHOLD, Takes, Threshold};
 use crate::{Pos, Result, Step};
+
+pub(super) const EDITING_THRESHOLD: PolicyOption = PolicyOption {
+    name: "editing_threshold",
+    aliases: &[],
+    takes: Takes::Share,
+    value_name: "P",
+    help: "Policy `edit`: overwrite a written token where another is more probable than this",
+};
+
+pub(super) const POST_STEPS: PolicyOption = PolicyOption {
+    name: "post_steps",
+    aliases: &["max_post_steps"],
+    takes: Takes::Count(64),
+    value_name: "N",
+    help: "Policy `edit`: most steps in which a full block is looked over again",
+};
+
+/// `edit`.
+pub(super) const KIND: PolicyKind = PolicyKind {
+    name: "edit",
+    about: "all that are probable enough, overwriting what is written (threshold = 0.95, editing_threshold = 0.9)",
+    aliases: &[Alias::of("token_editing")],
+    options: &[
+        PolicyKey { key: "at", option: &THRESHOLD, default: Some(0.95) },
+        PolicyKey { key: "editing", option: &EDITING_THRESHOLD, default: Some(0.9) },
+        PolicyKey { key: "post_steps", option: &POST_STEPS, default: Some(16.0) },
+    ],
+    make: |values| {
+        let post_steps = values.number(&POST_STEPS) as usize;
+        Box::new(Edit::new(values.number(&THRESHOLD), values.number(&EDITING_THRESHOLD), post_steps))
+    },
+};
 
 /// Token editing: commits as [`Threshold`] does, and overwrites what is written where another token is probable
 /// enough; also after the block is full, until nothing changes.
@@ -21,12 +53,16 @@ pub struct Edit {
 }
 
 impl Edit {
+    /// Before the first step.
     pub fn new(threshold: f32, editing: f32, post_steps: usize) -> Self {
         Self { threshold, editing, post_steps, wrote: None, full: 0, settled: false }
     }
 }
 
 impl Policy for Edit {
+    fn name(&self) -> &str {
+        KIND.name
+    }
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
         (self.wrote, self.full, self.settled) = (Some(step.taken), 0, false);
         Threshold { threshold: self.threshold, pace: Pace::Even }.choose(step, proposal)

@@ -1,5 +1,39 @@
-use super::{Moves, Policy, Proposal};
+use super::{Alias, Moves, Policy, PolicyKey, PolicyKind, PolicyOption, Proposal, Takes};
 use crate::{Result, Step, Token};
+
+pub(super) const ENTROPY_BOUND: PolicyOption = PolicyOption {
+    name: "entropy_bound",
+    aliases: &[],
+    takes: Takes::Amount,
+    value_name: "NATS",
+    help: "Policy `entropy_bound`: joint uncertainty to accept in one step, in nats",
+};
+
+pub(super) const STOP_ENTROPY: PolicyOption = PolicyOption {
+    name: "stop_entropy",
+    aliases: &[],
+    takes: Takes::Amount,
+    value_name: "NATS",
+    help: "Policy `entropy_bound`: mean entropy below which a stable uniform-state canvas is finished, in nats",
+};
+
+/// `entropy_bound`.
+pub(super) const KIND: PolicyKind = PolicyKind {
+    name: "entropy_bound",
+    about: "as many as stay jointly certain (entropy_bound = 0.1 nats)",
+    aliases: &[
+        Alias { name: "entropy_bounded", defaults: &[("entropy_bound", 0.35)], whole_blocks: false },
+        Alias::of("eb"),
+    ],
+    options: &[
+        PolicyKey { key: "bound", option: &ENTROPY_BOUND, default: Some(0.1) },
+        PolicyKey { key: "stop", option: &STOP_ENTROPY, default: Some(0.005) },
+    ],
+    make: |values| {
+        let stop = Stop::below(values.number(&STOP_ENTROPY));
+        Box::new(EntropyBound { bound: values.number(&ENTROPY_BOUND), stop })
+    },
+};
 
 /// Commits the most certain positions while what they might owe each other stays bounded.
 ///
@@ -7,6 +41,7 @@ use crate::{Result, Step, Token};
 /// error of drawing the prefix independently. Source: arXiv 2505.24857.
 #[derive(Debug, Clone)]
 pub struct EntropyBound {
+    /// In nats.
     pub bound: f32,
     /// When a uniform-state process, in which positions stay open, has come to rest.
     pub stop: Stop,
@@ -23,6 +58,7 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// A mean entropy, in nats.
     pub fn below(entropy: f32) -> Self {
         Self { entropy, before: Vec::new() }
     }
@@ -37,6 +73,9 @@ impl Stop {
 }
 
 impl Policy for EntropyBound {
+    fn name(&self) -> &str {
+        KIND.name
+    }
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
         if step.process.revises() && self.stop.reached(step, proposal) {
             return Ok(Moves::all());

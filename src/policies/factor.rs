@@ -1,5 +1,22 @@
-use super::{Moves, Order, Policy, Proposal, Ranked};
+use super::{Alias, Moves, Order, Policy, PolicyKey, PolicyKind, PolicyOption, Proposal, Ranked, Takes};
 use crate::{Result, Step};
+
+pub(super) const FACTOR: PolicyOption = PolicyOption {
+    name: "factor",
+    aliases: &[],
+    takes: Takes::Amount,
+    value_name: "F",
+    help: "Policy `factor`: write the n surest while (n + 1)(1 - probability) stays below this",
+};
+
+/// `factor`.
+pub(super) const KIND: PolicyKind = PolicyKind {
+    name: "factor",
+    about: "the n surest while (n + 1)(1 - probability) < factor (1)",
+    aliases: &[Alias::of("dynamic")],
+    options: &[PolicyKey { key: "below", option: &FACTOR, default: Some(1.0) }],
+    make: |values| Box::new(Factor(values.number(&FACTOR))),
+};
 
 /// Commits the n surest positions for the largest n with (n + 1)·(1 − p) < factor, p being the probability of the n-th;
 /// at least one.
@@ -10,6 +27,9 @@ use crate::{Result, Step};
 pub struct Factor(pub f32);
 
 impl Policy for Factor {
+    fn name(&self) -> &str {
+        KIND.name
+    }
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
         let ranked = proposal.ranked(Ranked::key(Order::Confidence, step));
         let sure = ranked.iter().zip(1..).take_while(|(c, n)| c.prob >= 1.0 - self.0 / (n + 1) as f32);

@@ -1,5 +1,25 @@
-use super::{Moves, Order, Policy, Proposal, Ranked};
+use super::{Alias, Moves, Order, Policy, PolicyKey, PolicyKind, PolicyOption, Proposal, Ranked, THRESHOLD, Takes};
 use crate::{Candidate, Result, Step};
+
+pub(super) const LOW_THRESHOLD: PolicyOption = PolicyOption {
+    name: "low_threshold",
+    aliases: &[],
+    takes: Takes::Share,
+    value_name: "P",
+    help: "Policy `hierarchy`: write the best of each run of open positions, if it is more probable than this",
+};
+
+/// `hierarchy`.
+pub(super) const KIND: PolicyKind = PolicyKind {
+    name: "hierarchy",
+    about: "the best of each run of open ones, and all that are probable enough (threshold = 0.9, low_threshold = 0.6)",
+    aliases: &[Alias::of("hierarchical")],
+    options: &[
+        PolicyKey { key: "at", option: &THRESHOLD, default: Some(0.9) },
+        PolicyKey { key: "low", option: &LOW_THRESHOLD, default: Some(0.6) },
+    ],
+    make: |values| Box::new(Hierarchy { threshold: values.number(&THRESHOLD), low: values.number(&LOW_THRESHOLD) }),
+};
 
 /// Divides and conquers: writes the most probable position of every run of open ones, if it is probable enough, and
 /// everything that is more probable still. What is written splits the runs, so that each step finds more of them, far
@@ -15,6 +35,9 @@ pub struct Hierarchy {
 }
 
 impl Policy for Hierarchy {
+    fn name(&self) -> &str {
+        KIND.name
+    }
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
         let key = Ranked::key(Order::Confidence, step);
         // Candidates come in order of position.

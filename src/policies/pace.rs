@@ -9,7 +9,12 @@ pub enum Pace {
     Block,
     /// ⌊n·(1 − s/t)⌋ of n open ones from time t to time s, which fall evenly from 1 to `eps`. Times at which that is
     /// none are passed over: they would only repeat a forward. Source: Dream (arXiv 2508.15487).
-    Falling { eps: f32, time: usize },
+    Falling {
+        /// The last time.
+        eps: f32,
+        /// How many times have been passed.
+        time: usize,
+    },
 }
 
 impl Pace {

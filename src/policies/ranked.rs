@@ -1,6 +1,81 @@
-use super::{Moves, Pace, Policy, Proposal};
+use super::{Alias, Moves, Pace, Policy, PolicyKey, PolicyKind, PolicyOption, Proposal, Takes, Values};
 use crate::{Candidate, Result, Step};
 use rand::Rng;
+
+pub(super) const EPS: PolicyOption = PolicyOption {
+    name: "eps",
+    aliases: &[],
+    takes: Takes::Share,
+    value_name: "T",
+    help: "Positions per step follow times that fall from 1 to this (Dream); evenly many by default",
+};
+
+pub(super) const ALG_TEMP: PolicyOption = PolicyOption {
+    name: "alg_temp",
+    aliases: &[],
+    takes: Takes::Amount,
+    value_name: "T",
+    help: "Choose positions by chance, the likelier the readier they are",
+};
+
+const OPTIONS: &[PolicyKey] = &[
+    PolicyKey { key: "eps", option: &EPS, default: None },
+    PolicyKey { key: "temperature", option: &ALG_TEMP, default: Some(0.0) },
+];
+
+fn ranked(order: Order, values: &Values) -> Box<dyn Policy> {
+    let pace = values.get(&EPS).map_or(values.pace(), Pace::falling);
+    Box::new(Ranked { order, pace, temperature: values.number(&ALG_TEMP) })
+}
+
+/// `confidence`.
+pub(super) const CONFIDENCE: PolicyKind = PolicyKind {
+    name: "confidence",
+    about: "the most probable tokens first",
+    aliases: &[
+        Alias::of("low_confidence"),
+        Alias { name: "low_confidence_static", defaults: &[], whole_blocks: true },
+        Alias::of("maskgit_plus"),
+    ],
+    options: OPTIONS,
+    make: |values| ranked(Order::Confidence, values),
+};
+
+/// `margin`.
+pub(super) const MARGIN: PolicyKind = PolicyKind {
+    name: "margin",
+    about: "where the best token leads most",
+    aliases: &[Alias::of("topk_margin")],
+    options: OPTIONS,
+    make: |values| ranked(Order::Margin, values),
+};
+
+/// `entropy`.
+pub(super) const ENTROPY: PolicyKind = PolicyKind {
+    name: "entropy",
+    about: "where the least is uncertain",
+    aliases: &[],
+    options: OPTIONS,
+    make: |values| ranked(Order::Entropy, values),
+};
+
+/// `random`.
+pub(super) const RANDOM: PolicyKind = PolicyKind {
+    name: "random",
+    about: "in random order",
+    aliases: &[Alias::of("origin")],
+    options: OPTIONS,
+    make: |values| ranked(Order::Random, values),
+};
+
+/// `sequential`.
+pub(super) const SEQUENTIAL: PolicyKind = PolicyKind {
+    name: "sequential",
+    about: "left to right",
+    aliases: &[Alias::of("left_to_right")],
+    options: OPTIONS,
+    make: |values| ranked(Order::Sequential, values),
+};
 
 /// What makes a position ready to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +95,9 @@ pub enum Order {
 /// Commits the best positions of an order, as many as the pace says.
 #[derive(Debug, Clone, Copy)]
 pub struct Ranked {
+    /// What comes first.
     pub order: Order,
+    /// How many are written at a step.
     pub pace: Pace,
     /// Positions are drawn in proportion to exp(readiness / temperature) instead of taken best first; 0 takes the
     /// best. Source: Dream's `alg_temp`.
@@ -58,6 +135,15 @@ impl Ranked {
 }
 
 impl Policy for Ranked {
+    fn name(&self) -> &str {
+        match self.order {
+            Order::Confidence => CONFIDENCE.name,
+            Order::Margin => MARGIN.name,
+            Order::Entropy => ENTROPY.name,
+            Order::Random => RANDOM.name,
+            Order::Sequential => SEQUENTIAL.name,
+        }
+    }
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
         let key = Self::key(self.order, step);
         let noise = if self.temperature > 0.0 { self.noise(step) } else { vec![0.0; step.canvas.len()] };

@@ -1,6 +1,23 @@
-use super::{Moves, Order, Policy, Proposal, Ranked};
+use super::{Alias, Moves, Order, Policy, PolicyKey, PolicyKind, PolicyOption, Proposal, Ranked, Takes};
 use crate::{Cell, Pos, Result, Step};
 use rand::Rng;
+
+pub(super) const ETA: PolicyOption = PolicyOption {
+    name: "eta",
+    aliases: &[],
+    takes: Takes::Share,
+    value_name: "P",
+    help: "Policy `remdm`: probability of taking a written token back, per step",
+};
+
+/// `remdm`.
+pub(super) const KIND: PolicyKind = PolicyKind {
+    name: "remdm",
+    about: "by confidence, taking some back on the way (eta = 0.02)",
+    aliases: &[Alias::of("remask")],
+    options: &[PolicyKey { key: "eta", option: &ETA, default: Some(0.02) }],
+    make: |values| Box::new(Remdm { eta: values.number(&ETA) }),
+};
 
 /// Remasking: takes held positions back with a small probability, so that early mistakes can be mended.
 ///
@@ -8,10 +25,14 @@ use rand::Rng;
 /// σ = min(η, (1 − α_s) / α_t). Source: ReMDM, capped schedule (arXiv 2503.00307).
 #[derive(Debug, Clone, Copy)]
 pub struct Remdm {
+    /// Most that the probability can be.
     pub eta: f32,
 }
 
 impl Policy for Remdm {
+    fn name(&self) -> &str {
+        KIND.name
+    }
     fn reopen(&mut self, step: &Step) -> Vec<Pos> {
         let alpha_t = step.index as f32 / step.budget.max(1) as f32;
         let alpha_s = (step.index + 1) as f32 / step.budget.max(1) as f32;

@@ -1,5 +1,25 @@
-use super::{Moves, Order, Pace, Policy, Proposal, Ranked};
+use super::{Alias, Moves, Order, Pace, Policy, PolicyKey, PolicyKind, PolicyOption, Proposal, Ranked, Takes};
 use crate::{Result, Step};
+
+pub(super) const THRESHOLD: PolicyOption = PolicyOption {
+    name: "threshold",
+    aliases: &[],
+    takes: Takes::Share,
+    value_name: "P",
+    help: "Policies `threshold`, `hierarchy`, `edit`: write everything at least this probable",
+};
+
+/// `threshold`.
+pub(super) const KIND: PolicyKind = PolicyKind {
+    name: "threshold",
+    about: "all that are probable enough (threshold = 0.9)",
+    aliases: &[
+        Alias { name: "low_confidence_dynamic", defaults: &[("threshold", 0.85)], whole_blocks: true },
+        Alias::of("confidence_threshold"),
+    ],
+    options: &[PolicyKey { key: "at", option: &THRESHOLD, default: Some(0.9) }],
+    make: |values| Box::new(Threshold { threshold: values.number(&THRESHOLD), pace: values.pace() }),
+};
 
 /// Commits every position whose drawn token is at least this probable; if these are fewer than the pace asks for, as
 /// many of the most probable ones.
@@ -7,11 +27,16 @@ use crate::{Result, Step};
 /// Source: Fast-dLLM (arXiv 2505.22618), where the default is 0.9; SDAR's and LLaDA2's rules are the same.
 #[derive(Debug, Clone, Copy)]
 pub struct Threshold {
+    /// Probability from which on a position is written.
     pub threshold: f32,
+    /// How many are written at least.
     pub pace: Pace,
 }
 
 impl Policy for Threshold {
+    fn name(&self) -> &str {
+        KIND.name
+    }
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves> {
         let sure = proposal.candidates.iter().filter(|c| c.prob >= self.threshold).count();
         let count = sure.max(self.pace.quota(step, proposal.candidates.len()));

@@ -11,11 +11,11 @@ mod tests;
 
 pub use crate::constraints::Inputs;
 pub use document::Document;
-pub use registry::{BuildCx, Kind, Part, Registry};
+pub use registry::{BuildCx, Kind, Part, Registry, Role};
 
 use crate::{
     Constraint, Error, GuideFactory, Result, Settings, Source, Verdict, Vocab, automata::Dfa, constraints as c,
-    engine::plan, grammar::Acceptor, schema::Unenforced,
+    engine::plan, grammar::Acceptor, policies::PolicyFactory, schema::Unenforced,
 };
 use std::{path::Path, sync::Arc};
 
@@ -30,6 +30,8 @@ pub struct Spec {
     pub guides: Vec<GuideFactory>,
     /// How to sample.
     pub settings: Settings,
+    /// What chooses the positions to write, where that is none of the policies that settings name.
+    pub policy: Option<PolicyFactory>,
     /// Texts that must pass; `stencil check` tries them.
     pub accepts: Vec<String>,
     /// Texts that must fail; `stencil check` tries them.
@@ -90,19 +92,19 @@ impl Spec {
     /// # Errors
     /// When both give the same setting different values.
     pub fn merge(mut self, other: Self) -> Result<Self> {
-        let (mine, theirs) = (settings_table(&self.settings)?, settings_table(&other.settings)?);
-        for (key, value) in &mine {
-            match theirs.get(key) {
-                Some(their) if their != value => {
-                    return Err(Error::input(format!(
-                        "`{key}` is {value} in one constraint file and {their} in another"
-                    ))
-                    .help("leave it out of one of them"));
-                }
-                _ => {}
+        let clash = match (&self, &other) {
+            (Self { policy: Some(own), .. }, Self { settings: Settings { policy: Some(name), .. }, .. })
+            | (Self { settings: Settings { policy: Some(name), .. }, .. }, Self { policy: Some(own), .. }) => {
+                Some((own.name(), name))
             }
+            _ => None,
+        };
+        if let Some((own, name)) = clash {
+            return Err(Error::input(format!("`policy` is {own:?} in one constraint file and {name:?} in another"))
+                .help("leave it out of one of them"));
         }
-        self.settings = self.settings.or(other.settings);
+        self.policy = PolicyFactory::only(self.policy, other.policy)?;
+        self.settings = self.settings.merge(other.settings)?;
         self.description = self.description.or(other.description);
         self.constraints.extend(other.constraints);
         self.guides.extend(other.guides);
@@ -110,6 +112,15 @@ impl Spec {
         self.accepts.clear();
         self.rejects.extend(other.rejects);
         Ok(self)
+    }
+
+    /// The same, sampled so; what is given here wins over what the spec said.
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        if settings.policy.is_some() {
+            self.policy = None;
+        }
+        self.settings = settings.or(self.settings);
+        self
     }
 
     /// Whether a finished text satisfies all constraints, decided by their [checks](crate::Check).
@@ -151,11 +162,18 @@ impl Spec {
         self.constraints.iter().flat_map(|c| c.unenforced()).collect()
     }
 
-    /// Adds what a key of a file turned into.
+    /// Adds what a key of a file turned into. Of several policies the last is taken.
     pub fn push(&mut self, part: Part) {
         match part {
             Part::Constraint(constraint) => self.constraints.push(constraint),
             Part::Guide(guide) => self.guides.push(guide),
+            Part::Policy(policy) => match policy.options() {
+                Some(options) => {
+                    self.settings.policy = Some(policy.name().to_string());
+                    self.settings.options.extend(options.clone());
+                }
+                None => self.policy = Some(policy),
+            },
             Part::Many(parts) => parts.into_iter().for_each(|part| self.push(part)),
         }
     }
@@ -262,13 +280,5 @@ impl Spec {
     /// As [`automaton`](Self::automaton).
     pub fn acceptor(&self, vocab: &Vocab) -> Result<Acceptor> {
         plan::acceptor(&self.constraints, vocab)
-    }
-}
-
-fn settings_table(settings: &Settings) -> Result<serde_json::Map<String, serde_json::Value>> {
-    match serde_json::to_value(settings) {
-        Ok(serde_json::Value::Object(map)) => Ok(map.into_iter().filter(|(_, v)| !v.is_null()).collect()),
-        Ok(_) => Ok(serde_json::Map::new()),
-        Err(e) => Err(Error::input(format!("settings: {e}"))),
     }
 }

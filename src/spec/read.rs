@@ -1,7 +1,7 @@
 //! From a document to a [`Spec`]: every key is used or refused.
 
 use super::{
-    BuildCx, Inputs, Part, Registry, Spec,
+    BuildCx, Inputs, Part, Registry, Role, Spec,
     de::unknown,
     document::{Document, Entry, Node, Value},
     kinds::Bound,
@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Constraint, Error, Result, Settings,
     constraints::{Length, ScaffoldPart, TemplateCx, Unit},
+    policies::{OPTIONS, PolicyFactory, PolicyOption, Takes},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -23,7 +24,11 @@ pub(crate) fn read(document: &Document, dir: Option<PathBuf>, registry: &Registr
     let mut reader = Reader {
         document,
         registry,
-        cx: BuildCx { dir, template: TemplateCx { inputs: inputs.clone(), ..TemplateCx::default() } },
+        cx: BuildCx {
+            dir,
+            template: TemplateCx { inputs: inputs.clone(), ..TemplateCx::default() },
+            ..BuildCx::default()
+        },
     };
     reader.file().map_err(|e| document.blame(e))
 }
@@ -66,7 +71,7 @@ impl Reader<'_> {
             "description" => spec.description = Some(value(node)?),
             "accepts" => spec.accepts = value(node)?,
             "rejects" => spec.rejects = value(node)?,
-            "sampler" => spec.settings = value::<Settings>(node)?,
+            "sampler" => self.sampler(node, spec)?,
             "all" => {
                 let Value::Array(items) = &node.value else {
                     return Err(Error::input(format!("expected a list of tables, found {}", node.describe()))
@@ -90,12 +95,102 @@ impl Reader<'_> {
     }
 
     fn part(&self, entry: &Entry, cx: &BuildCx, own_keys: &[&'static str]) -> Result<Part> {
-        match self.registry.get(&entry.key) {
+        match self.registry.get(Role::Text, &entry.key) {
             Some(kind) => (kind.read)(&entry.node, self.document, cx),
+            None if self.registry.get(Role::Policy, &entry.key).is_some() => {
+                Err(Error::input(format!("`{}` is a policy, which says how to sample", entry.key))
+                    .at(entry.key_span.clone())
+                    .help(format!("write it under [sampler.policy]: `{} = {{}}`", entry.key)))
+            }
             None => {
                 let known = own_keys.iter().filter(|k| **k != "$schema").copied().chain(self.registry.names());
                 Err(unknown("key", &entry.key, known).at(entry.key_span.clone()))
             }
+        }
+    }
+
+    /// The `[sampler]` table: settings, options of policies, and the policy itself, by its name or as a table.
+    fn sampler(&self, node: &Node, spec: &mut Spec) -> Result<()> {
+        let mut plain = Vec::new();
+        let mut policy = None;
+        for entry in table(node)? {
+            let key = entry.key.as_str();
+            let given = entry.node.value != Value::Null;
+            match PolicyOption::named(key) {
+                Some(_) if !given => {}
+                Some(option) => {
+                    let value = number(option, &entry.node).map_err(|e| e.under(key))?;
+                    spec.settings.options.insert(key.to_string(), value);
+                }
+                None if key == "policy" => policy = given.then_some(entry),
+                None if Settings::NAMES.contains(&key) => plain.push(entry.clone()),
+                None => {
+                    let options = OPTIONS.iter().map(|option| option.name);
+                    let known = Settings::NAMES.iter().copied().chain(options);
+                    return Err(unknown("key", key, known).at(entry.key_span.clone()).under(key));
+                }
+            }
+        }
+        let plain: Settings = value(&Node { span: node.span.clone(), value: Value::Table(plain) })?;
+        spec.settings = std::mem::take(&mut spec.settings).or(plain);
+        policy.map_or(Ok(()), |entry| self.policy(entry, spec).map_err(|e| e.under("policy")))
+    }
+
+    /// `policy = "NAME"` or `policy = { NAME = {…} }`.
+    fn policy(&self, entry: &Entry, spec: &mut Spec) -> Result<()> {
+        let node = &entry.node;
+        let chosen = match &node.value {
+            // The name alone: the policy with nothing but defaults, which other keys may change.
+            Value::String(name) => {
+                let value = Value::Table(Vec::new());
+                let node = Node { span: node.span.clone(), value };
+                &Entry { key: name.clone(), key_span: node.span.clone(), node }
+            }
+            Value::Table(entries) => match &entries[..] {
+                [chosen] => chosen,
+                [] => {
+                    return Err(Error::input("no policy is named")
+                        .at(node.span.clone())
+                        .help("for example { confidence = {} }"));
+                }
+                [_, second, ..] => {
+                    return Err(Error::input("only one policy can choose the positions")
+                        .at(second.key_span.clone())
+                        .help("leave all but one out"));
+                }
+            },
+            _ => {
+                let what = format!("expected the name of a policy or a table with one, found {}", node.describe());
+                return Err(Error::input(what).at(node.span.clone()));
+            }
+        };
+        let short = matches!(node.value, Value::String(_));
+        let made = self.chosen(chosen);
+        let made = if short { made? } else { made.map_err(|e| e.under(&chosen.key))? };
+        let twice = made.options().into_iter().flatten().find(|(name, _)| spec.settings.options.contains_key(*name));
+        if let Some((name, _)) = twice {
+            return Err(Error::input(format!("`{name}` is given twice: in the table of the policy and beside it"))
+                .at(chosen.node.span.clone())
+                .help(format!("leave `{name}` out of [sampler]")));
+        }
+        spec.push(Part::Policy(made));
+        Ok(())
+    }
+
+    fn chosen(&self, entry: &Entry) -> Result<PolicyFactory> {
+        let name = &entry.key;
+        let Some(kind) = self.registry.get(Role::Policy, name) else {
+            let error = match self.registry.get(Role::Text, name) {
+                Some(_) => Error::input(format!("`{name}` says something about the text and is no policy"))
+                    .help(format!("move `{name}` out of [sampler.policy], to the top of the file")),
+                None => unknown("policy", name, self.registry.names_of(Role::Policy)),
+            };
+            return Err(error.at(entry.key_span.clone()));
+        };
+        let cx = BuildCx { dir: self.cx.dir.clone(), key: name.clone(), ..BuildCx::default() };
+        match (kind.read)(&entry.node, self.document, &cx)? {
+            Part::Policy(policy) => Ok(policy),
+            _ => Err(Error::unsupported(format!("the kind `{name}` builds no policy"))),
         }
     }
 
@@ -159,6 +254,16 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// The value of an option of a policy.
+fn number(option: &PolicyOption, node: &Node) -> Result<f32> {
+    let number = match option.takes {
+        Takes::Count(_) => value::<u16>(node)?.into(),
+        Takes::Share | Takes::Amount => value::<f32>(node)?,
+    };
+    option.check(option.name, number).map_err(|e| e.at(node.span.clone()))?;
+    Ok(number)
 }
 
 fn size(unit: Unit, node: &Node) -> Result<Length> {

@@ -5,7 +5,9 @@ use super::{
     kinds,
     read::{OWN_KEYS, SIZES},
 };
-use crate::{Constraint, Error, Guide, GuideFactory, Model, Result, constraints::TemplateCx};
+use crate::{
+    Constraint, Error, Guide, GuideFactory, Model, Policy, Result, constraints::TemplateCx, policies::PolicyFactory,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -17,6 +19,8 @@ pub enum Part {
     Constraint(Arc<dyn Constraint>),
     /// Something that pulls.
     Guide(GuideFactory),
+    /// What chooses the positions to write.
+    Policy(PolicyFactory),
     /// Several of them, from one key.
     Many(Vec<Part>),
 }
@@ -30,6 +34,29 @@ impl Part {
     pub fn guide(make: impl Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync + 'static) -> Self {
         Self::Guide(Arc::new(make))
     }
+    /// A part that chooses positions; `make` is called once per sample.
+    pub fn policy<P: Policy + 'static>(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
+        Self::Policy(PolicyFactory::new(make))
+    }
+
+    /// Whether a kind of this role may build it.
+    fn fits(&self, role: Role) -> bool {
+        match self {
+            Self::Constraint(_) | Self::Guide(_) => role == Role::Text,
+            Self::Policy(_) => role == Role::Policy,
+            Self::Many(parts) => role == Role::Text && parts.iter().all(|part| part.fits(role)),
+        }
+    }
+}
+
+/// Where a file names a kind. The kinds of each role have names of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Role {
+    /// A constraint or a guide: a key of the file itself, of `all` or of a slot.
+    Text,
+    /// A policy: the key of `[sampler.policy]`.
+    Policy,
 }
 
 /// What building a part may depend on.
@@ -40,6 +67,8 @@ pub struct BuildCx {
     pub dir: Option<PathBuf>,
     /// What the parts of a template depend on: inputs, and the conditions on single slots.
     pub template: TemplateCx,
+    /// The key as the file has it: the kind's name or one of its aliases. Empty where a part is built in code.
+    pub key: String,
 }
 
 /// A plugin that a constraint file can name: `NAME = {…}` deserialises into `Self` and builds a part.
@@ -50,6 +79,12 @@ pub struct BuildCx {
 pub trait Kind: DeserializeOwned + JsonSchema {
     /// The key in a file.
     const NAME: &'static str;
+    /// Where the key stands.
+    const ROLE: Role = Role::Text;
+    /// Whether this is another name for the key. Diagnostics do not list such names.
+    fn is_alias(_name: &str) -> bool {
+        false
+    }
     /// Checks what was read and makes the part.
     fn build(self, cx: &BuildCx) -> Result<Part>;
 }
@@ -62,7 +97,7 @@ pub trait Kind: DeserializeOwned + JsonSchema {
 /// ```
 #[derive(Clone, Default)]
 pub struct Registry {
-    kinds: BTreeMap<&'static str, Registered>,
+    kinds: BTreeMap<(Role, &'static str), Registered>,
 }
 
 #[derive(Clone, Copy)]
@@ -70,6 +105,7 @@ pub(crate) struct Registered {
     /// Builds the part that a value of the document describes; errors point into the document.
     pub read: fn(&Node, &Document, &BuildCx) -> Result<Part>,
     pub schema: fn(&mut SchemaGenerator) -> Schema,
+    pub is_alias: fn(&str) -> bool,
 }
 
 impl Registry {
@@ -80,7 +116,7 @@ impl Registry {
 
     /// The kinds that come with the crate.
     pub fn builtin() -> Self {
-        Self::empty()
+        kinds::with_policies(Self::empty())
             .with::<kinds::TemplateKind>()
             .with::<kinds::RegexKind>()
             .with::<kinds::GrammarKind>()
@@ -97,28 +133,55 @@ impl Registry {
             .with::<kinds::CreditKind>()
     }
 
-    /// Adds a kind; one of the same name is replaced. A kind named like a key of the file itself does not compile.
+    /// Adds a kind; one of the same role and name is replaced. A constraint or guide that is named like a key of the
+    /// file itself does not compile.
     pub fn with<K: Kind>(mut self) -> Self {
-        const { assert!(is_free(K::NAME), "a kind cannot have the name of a key of the file itself") };
+        const {
+            let free = matches!(K::ROLE, Role::Policy) || is_free(K::NAME);
+            assert!(free, "a kind cannot have the name of a key of the file itself");
+        };
         let read = |node: &Node, document: &Document, cx: &BuildCx| {
             let kind = K::deserialize(node).map_err(|e| document.blame(e.into()))?;
-            kind.build(cx).map_err(|e| document.blame(place(e, node, document)))
+            let part = kind.build(cx).map_err(|e| document.blame(place(e, node, document)))?;
+            match part {
+                Part::Policy(policy) if K::ROLE == Role::Policy && policy.options().is_none() => {
+                    Ok(Part::Policy(policy.with_name(K::NAME)))
+                }
+                part if part.fits(K::ROLE) => Ok(part),
+                _ => Err(document.blame(wrong_part::<K>().at(node.span.clone()))),
+            }
         };
-        self.kinds.insert(K::NAME, Registered { read, schema: |generator| generator.subschema_for::<K>() });
+        let schema = |generator: &mut SchemaGenerator| generator.subschema_for::<K>();
+        self.kinds.insert((K::ROLE, K::NAME), Registered { read, schema, is_alias: K::is_alias });
         self
     }
 
-    /// Names of the kinds, in alphabetical order.
+    /// Names of the constraints and guides, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.kinds.keys().copied()
+        self.names_of(Role::Text)
+    }
+    /// Names of the kinds of a role, in alphabetical order.
+    pub fn names_of(&self, role: Role) -> impl Iterator<Item = &'static str> {
+        self.iter(role).map(|(name, _)| name)
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Registered> {
-        self.kinds.get(name).copied()
+    pub(crate) fn get(&self, role: Role, name: &str) -> Option<Registered> {
+        let exact = self.iter(role).find(|(known, _)| *known == name);
+        let found = exact.or_else(|| self.iter(role).find(|(_, kind)| (kind.is_alias)(name)));
+        found.map(|(_, kind)| kind)
     }
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, Registered)> {
-        self.kinds.iter().map(|(name, kind)| (*name, *kind))
+    pub(crate) fn iter(&self, role: Role) -> impl Iterator<Item = (&'static str, Registered)> {
+        self.kinds.iter().filter(move |((its, _), _)| *its == role).map(|((_, name), kind)| (*name, *kind))
     }
+}
+
+/// A plugin's mistake, not a user's.
+fn wrong_part<K: Kind>() -> Error {
+    let (is, help) = match K::ROLE {
+        Role::Text => ("constraint or guide", "a kind that builds a policy says `const ROLE: Role = Role::Policy`"),
+        Role::Policy => ("policy", "`Kind::build` must return one `Part::policy`"),
+    };
+    Error::unsupported(format!("the kind `{}` is registered as a {is}, but builds something else", K::NAME)).help(help)
 }
 
 /// Whether no key of the file, or of a slot's table, goes by this name.

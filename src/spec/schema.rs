@@ -1,8 +1,11 @@
 //! The JSON Schema of the constraint file.
 
 use super::kinds::Bound;
-use super::{Registry, read};
-use crate::Settings;
+use super::{Registry, Role, kinds::option_schema, read};
+use crate::{
+    Settings,
+    policies::{KINDS, OPTIONS},
+};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -12,8 +15,10 @@ impl Registry {
         let mut generator = SchemaGenerator::new(SchemaSettings::draft2020_12());
         let bound = generator.subschema_for::<Bound>();
         let settings = generator.subschema_for::<Settings>();
-        let kinds: Map<String, Value> =
-            self.iter().map(|(name, kind)| (name.to_string(), (kind.schema)(&mut generator).to_value())).collect();
+        let mut of_role = |role| -> Map<String, Value> {
+            self.iter(role).map(|(name, kind)| (name.to_string(), (kind.schema)(&mut generator).to_value())).collect()
+        };
+        let (kinds, policies) = (of_role(Role::Text), of_role(Role::Policy));
         let mut slot = kinds.clone();
         slot.extend(read::SIZES.map(|(size, _)| (size.to_string(), bound.clone().to_value())));
         let texts =
@@ -46,6 +51,10 @@ impl Registry {
                 }),
             ),
         ]);
+        let mut definitions = generator.take_definitions(true);
+        if let Some(settings) = definitions.get_mut("Settings") {
+            complete(&mut settings["properties"], policies);
+        }
         json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Stencil constraint file",
@@ -53,7 +62,28 @@ impl Registry {
             "type": "object",
             "properties": file,
             "additionalProperties": false,
-            "$defs": generator.take_definitions(true),
+            "$defs": definitions,
         })
     }
+}
+
+/// Adds the options of policies to the properties of settings, and the tables that name a policy with its options.
+fn complete(settings: &mut Value, policies: Map<String, Value>) {
+    let Some(settings) = settings.as_object_mut() else { return };
+    for option in OPTIONS {
+        let mut schema = option_schema(option);
+        schema["type"] = json!([schema["type"], "null"]);
+        settings.insert(option.name.to_string(), schema);
+    }
+    let known = KINDS.iter().filter(|kind| policies.contains_key(kind.name));
+    let aliases = known.flat_map(|kind| kind.aliases).map(|alias| alias.name);
+    let names: Vec<&str> = policies.keys().map(String::as_str).chain(aliases).collect();
+    settings["policy"] = json!({
+        "description": "Which positions to commit at each step: a policy's name, or a table with one policy and its options.",
+        "anyOf": [
+            { "type": "string", "examples": names },
+            { "type": "object", "properties": policies, "minProperties": 1, "maxProperties": 1, "additionalProperties": false },
+            { "type": "null" },
+        ],
+    });
 }

@@ -115,6 +115,29 @@ fn files_are_refused_with_their_place() {
         ("[sampler]\nstesp = 3", "stesp"),
         ("[sampler]\nsteps = 'x'", "'x'"),
         ("[sampler]\nlayout = 'pined'", "'pined'"),
+        ("[sampler]\ntreshold = 0.5", "treshold"),
+        ("[sampler]\nthreshold = 1.5", "1.5"),
+        ("[sampler]\nthreshold = 'x'", "'x'"),
+        ("[sampler]\npost_steps = 2.5", "2.5"),
+        ("[sampler]\npost_steps = -1", "-1"),
+        ("[sampler]\npolicy = 'confidnce'", "'confidnce'"),
+        ("[sampler]\npolicy = 'regex'", "'regex'"),
+        ("[sampler]\npolicy = 3", "3"),
+        ("[sampler]\npolicy = {}", "{}"),
+        ("[sampler.policy]\nthreshold = { at = 1.5 }", "1.5"),
+        ("[sampler.policy]\nthreshold = { at = 'x' }", "'x'"),
+        ("[sampler.policy]\nthreshold = { threshold = 0.5 }", "threshold"),
+        ("[sampler.policy]\nthreshold = 0.5", "0.5"),
+        ("[sampler.policy]\nedit = { post_steps = 65 }", "65"),
+        ("[sampler.policy]\nspread = { by = 2 }", "by"),
+        ("[sampler.policy]\nspread = {}\nremdm = {}", "remdm"),
+        ("[sampler.policy]\nregex = 'a'", "regex"),
+        ("[sampler.policy]\ntopic = 'food'", "topic"),
+        ("[sampler.policy]\ntreshold = {}", "treshold"),
+        ("[sampler]\nthreshold = 0.8\n[sampler.policy]\nthreshold = { at = 0.9 }", "{ at = 0.9 }"),
+        ("threshold = { at = 0.9 }", "threshold"),
+        ("all = [{ remdm = {} }]", "remdm"),
+        ("template = '{{x}}'\n[slots.x]\nremdm = {}", "remdm"),
         ("version = 2", "2"),
         ("all = [{ regex = 'a' }, { rgex = 'b' }]", "rgex"),
         ("all = [{ regex = 'a' }, { regex = '[' }]", "["),
@@ -159,6 +182,10 @@ fn json_errors_have_pointers() {
         ("{\"length\": {\"words\": \"x\"}}", "/length/words"),
         ("{\"template\": \"{{x}}\", \"slots\": {\"x\": {\"regex\": \"(\"}}}", "/slots/x/regex"),
         ("{\"sampler\": {\"a/b\": 1}}", "/sampler/a~1b"),
+        ("{\"sampler\": {\"eta\": 2}}", "/sampler/eta"),
+        ("{\"sampler\": {\"policy\": \"best\"}}", "/sampler/policy"),
+        ("{\"sampler\": {\"policy\": {\"edit\": {\"at\": 2}}}}", "/sampler/policy/edit/at"),
+        ("{\"sampler\": {\"policy\": {\"edit\": {\"an\": 2}}}}", "/sampler/policy/edit/an"),
     ] {
         assert_eq!(json(file).err().unwrap().json_pointer(), Some(pointer), "{file}");
         let document: Document = serde_json::from_str(file).unwrap();
@@ -179,6 +206,76 @@ fn toml_and_json_mean_the_same() {
         assert_eq!(a.check(text), b.check(text), "{text}");
     }
     assert_eq!(a.slots("y x abc"), [("a".into(), "y x".into()), ("b".into(), "abc".into())]);
+}
+
+#[test]
+fn a_policy_is_named_in_short_or_with_its_options() {
+    let settings = |text: &str| toml(text).unwrap().settings;
+    for (long, short) in [
+        ("[sampler.policy]\nthreshold = { at = 0.8 }", "[sampler]\npolicy = 'threshold'\nthreshold = 0.8"),
+        ("[sampler.policy]\nspread = {}", "[sampler]\npolicy = 'spread'"),
+        (
+            "[sampler]\nlow_threshold = 0.5\n[sampler.policy]\nhierarchy = { at = 1 }",
+            "[sampler]\npolicy = 'hierarchy'\nthreshold = 1.0\nlow_threshold = 0.5",
+        ),
+        (
+            "[sampler.policy]\nedit = { at = 0.7, editing = 0.6, post_steps = 3 }",
+            "[sampler]\npolicy = 'edit'\nthreshold = 0.7\nediting_threshold = 0.6\npost_steps = 3",
+        ),
+        (
+            "[sampler.policy]\nLow-Confidence-Dynamic = { at = 0.8 }",
+            "[sampler]\npolicy = 'Low-Confidence-Dynamic'\nthreshold = 0.8",
+        ),
+        (
+            "[sampler.policy]\nentropy_bound = { bound = 0.2, stop = 0.01 }",
+            "[sampler]\npolicy = 'entropy_bound'\nentropy_bound = 0.2\nstop_entropy = 0.01",
+        ),
+        (
+            "[sampler.policy]\norigin = { eps = 0.001, temperature = 2 }",
+            "[sampler]\npolicy = 'origin'\neps = 0.001\nalg_temp = 2",
+        ),
+    ] {
+        assert_eq!(settings(long), settings(short), "{long}");
+        assert!(!settings(long).options.is_empty() || long.contains("spread"));
+    }
+    let none = json(r#"{"sampler": {"policy": null, "threshold": null, "steps": null}}"#).unwrap();
+    assert_eq!(none.settings, crate::Settings::default());
+    for kind in crate::policies::KINDS {
+        let keys = kind.options.iter().filter_map(|key| Some(format!("{} = {}", key.key, key.default?)));
+        let keys = keys.collect::<Vec<_>>().join(", ");
+        let long = settings(&format!("[sampler.policy]\n{} = {{ {keys} }}", kind.name));
+        crate::policies::PolicyFactory::resolve(None, &long, "confidence").unwrap();
+        assert_eq!(long.options.len(), kind.options.iter().filter(|key| key.default.is_some()).count());
+    }
+}
+
+#[test]
+fn policies_and_constraints_have_places_of_their_own() {
+    let help = |text: &str| refused_file(text).0.helps().concat();
+    assert!(help("threshold = { at = 0.9 }").contains("[sampler.policy]"));
+    assert!(help("[sampler.policy]\nregex = 'a'").contains("top of the file"));
+    assert!(help("[sampler]\npolicy = 'confidnce'").contains("did you mean `confidence`?"));
+    assert!(help("[sampler]\ntreshold = 0.9").contains("did you mean `threshold`?"));
+}
+
+/// A policy by its role, and a constraint by what it builds.
+#[derive(Deserialize, JsonSchema)]
+struct Confused {}
+
+impl Kind for Confused {
+    const NAME: &'static str = "threshold";
+    const ROLE: Role = Role::Policy;
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        Ok(Part::constraint(crate::constraints::Choice::new(["a"])?))
+    }
+}
+
+#[test]
+fn a_kind_builds_what_its_role_says() {
+    let registry = Registry::builtin().with::<Confused>();
+    let source = Source::new("a.toml", "[sampler.policy]\nthreshold = {}");
+    let error = Spec::from_toml(&source, &registry, &Inputs::default()).err().unwrap();
+    assert!(error.message().contains("registered as a policy"), "{error:?}");
 }
 
 #[test]

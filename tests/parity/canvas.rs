@@ -96,10 +96,10 @@ pub fn check(case: &Case, runs: &serde_json::Map<String, Value>, model: impl Fn(
         let settings = Settings {
             len: Some(expected.len()),
             steps: Some(canvases * number("max_denoising_steps") as usize),
-            entropy_bound: Some(number("entropy_bound")),
-            stop_entropy: Some(number("confidence_threshold")),
             ..Settings::default()
-        };
+        }
+        .option("entropy_bound", number("entropy_bound"))
+        .option("stop_entropy", number("confidence_threshold"));
         let mut ours = Vec::new();
         let observer = |record: &Record| {
             if let Record::Step { committed, .. } = record {

@@ -56,14 +56,15 @@ impl Run {
         let mut settings =
             Settings { len: Some(len), temperature: Some(0.0), steps: size("steps"), ..Settings::default() };
         let mut block = None;
+        let mut options = Vec::new();
         match family {
             "LLaDA" | "LLaDA-MoE" => {
                 settings.block_length = size("block_length");
                 settings.policy = Some("low_confidence".into());
                 if let Some(threshold) = number("threshold") {
-                    (settings.policy, settings.threshold) = (Some("threshold".into()), Some(threshold));
+                    settings.policy = Some("threshold".into());
+                    options.push(("threshold", Some(threshold)));
                 }
-                settings.threshold = number("threshold");
                 if name.contains("prefix_cache") {
                     settings.cache = Some(Cache::Prefix);
                 } else if name.contains("dual_cache") {
@@ -81,8 +82,11 @@ impl Run {
                 };
                 match number("threshold") {
                     // The reference goes on until everything is written, whatever number of steps was asked for.
-                    Some(threshold) => (settings.threshold, settings.steps) = (Some(threshold), None),
-                    None => settings.eps = Some(number("eps").unwrap_or(1e-3)),
+                    Some(threshold) => {
+                        settings.steps = None;
+                        options.push(("threshold", Some(threshold)));
+                    }
+                    None => options.push(("eps", Some(number("eps").unwrap_or(1e-3)))),
                 }
                 if run.get("hook").is_some() {
                     let pattern = format!(".{{5}}{}.{{5}}{}.*", character(77), character(78));
@@ -91,22 +95,28 @@ impl Run {
             }
             "SDAR" => {
                 settings.policy = name_of("remasking_strategy");
-                settings.threshold = number("confidence_threshold");
+                options.push(("threshold", number("confidence_threshold")));
                 block = size("block_length");
                 settings.steps = size("denoising_steps").map(|steps| steps * len.div_ceil(block.unwrap()));
             }
             "LLaDA2 MoE" => {
                 settings.policy = Some("edit".into());
                 block = size("block_length");
-                settings.threshold = number("threshold");
+                options.push(("threshold", number("threshold")));
                 // Beyond 1 nothing is edited.
-                settings.editing_threshold = number("editing_threshold").map(|t| t.min(1.0));
-                settings.post_steps = size("max_post_steps");
+                options.push(("editing_threshold", number("editing_threshold").map(|t| t.min(1.0))));
+                options.push(("post_steps", number("max_post_steps")));
                 settings.steps = None;
             }
             other => panic!("samplers of the family {other} are not known"),
         }
+        settings.options = options.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect();
         let overwrites = family == "SDAR" && settings.policy.as_deref() == Some("low_confidence_static");
+        if overwrites {
+            // The policy of the test stands for it.
+            settings.policy = None;
+            settings.options.clear();
+        }
         Self { settings, spec, guidance: number("cfg_scale"), block, overwrites }
     }
 }

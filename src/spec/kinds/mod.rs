@@ -8,6 +8,7 @@ mod credit;
 mod grammar;
 mod json_schema;
 mod length;
+mod policy;
 mod regex;
 mod template;
 #[cfg(test)]
@@ -23,6 +24,8 @@ pub use credit::CreditKind;
 pub use grammar::{GrammarKind, GrammarTable};
 pub use json_schema::JsonSchemaKind;
 pub use length::{Bound, LengthKind, Lengths};
+pub use policy::NamedPolicy;
+pub(crate) use policy::{option_schema, with_policies};
 pub use regex::RegexKind;
 pub use template::TemplateKind;
 pub use topic::{ScaledLabel, TopicKind};
