@@ -182,7 +182,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_saved() {
     let before = fs::read(&state).unwrap();
     let wild = folder.config(|c| c.replace("lr = 1e-2", "lr = 1e30").replace("warmup = 5", "muon_lr = 1e30"));
     let error = run(&wild, TrainOptions { resume: true, ..options() }).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Input);
+    assert_eq!(error.kind(), ErrorKind::Model);
     assert!(error.report().contains("optimizer.lr") && error.message().contains("at step"), "{}", error.report());
     assert_eq!(fs::read(&state).unwrap(), before);
 }

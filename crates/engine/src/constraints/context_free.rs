@@ -71,14 +71,14 @@ impl Check for ContextFree {
     }
 }
 
-/// The syntax in which a grammar is written.
+/// How a grammar is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum GrammarSyntax {
-    /// As llama.cpp reads it: `root ::= "[" item "]"`.
+    /// As llama.cpp does: `root ::= "[" item "]"`.
     Gbnf,
-    /// As the Lark parser reads it: `start: "[" item "]"`.
+    /// As the Lark parser does: `start: "[" item "]"`.
     Lark,
 }
 
