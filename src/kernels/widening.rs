@@ -45,7 +45,7 @@ const STEP: usize = 8;
 /// # Panics
 /// When the rows of `a` are not contiguous.
 pub(crate) fn gemm_widening(a: Matrix, rows: &impl Rows, count: usize) -> Result<Vec<f32>> {
-    let size = a.rows.checked_mul(count).unwrap_or(usize::MAX);
+    let size = a.rows.saturating_mul(count);
     let mut out = Vec::with_capacity(size);
     multiply(MatrixMut::uninit(out.spare_capacity_mut(), a.rows, count), a, rows, level())?;
     // SAFETY: the product went through, so it has written every number.
@@ -69,8 +69,10 @@ struct Kernel<R, P> {
     lanes: usize,
     proof: P,
     pack: unsafe fn(P, &mut [f32], Matrix, usize),
-    task: unsafe fn(P, Task<R>, &mut [f32], &mut [f32]) -> Result<()>,
+    task: TaskFunction<R, P>,
 }
+
+type TaskFunction<R, P> = unsafe fn(P, Task<R>, &mut [f32], &mut [f32]) -> Result<()>;
 
 /// Some rows of the weight and some positions.
 struct Task<'a, R> {
