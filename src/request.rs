@@ -2,7 +2,7 @@
 
 use crate::{
     Constraint, Error, Guide, Interrupted, Job, Model, Observer, Output, Policy, PolicyFactory, Population, Potential,
-    PotentialFactory, Record, Result, Runner, Settings, Source,
+    Record, Result, Runner, Settings, Source,
     guides::{ClassifierFree, NaiveBayes},
     lane::Parts,
     models::Reader,
@@ -36,7 +36,6 @@ pub struct Request<'a, Wanted = One> {
     /// What was given in code; it wins over what a constraint file says.
     settings: Settings,
     policy: Option<PolicyFactory>,
-    potentials: Vec<PotentialFactory>,
     population: Option<Box<dyn Population>>,
     readers: Vec<(String, Arc<dyn Reader>)>,
     observers: Vec<Box<dyn Observer + 'a>>,
@@ -121,7 +120,6 @@ impl<'a, Wanted> Request<'a, Wanted> {
             spec: Spec::new(),
             settings: Settings::default(),
             policy: None,
-            potentials: Vec::new(),
             population: None,
             readers: Vec::new(),
             observers: Vec::new(),
@@ -184,7 +182,7 @@ impl<'a, Wanted> Request<'a, Wanted> {
         mut self,
         make: impl Fn(&Model) -> Result<P> + Send + Sync + 'static,
     ) -> Self {
-        self.potentials.push(Arc::new(move |model| Ok(Box::new(make(model)?))));
+        self.spec.potentials.push(Arc::new(move |model| Ok(Box::new(make(model)?))));
         self
     }
     /// Weighs the samples against each other after every step.
@@ -254,7 +252,6 @@ impl<'a, Wanted> Request<'a, Wanted> {
             spec,
             settings,
             policy,
-            potentials,
             population,
             readers,
             observers,
@@ -270,7 +267,6 @@ impl<'a, Wanted> Request<'a, Wanted> {
             spec,
             settings,
             policy,
-            potentials,
             population,
             readers,
             observers,
@@ -312,7 +308,7 @@ impl<'a, Wanted> Request<'a, Wanted> {
                 let parts = Parts {
                     constraints: spec.constraints,
                     guides: spec.guides,
-                    potentials: self.potentials,
+                    potentials: spec.potentials,
                     policy: PolicyFactory::only(self.policy, spec.policy)?,
                     settings: spec.settings,
                     prompt: self.prompt,

@@ -8,9 +8,9 @@ use scripted::{Scripted, policy};
 use std::sync::Arc;
 use stencil_lm::{
     Answer, Ask, CanvasView, Denoiser, Energies, Error, Guide, Interrupted, LaneView, Model, Moves, Output, Policy,
-    Population, Potential, Proposal, Record, Result, Runner, Sampler, Scores, Settings, Step, Token, Vocab,
+    Population, Potential, Proposal, Record, Result, Runner, Sampler, Scores, Settings, Source, Step, Token, Vocab,
     models::{Hidden, Item, Prediction, Process, Reader, SamplingDefaults, Uses},
-    spec::Spec,
+    spec::{BuildCx, Inputs, Kind, Part, Registry, Spec},
 };
 
 const TEMPLATE: &str = "The {{animal:1-2}} is a {{size|small|large}} animal that {{does:2-6}}.";
@@ -288,6 +288,33 @@ fn a_lane_that_fails_leaves_the_others_alone() {
     assert_eq!(timeless(first.unwrap()), timeless(last.unwrap()));
     let other = Model::bundled().unwrap();
     assert!(Runner::new(&other).submit(sound.lane(0).unwrap()).is_err(), "a lane of another model");
+}
+
+/// `short = 0.5`: a potential as a third party's kind, nats per character that a draft is long.
+#[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
+struct Short(f32);
+
+impl Kind for Short {
+    const NAME: &'static str = "short";
+    fn build(self, _: &BuildCx) -> Result<Part> {
+        Ok(Part::potential(move |_| Ok(Box::new(self.clone()))))
+    }
+}
+
+impl Potential for Short {
+    fn log_weight(&mut self, step: &Step, draft: &[Token], _: &[Answer]) -> Result<f64> {
+        Ok(-f64::from(self.0) * step.vocab.decode(draft).len() as f64)
+    }
+}
+
+#[test]
+fn a_potential_is_a_kind_of_constraint_files() {
+    let model = Model::new(Scripted::certain(&[0.5; 6]));
+    let file = Source::new("short.toml", "short = 0.5\nregex = '[ab]{1,6}'");
+    let spec = Spec::from_toml(&file, &Registry::builtin().with::<Short>(), &Inputs::default()).unwrap();
+    let seen = Arc::default();
+    Sampler::new(&model).spec(&spec).count(4).population(Greedy(Arc::clone(&seen))).run().unwrap();
+    assert!(seen.lock().unwrap().iter().all(|weight| (-3.0..=-0.5).contains(weight)), "{seen:?}");
 }
 
 /// A continuous process: the latent of a position is a sum of what was fed back, and the clearest token wins.

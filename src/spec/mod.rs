@@ -14,8 +14,8 @@ pub use document::Document;
 pub use registry::{BuildCx, Kind, Part, Registry, Role};
 
 use crate::{
-    Constraint, Error, GuideFactory, Result, Settings, Source, Verdict, Vocab, automata::Dfa, constraints as c,
-    engine::plan, grammar::Acceptor, policies::PolicyFactory, schema::Unenforced,
+    Constraint, Error, GuideFactory, PotentialFactory, Result, Settings, Source, Verdict, Vocab, automata::Dfa,
+    constraints as c, engine::plan, grammar::Acceptor, policies::PolicyFactory, schema::Unenforced,
 };
 use std::{path::Path, sync::Arc};
 
@@ -28,6 +28,8 @@ pub struct Spec {
     pub constraints: Vec<Arc<dyn Constraint>>,
     /// What pulls.
     pub guides: Vec<GuideFactory>,
+    /// What weighs drafts.
+    pub potentials: Vec<PotentialFactory>,
     /// How to sample.
     pub settings: Settings,
     /// What chooses the positions to write, where that is none of the policies that settings name.
@@ -108,6 +110,7 @@ impl Spec {
         self.description = self.description.or(other.description);
         self.constraints.extend(other.constraints);
         self.guides.extend(other.guides);
+        self.potentials.extend(other.potentials);
         // What one file accepts the other may reject; what one rejects both reject.
         self.accepts.clear();
         self.rejects.extend(other.rejects);
@@ -167,6 +170,7 @@ impl Spec {
         match part {
             Part::Constraint(constraint) => self.constraints.push(constraint),
             Part::Guide(guide) => self.guides.push(guide),
+            Part::Potential(potential) => self.potentials.push(potential),
             Part::Policy(policy) => match policy.options() {
                 Some(options) => {
                     self.settings.policy = Some(policy.name().to_string());

@@ -126,7 +126,9 @@ impl Reader<'_> {
                 None if Settings::NAMES.contains(&key) => plain.push(entry.clone()),
                 None => {
                     let options = OPTIONS.iter().map(|option| option.name);
-                    let known = Settings::NAMES.iter().copied().chain(options);
+                    // In the order of the command line's help, which has the layout behind the policies' options.
+                    let (layout, others) = Settings::NAMES.split_last().unwrap_or((&"", &[]));
+                    let known = others.iter().copied().chain(options).chain([*layout]);
                     return Err(unknown("key", key, known).at(entry.key_span.clone()).under(key));
                 }
             }
@@ -227,7 +229,7 @@ impl Reader<'_> {
         };
         let mut spec = Spec::new();
         spec.push(self.part(entry, &cx, &SIZES.map(|(key, _)| key))?);
-        if spec.guides.is_empty() {
+        if spec.guides.is_empty() && spec.potentials.is_empty() {
             return Ok(spec.constraints);
         }
         Err(Error::unsupported(format!("`{}` speaks of the whole text, not of one slot", entry.key))

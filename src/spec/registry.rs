@@ -6,7 +6,8 @@ use super::{
     read::{OWN_KEYS, SIZES},
 };
 use crate::{
-    Constraint, Error, Guide, GuideFactory, Model, Policy, Result, constraints::TemplateCx, policies::PolicyFactory,
+    Constraint, Error, Guide, GuideFactory, Model, Policy, Potential, PotentialFactory, Result,
+    constraints::TemplateCx, policies::PolicyFactory,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -19,6 +20,8 @@ pub enum Part {
     Constraint(Arc<dyn Constraint>),
     /// Something that pulls.
     Guide(GuideFactory),
+    /// What weighs the text that a step drew.
+    Potential(PotentialFactory),
     /// What chooses the positions to write.
     Policy(PolicyFactory),
     /// Several of them, from one key.
@@ -34,6 +37,10 @@ impl Part {
     pub fn guide(make: impl Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync + 'static) -> Self {
         Self::Guide(Arc::new(make))
     }
+    /// A part that weighs drafts, for a population that compares them; `make` is called once per sample.
+    pub fn potential(make: impl Fn(&Model) -> Result<Box<dyn Potential>> + Send + Sync + 'static) -> Self {
+        Self::Potential(Arc::new(make))
+    }
     /// A part that chooses positions; `make` is called once per sample.
     pub fn policy<P: Policy + 'static>(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         Self::Policy(PolicyFactory::new(make))
@@ -42,7 +49,7 @@ impl Part {
     /// Whether a kind of this role may build it.
     fn fits(&self, role: Role) -> bool {
         match self {
-            Self::Constraint(_) | Self::Guide(_) => role == Role::Text,
+            Self::Constraint(_) | Self::Guide(_) | Self::Potential(_) => role == Role::Text,
             Self::Policy(_) => role == Role::Policy,
             Self::Many(parts) => role == Role::Text && parts.iter().all(|part| part.fits(role)),
         }
@@ -53,7 +60,7 @@ impl Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Role {
-    /// A constraint or a guide: a key of the file itself, of `all` or of a slot.
+    /// A constraint, a guide or a potential: a key of the file itself, of `all` or of a slot.
     Text,
     /// A policy: the key of `[sampler.policy]`.
     Policy,
