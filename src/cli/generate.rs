@@ -108,8 +108,7 @@ pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
     if *credit {
         spec = spec.kind(CreditKind::default(), &cx)?;
     }
-    spec.settings = shared.sampling.settings().or(spec.settings);
-    Ok(spec)
+    Ok(spec.with_settings(shared.sampling.settings()))
 }
 
 fn inputs(set: &[(String, String)]) -> Result<Inputs> {

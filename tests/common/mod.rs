@@ -1,0 +1,5 @@
+//! What tests of several binaries share.
+
+pub mod noise;
+pub mod process;
+pub mod scripted;

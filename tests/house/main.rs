@@ -1,0 +1,5 @@
+//! The house: which room uses which, where unsafe code stands, and whether the documents hold together. No library is linked.
+
+mod documents;
+mod rooms;
+mod unsafe_rooms;
