@@ -6,7 +6,7 @@ mod beside;
 use safetensors::SafeTensors;
 use serde_json::json;
 use std::{error::Error, fs, io::BufRead, time::Instant};
-use stencil_lm::models::masked::{Packed, Targets};
+use stencil_lm::models::masked::{PackedSequences, Targets};
 use stencil_lm::train::{Optimizer, OptimizerConfig};
 
 #[global_allocator]
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn batch(file: &SafeTensors, index: usize, length: usize) -> Option<(Packed, Targets)> {
+fn batch(file: &SafeTensors, index: usize, length: usize) -> Option<(PackedSequences, Targets)> {
     let integers = |name: &str| beside::integers(file, &format!("{name}.{index}"));
     let weights = beside::floats(&file.tensor(&format!("weights.{index}")).ok()?);
     let targets = Targets { rows: integers("rows")?, tokens: integers("targets")?, weights };

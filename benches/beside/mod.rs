@@ -3,7 +3,7 @@
 
 use safetensors::{SafeTensors, tensor::TensorView};
 use std::{error::Error, fs, path::Path, path::PathBuf};
-use stencil_lm::models::masked::{MaskedConfig, Network, Packed, Parameter};
+use stencil_lm::models::masked::{MaskedConfig, MaskedNetwork, PackedSequences, Parameter};
 
 /// The folder to work on. `cargo bench` runs every benchmark without one; then this says what to do instead.
 pub fn folder(script: &str) -> Option<PathBuf> {
@@ -15,16 +15,16 @@ pub fn folder(script: &str) -> Option<PathBuf> {
 }
 
 /// The model in the folder, with the weights of the file.
-pub fn network(folder: &Path, file: &SafeTensors) -> Result<(MaskedConfig, Network), Box<dyn Error>> {
+pub fn network(folder: &Path, file: &SafeTensors) -> Result<(MaskedConfig, MaskedNetwork), Box<dyn Error>> {
     let config = MaskedConfig::from_json(&fs::read(folder.join("config.json"))?)?;
     let start = |parameter: &Parameter| file.tensor(&parameter.name).map(|view| floats(&view));
-    let network = Network::build(&config, start)?;
+    let network = MaskedNetwork::build(&config, start)?;
     Ok((config, network))
 }
 
 /// The sequences of a batch, all of one length.
-pub fn packed(file: &SafeTensors, index: usize, length: usize) -> Option<Packed> {
-    let mut packed = Packed::default();
+pub fn packed(file: &SafeTensors, index: usize, length: usize) -> Option<PackedSequences> {
+    let mut packed = PackedSequences::default();
     let tokens = integers(file, &format!("tokens.{index}"))?;
     tokens.chunks(length).for_each(|sequence| packed.push(sequence.iter().copied()));
     Some(packed)

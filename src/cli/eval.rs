@@ -9,7 +9,7 @@ use std::{
 };
 use stencil_lm::{
     Error, Result,
-    eval::{self, Coded, Effort, LanguageModel, Ngram, Report},
+    eval::{self, Coded, Effort, EvalReport, LanguageModel, Ngram},
     models::Classifier,
     train::Reading,
 };
@@ -147,7 +147,7 @@ impl Eval {
     }
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &EvalReport) -> String {
     let mut out = String::new();
     let (sign, error) = match report.exact {
         true => ("", String::new()),

@@ -3,7 +3,7 @@
 use super::{Status, sink};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use stencil_lm::{Result, models::masked::Precision, train};
+use stencil_lm::{Result, models::masked::WeightFormat, train};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -37,9 +37,9 @@ enum Format {
 impl Export {
     pub fn run(self) -> Result<Status> {
         let precision = match self.format {
-            Format::F32 => Precision::F32,
-            Format::F16 => Precision::F16,
-            Format::Int8 => Precision::Int8,
+            Format::F32 => WeightFormat::F32,
+            Format::F16 => WeightFormat::F16,
+            Format::Int8 => WeightFormat::Int8,
         };
         let done = train::export(&self.model, &self.to, precision)?;
         sink::print(&format!(

@@ -10,7 +10,7 @@ use stencil_lm::{
         masked::MODEL_TYPE,
         transformer::{
             Pattern,
-            plan::{FeedForwardPlan, Plan},
+            plan::{FeedForwardPlan, TransformerPlan},
         },
     },
 };
@@ -95,7 +95,7 @@ fn approximate(description: &Description, stored: &Stored) -> Vec<String> {
 }
 
 /// Experts of the first layer that has some, and how many of them are used.
-fn experts(plan: &Plan) -> Option<(usize, usize)> {
+fn experts(plan: &TransformerPlan) -> Option<(usize, usize)> {
     plan.layers.iter().find_map(|layer| match &layer.feed_forward {
         FeedForwardPlan::Dense(_) => None,
         FeedForwardPlan::Moe(moe) | FeedForwardPlan::Both { moe, .. } => {

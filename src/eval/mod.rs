@@ -8,7 +8,7 @@ pub use infill::{Blank, Infill};
 pub use likelihood::{Likelihood, likelihood};
 pub use ngram::Ngram;
 
-use crate::models::{CausalModel, Classifier, Prefix, masked};
+use crate::models::{CausalModel, Classifier, ConditionedText, masked};
 use crate::{CanvasView, Denoiser, Error, Model, Result, Scores, Token, Vocab};
 use serde::Serialize;
 use std::path::Path;
@@ -86,7 +86,7 @@ pub struct Effort {
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct EvalReport {
     /// Name of the model.
     pub model: String,
     /// Texts measured.
@@ -117,14 +117,14 @@ pub struct Report {
 ///
 /// # Errors
 /// Without texts, or when the model fails.
-pub fn evaluate(model: &dyn LanguageModel, texts: &[Coded], effort: Effort) -> Result<Report> {
+pub fn evaluate(model: &dyn LanguageModel, texts: &[Coded], effort: Effort) -> Result<EvalReport> {
     if texts.is_empty() {
         return Err(Error::input("there are no texts to measure on"));
     }
     let likelihood = likelihood(model, texts, effort.seed, effort.draws)?;
     let infill = infill::measure(model, texts, effort.words, effort.seed)?;
     let share = |found: usize| (infill.words > 0).then(|| found as f64 / infill.words as f64);
-    Ok(Report {
+    Ok(EvalReport {
         model: model.name().into(),
         texts: texts.len(),
         bytes: likelihood.bytes,
@@ -211,14 +211,15 @@ impl LanguageModel for CausalModel {
         true
     }
     fn nats(&self, texts: &[Coded], _: u64, _: u64) -> Result<Vec<f64>> {
-        let prefixes: Vec<Prefix> =
-            texts.iter().map(|t| Prefix { condition: t.condition, tokens: t.tokens.clone() }).collect();
+        let prefixes: Vec<ConditionedText> =
+            texts.iter().map(|t| ConditionedText { condition: t.condition, tokens: t.tokens.clone() }).collect();
         let found = self.log_probs(&prefixes)?;
         Ok(found.iter().map(|text| -text.iter().map(|&p| f64::from(p)).sum::<f64>()).collect())
     }
     fn scores(&self, blanks: &[Blank]) -> Result<Scores> {
         let left = |b: &Blank| b.tokens.iter().take(b.at).copied().flatten().collect();
-        let prefixes: Vec<Prefix> = blanks.iter().map(|b| Prefix { condition: b.condition, tokens: left(b) }).collect();
+        let prefixes: Vec<ConditionedText> =
+            blanks.iter().map(|b| ConditionedText { condition: b.condition, tokens: left(b) }).collect();
         self.next(&prefixes)
     }
 }

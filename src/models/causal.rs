@@ -1,6 +1,6 @@
 //! The autoregressive twin of the masked model: the same trunk, seen from left to right.
 
-use super::masked::{Checkpoint, MaskedConfig, Network, Packed, check_special_tokens};
+use super::masked::{MaskedCheckpoint, MaskedConfig, MaskedNetwork, PackedSequences, check_special_tokens};
 use crate::{Error, Result, Scores, Token, Vocab};
 use rand::Rng;
 use std::path::Path;
@@ -11,12 +11,12 @@ pub struct CausalModel {
     config: MaskedConfig,
     labels: Vec<String>,
     vocab: Vocab,
-    network: Network,
+    network: MaskedNetwork,
 }
 
 /// A text, or the beginning of one, with the index of its condition.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Prefix {
+pub struct ConditionedText {
     /// Index into [`CausalModel::conditions`].
     pub condition: Option<usize>,
     /// What has been written.
@@ -26,7 +26,7 @@ pub struct Prefix {
 impl CausalModel {
     /// # Errors
     /// When the configuration is of a masked model, or the tokenizer does not fit it.
-    pub fn new(config: MaskedConfig, vocab: Vocab, network: Network) -> Result<Self> {
+    pub fn new(config: MaskedConfig, vocab: Vocab, network: MaskedNetwork) -> Result<Self> {
         config.check()?;
         if !config.causal {
             return Err(Error::model(format!("{:?} is a masked model, not a causal one", config.name)));
@@ -41,7 +41,7 @@ impl CausalModel {
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
     pub fn load(directory: &Path) -> Result<Self> {
-        let Checkpoint { config, vocab, network } = Checkpoint::load(directory)?;
+        let MaskedCheckpoint { config, vocab, network } = MaskedCheckpoint::load(directory)?;
         Self::new(config, vocab, network).map_err(|e| e.context(directory.display()))
     }
 
@@ -62,8 +62,8 @@ impl CausalModel {
     ///
     /// # Errors
     /// A text longer than the model holds, an unknown token or condition.
-    pub fn log_probs(&self, texts: &[Prefix]) -> Result<Vec<Vec<f32>>> {
-        let mut packed = Packed::default();
+    pub fn log_probs(&self, texts: &[ConditionedText]) -> Result<Vec<Vec<f32>>> {
+        let mut packed = PackedSequences::default();
         let mut rows = Vec::new();
         for text in texts {
             let first = packed.tokens.len();
@@ -83,8 +83,8 @@ impl CausalModel {
     ///
     /// # Errors
     /// As [`log_probs`](Self::log_probs).
-    pub fn next(&self, prefixes: &[Prefix]) -> Result<Scores> {
-        let mut packed = Packed::default();
+    pub fn next(&self, prefixes: &[ConditionedText]) -> Result<Scores> {
+        let mut packed = PackedSequences::default();
         let mut rows = Vec::new();
         for prefix in prefixes {
             packed.push(self.sequence(prefix)?);
@@ -108,7 +108,7 @@ impl CausalModel {
     /// # Errors
     /// More positions than the model holds, or an unknown condition.
     pub fn sample(&self, len: usize, condition: Option<usize>, temperature: f32, rng: &mut impl Rng) -> Result<String> {
-        let mut text = Prefix { condition, tokens: Vec::new() };
+        let mut text = ConditionedText { condition, tokens: Vec::new() };
         while text.tokens.len() < len {
             let scores = self.next(std::slice::from_ref(&text))?;
             let token = draw(scores.row(0), temperature, rng);
@@ -121,7 +121,7 @@ impl CausalModel {
     }
 
     /// The condition's token, then the text.
-    fn sequence<'a>(&self, text: &'a Prefix) -> Result<impl Iterator<Item = Token> + use<'a>> {
+    fn sequence<'a>(&self, text: &'a ConditionedText) -> Result<impl Iterator<Item = Token> + use<'a>> {
         let (len, config) = (text.tokens.len(), &self.config);
         if len > config.max_len {
             return Err(Error::input(format!("{len} positions, but the model holds {}", config.max_len)));
@@ -161,7 +161,7 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
-    fn parts(causal: bool) -> (MaskedConfig, Vocab, Network) {
+    fn parts(causal: bool) -> (MaskedConfig, Vocab, MaskedNetwork) {
         let config = MaskedConfig {
             model_type: MODEL_TYPE.into(),
             name: "tiny".into(),
@@ -182,14 +182,14 @@ mod tests {
         };
         let bytes = (0..12u8).map(|t| (t > 2).then(|| vec![b'a' + t])).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let network = Network::build(&config, |parameter| {
+        let network = MaskedNetwork::build(&config, |parameter| {
             Ok::<_, Error>(parameter.range.clone().map(|_| rng.random::<f32>() - 0.5).collect())
         });
         (config, Vocab::from_bytes(bytes, Some(0), None).unwrap(), network.unwrap())
     }
 
-    fn text(tokens: &[Token]) -> Prefix {
-        Prefix { condition: None, tokens: tokens.to_vec() }
+    fn text(tokens: &[Token]) -> ConditionedText {
+        ConditionedText { condition: None, tokens: tokens.to_vec() }
     }
 
     #[test]
@@ -226,6 +226,6 @@ mod tests {
         assert!((0..5).any(|seed| sample(seed) != sample(1)));
         assert!(model.next(&[text(&[3; 21])]).unwrap_err().message().contains("holds 20"));
         assert!(model.next(&[text(&[12])]).is_err());
-        assert!(model.next(&[Prefix { condition: Some(0), tokens: vec![] }]).is_err());
+        assert!(model.next(&[ConditionedText { condition: Some(0), tokens: vec![] }]).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! A head that tells the label of a text from the hidden states of a network, even where much of it is masked.
 
-use super::masked::{Checkpoint, MaskedConfig, Network, Packed};
+use super::masked::{MaskedCheckpoint, MaskedConfig, MaskedNetwork, PackedSequences};
 use crate::{Error, Result, Token};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{collections::HashMap, path::Path};
@@ -108,7 +108,7 @@ impl Head {
 /// A network with a classifier on top.
 pub struct Classifier {
     config: MaskedConfig,
-    network: Network,
+    network: MaskedNetwork,
     head: Head,
 }
 
@@ -125,7 +125,7 @@ impl Classifier {
         let bytes =
             std::fs::read(&path).map_err(|e| Error::model(format!("cannot read {}", path.display())).because(e))?;
         let head = Head::from_bytes(&bytes).map_err(|e| e.context(path.display()))?;
-        let Checkpoint { config, network, .. } = Checkpoint::load(directory)?;
+        let MaskedCheckpoint { config, network, .. } = MaskedCheckpoint::load(directory)?;
         if head.width != config.hidden_size {
             return Err(Error::model(format!("{}: made for states of width {}", path.display(), head.width)));
         }
@@ -161,8 +161,8 @@ impl Classifier {
 }
 
 /// The states of all positions of each text, which the network sees without its condition.
-pub(crate) fn states(network: &Network, config: &MaskedConfig, texts: &[Vec<Option<Token>>]) -> Vec<Vec<f32>> {
-    let mut packed = Packed::default();
+pub(crate) fn states(network: &MaskedNetwork, config: &MaskedConfig, texts: &[Vec<Option<Token>>]) -> Vec<Vec<f32>> {
+    let mut packed = PackedSequences::default();
     for text in texts {
         let text = text.iter().map(|token| token.unwrap_or(config.mask_token));
         packed.push(std::iter::once(config.null_token).chain(text));

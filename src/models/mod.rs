@@ -14,7 +14,7 @@ mod reader;
 mod topics;
 pub mod transformer;
 pub(crate) use causal::draw;
-pub use causal::{CausalModel, Prefix};
+pub use causal::{CausalModel, ConditionedText};
 pub(crate) use classifier::states;
 pub use classifier::{CLASSIFIER, Classifier, Head};
 pub use defaults::{Blocks, Process, SamplingDefaults, Uses};

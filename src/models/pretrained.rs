@@ -3,7 +3,7 @@
 mod reuse;
 
 use super::families::{Description, Diffusion};
-use super::transformer::{Answer, Builder, Memory, Pattern, Sequence, Tensors, Transformer};
+use super::transformer::{Builder, Memory, Pattern, Sequence, SequenceOutput, Tensors, Transformer};
 use super::{DenoiserState, Hidden, Item, Prediction, Process, SamplingDefaults, Uses, Want};
 use crate::models::OrModel;
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
@@ -132,7 +132,7 @@ impl Pretrained {
     }
 
     /// Asks the network one question.
-    fn ask(&self, question: Sequence) -> Result<Answer> {
+    fn ask(&self, question: Sequence) -> Result<SequenceOutput> {
         let answer = self.network.forward(&[question]).or_model()?.pop();
         answer.ok_or_else(|| Error::model("the network gave no answer"))
     }
@@ -174,7 +174,7 @@ impl Pretrained {
     fn ask_all<T>(
         &self,
         views: &[CanvasView],
-        read: impl Fn(&CanvasView, &Answer, usize) -> Result<T>,
+        read: impl Fn(&CanvasView, &SequenceOutput, usize) -> Result<T>,
     ) -> Result<Vec<T>> {
         // More at once win nothing: so many positions already share what it costs to read a weight.
         const TOGETHER: usize = 256;

@@ -1,6 +1,6 @@
 //! Readers: models that say how probable a written text is.
 
-use super::{CausalModel, Prefix};
+use super::{CausalModel, ConditionedText};
 use crate::{Result, Token, Vocab};
 
 /// Reads finished texts beside the denoiser that writes them: a causal model, say. Potentials, policies and guides ask
@@ -20,8 +20,8 @@ impl Reader for CausalModel {
         self.vocab()
     }
     fn log_probs(&self, texts: &[Vec<Token>]) -> Result<Vec<Vec<f32>>> {
-        let prefixes: Vec<Prefix> =
-            texts.iter().map(|tokens| Prefix { condition: None, tokens: tokens.clone() }).collect();
+        let prefixes: Vec<ConditionedText> =
+            texts.iter().map(|tokens| ConditionedText { condition: None, tokens: tokens.clone() }).collect();
         CausalModel::log_probs(self, &prefixes)
     }
 }

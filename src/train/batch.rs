@@ -1,7 +1,7 @@
 //! Batches: what the network sees, and what it should say.
 
 use super::{config::ObjectiveConfig, config::ObjectiveKind, data::Example};
-use crate::models::masked::{MaskedConfig, Packed, Targets};
+use crate::models::masked::{MaskedConfig, PackedSequences, Targets};
 use rand::Rng;
 
 /// Of a canvas's extra end-of-text tokens: uᵀᴬᴵᴸ of the room, u uniform.
@@ -22,7 +22,7 @@ pub fn expected_length(tokens: usize, objective: &ObjectiveConfig) -> usize {
 #[derive(Default)]
 pub struct Batch {
     /// The sequences, a condition in front of each.
-    pub packed: Packed,
+    pub packed: PackedSequences,
     /// What the network should say. Divided by the number of positions, the weighted sum is nats per token.
     pub targets: Targets,
     /// Positions, conditions not counted.

@@ -4,7 +4,7 @@ use super::data::{Corpus, Example};
 use super::order::Permutation;
 use super::store::Store;
 use super::{ClassifierConfig, TrainConfig, TrainOptions, state};
-use crate::models::masked::{MaskedConfig, Network};
+use crate::models::masked::{MaskedConfig, MaskedNetwork};
 use crate::models::{CLASSIFIER, Head, states};
 use crate::random::rng;
 use crate::{Result, Token};
@@ -25,7 +25,7 @@ pub fn train(
     config: &TrainConfig,
     options: &TrainOptions,
     model: &MaskedConfig,
-    network: &Network,
+    network: &MaskedNetwork,
     corpus: &Corpus,
 ) -> Result<()> {
     let labels: Vec<String> = model.conditions.iter().map(|c| c.label.clone()).collect();
@@ -103,7 +103,7 @@ fn mask(example: &Example, t: f64, rng: &mut impl Rng) -> Vec<Option<Token>> {
 }
 
 /// Percentage of held-out texts that are told right with a share `t` of the tokens masked.
-fn accuracy(head: &Head, network: &Network, model: &MaskedConfig, store: &Store, t: f64) -> Result<Option<f64>> {
+fn accuracy(head: &Head, network: &MaskedNetwork, model: &MaskedConfig, store: &Store, t: f64) -> Result<Option<f64>> {
     let (mut right, mut all) = (0u32, 0u32);
     let count = store.len().min(TEXTS);
     for i in 0..count {

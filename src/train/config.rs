@@ -2,8 +2,8 @@
 
 mod read;
 
-use super::text::Unit;
-use crate::models::masked::Precision;
+use super::text::TextUnit;
+use crate::models::masked::WeightFormat;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Numbers of the weights in the checkpoint; the state keeps full precision.
     #[serde(default)]
-    pub export: Precision,
+    pub export: WeightFormat,
     /// `[data]`
     pub data: DataConfig,
     /// `[tokenizer]`
@@ -69,7 +69,7 @@ pub struct DataConfig {
     pub lowercase: bool,
     /// What a text is in a plain file.
     #[serde(default)]
-    pub unit: Unit,
+    pub unit: TextUnit,
     /// What to do with texts longer than the model holds.
     #[serde(default)]
     pub long: Long,
@@ -89,7 +89,7 @@ pub struct SourceConfig {
     pub label: Option<String>,
     /// As `data.unit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<Unit>,
+    pub unit: Option<TextUnit>,
 }
 
 /// What to do with texts longer than the model holds.

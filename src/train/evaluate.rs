@@ -1,8 +1,8 @@
 //! The model as it would be shipped, while it is trained: how well it does, and what it writes.
 
-use super::{Run, data::Example, journal::Journal, journal::Record};
+use super::{Run, data::Example, journal::Journal, journal::TrainRecord};
 use crate::eval::{Coded, LanguageModel, likelihood};
-use crate::models::{CausalModel, MaskedModel, masked::MaskedConfig, masked::Network};
+use crate::models::{CausalModel, MaskedModel, masked::MaskedConfig, masked::MaskedNetwork};
 use crate::random::rng;
 use crate::{CanvasView, Denoiser, Model, Result, Vocab};
 use rand::{Rng, seq::SliceRandom};
@@ -19,7 +19,7 @@ impl Run {
         let (seed, step) = (self.config.seed, self.progress.step);
         let all = self.corpus.held_out.len();
         let texts = if last { all } else { all.min(self.config.report.evaluate_texts as u64) };
-        let mut record = Record { step, epoch: self.order.epochs(), ..Record::default() };
+        let mut record = TrainRecord { step, epoch: self.order.epochs(), ..TrainRecord::default() };
         if texts > 0 {
             let text = |i: u64| self.corpus.held_out.get(i * all / texts).map(|example| self.coded(example));
             let coded = (0..texts).map(text).collect::<Result<Vec<Coded>>>()?;
@@ -59,7 +59,7 @@ pub enum Trained {
 }
 
 impl Trained {
-    pub fn new(config: MaskedConfig, vocab: Vocab, network: Network) -> Result<Self> {
+    pub fn new(config: MaskedConfig, vocab: Vocab, network: MaskedNetwork) -> Result<Self> {
         Ok(match config.causal {
             true => Self::Causal(Box::new(CausalModel::new(config, vocab, network)?)),
             false => Self::Masked(Model::new(MaskedModel::new(config, vocab, network)?)),

@@ -1,7 +1,7 @@
 //! Writing a trained model for shipping: fewer bits per weight, and nothing of the run.
 
 use super::{optimizer::Optimizer, state};
-use crate::models::masked::{CONFIG, Checkpoint, Precision, TOKENIZER, WEIGHTS, weights_to_bytes};
+use crate::models::masked::{CONFIG, MaskedCheckpoint, TOKENIZER, WEIGHTS, WeightFormat, weights_to_bytes};
 use crate::models::{CLASSIFIER, TOPICS};
 use crate::{Error, Result};
 use std::{fs, path::Path};
@@ -17,13 +17,13 @@ pub struct Exported {
     pub full_precision: bool,
 }
 
-/// Copies the model in directory `from` to the directory `to`, with weights of this precision. Where the state of the
+/// Copies the model in directory `from` to the directory `to`, with weights in this format. Where the state of the
 /// run is still there, its full-precision weights are the source.
 ///
 /// # Errors
 /// When the model or its state is damaged, both directories are the same, or nothing can be written.
-pub fn export(from: &Path, to: &Path, precision: Precision) -> Result<Exported> {
-    let Checkpoint { mut network, .. } = Checkpoint::load(from)?;
+pub fn export(from: &Path, to: &Path, format: WeightFormat) -> Result<Exported> {
+    let MaskedCheckpoint { mut network, .. } = MaskedCheckpoint::load(from)?;
     let same = fs::canonicalize(from).ok().zip(fs::canonicalize(to).ok()).is_some_and(|(from, to)| from == to);
     if same {
         return Err(Error::input(format!("{} would replace itself", from.display())).help("name another directory"));
@@ -38,7 +38,7 @@ pub fn export(from: &Path, to: &Path, precision: Precision) -> Result<Exported> 
         }
         false => network.weights().to_vec(),
     };
-    let bytes = weights_to_bytes(network.parameters(), &weights, precision)?;
+    let bytes = weights_to_bytes(network.parameters(), &weights, format)?;
     for name in [CONFIG, TOKENIZER, TOPICS, CLASSIFIER] {
         let path = from.join(name);
         if path.exists() {
@@ -47,7 +47,7 @@ pub fn export(from: &Path, to: &Path, precision: Precision) -> Result<Exported> 
         }
     }
     state::write(&to.join(WEIGHTS), &bytes)?;
-    let rounded = Checkpoint::load(to)?.network;
+    let rounded = MaskedCheckpoint::load(to)?.network;
     let square = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>();
     let off = square(&mut rounded.weights().iter().zip(&weights).map(|(a, b)| a - b));
     let error = (off / square(&mut weights.iter().copied()).max(f64::MIN_POSITIVE)).sqrt();

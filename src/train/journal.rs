@@ -12,7 +12,7 @@ use std::{
 /// One line of `loss.jsonl`. Losses are in nats per token.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub struct TrainRecord {
     /// Updates done.
     pub step: usize,
     /// Times the corpus has been seen.
@@ -40,7 +40,7 @@ pub struct Record {
 /// Writes records; what was recorded after the step a run resumes at is forgotten.
 pub struct Journal {
     path: PathBuf,
-    records: Vec<Record>,
+    records: Vec<TrainRecord>,
     failed: bool,
 }
 
@@ -53,8 +53,8 @@ impl Journal {
         let path = folder.join("loss.jsonl");
         let text = if step == 0 { String::new() } else { fs::read_to_string(&path).unwrap_or_default() };
         // A line that was cut off by a crash is no record.
-        let records = text.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
-        let records: Vec<Record> = records.filter(|r| r.step <= step).collect();
+        let records = text.lines().filter_map(|line| serde_json::from_str::<TrainRecord>(line).ok());
+        let records: Vec<TrainRecord> = records.filter(|r| r.step <= step).collect();
         let lines = records.iter().map(line).collect::<Result<String>>()?;
         state::write(&path, lines.as_bytes())?;
         Ok(Self { path, records, failed: false })
@@ -62,7 +62,7 @@ impl Journal {
 
     /// Appends a record and, where it is worth it, draws the picture again. Training does not stop when this fails;
     /// returns what to tell the user the first time.
-    pub fn add(&mut self, record: Record, draw: bool) -> Option<Error> {
+    pub fn add(&mut self, record: TrainRecord, draw: bool) -> Option<Error> {
         let appended = line(&record).and_then(|line| {
             let file = OpenOptions::new().append(true).create(true).open(&self.path);
             file.and_then(|mut file| file.write_all(line.as_bytes()))
@@ -82,7 +82,7 @@ impl Journal {
     }
 }
 
-fn line(record: &Record) -> Result<String> {
+fn line(record: &TrainRecord) -> Result<String> {
     serde_json::to_string(record).map(|line| line + "\n").map_err(|e| Error::io(e.to_string()))
 }
 

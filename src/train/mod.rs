@@ -22,19 +22,19 @@ pub use config::{
     SourceConfig, TokenizerConfig, TrainConfig,
 };
 pub use export::{Exported, export};
-pub use journal::Record;
+pub use journal::TrainRecord;
 pub use optimizer::{Optimizer, learning_rate};
 pub use state::Progress;
-pub use text::{Reading, Text, Unit};
+pub use text::{Reading, Text, TextUnit};
 
 use crate::models::Topics;
-use crate::models::masked::{MaskedConfig, Network, Parameter};
+use crate::models::masked::{MaskedConfig, MaskedNetwork, Parameter};
 use crate::models::{TOPICS, masked};
 use crate::{Error, ErrorKind, Result};
 use batch::Batch;
 use data::{Corpus, Example};
 use journal::{Journal, duration, peak_memory_mib};
-use order::Order;
+use order::BatchOrder;
 use start::{Start, initial};
 use std::path::{Path, PathBuf};
 use std::sync::{
@@ -86,8 +86,8 @@ struct Run {
     options: TrainOptions,
     model: MaskedConfig,
     corpus: Corpus,
-    order: Order,
-    network: Network,
+    order: BatchOrder,
+    network: MaskedNetwork,
     optimizer: Optimizer,
     gradient: Vec<f32>,
     progress: Progress,
@@ -122,7 +122,7 @@ impl Run {
         let mut init = rng(config.seed, 0, 0);
         let start = config.model.start.as_ref().filter(|_| !resume);
         let start = start.map(|path| Start::load(path, &model, &corpus.vocab)).transpose()?;
-        let mut network = Network::build(&model, |parameter| match &start {
+        let mut network = MaskedNetwork::build(&model, |parameter| match &start {
             Some(start) => start.weight(parameter),
             None => Ok(initial(parameter, &mut init)),
         })?;
@@ -139,7 +139,7 @@ impl Run {
             }
             false => Progress::default(),
         };
-        let order = Order::new(config.seed, corpus.facts.parts.iter().copied(), progress.epoch, progress.next);
+        let order = BatchOrder::new(config.seed, corpus.facts.parts.iter().copied(), progress.epoch, progress.next);
         let gradient = vec![0.0; network.weights().len()];
         Ok(Self { config, options, model, corpus, order, network, optimizer, gradient, progress })
     }
@@ -159,14 +159,14 @@ impl Run {
             let last = step == steps;
             if step.is_multiple_of(report.log_every) || last {
                 let busy = started.elapsed().as_secs_f64() - idle;
-                let record = Record {
+                let record = TrainRecord {
                     step,
                     epoch: self.order.epochs(),
                     loss: Some(loss / f64::from(logged)),
                     learning_rate: Some(learning_rate(&self.config.optimizer, step)),
                     tokens_per_second: Some((self.progress.tokens - first.tokens) as f64 / busy),
                     peak_memory_mib: peak_memory_mib(),
-                    ..Record::default()
+                    ..TrainRecord::default()
                 };
                 let left = busy / (step - first.step) as f64 * (steps - step) as f64;
                 self.options.tell(&progress_line(&record, steps, left));
@@ -227,12 +227,12 @@ impl Run {
     }
 
     /// The network as it would be shipped.
-    fn averaged(&self) -> Result<Network> {
+    fn averaged(&self) -> Result<MaskedNetwork> {
         let mean = |parameter: &Parameter| Ok::<_, Error>(self.optimizer.mean[parameter.range.clone()].to_vec());
-        Network::build(&self.model, mean)
+        MaskedNetwork::build(&self.model, mean)
     }
 
-    fn record(&self, journal: &mut Journal, record: Record, draw: bool) {
+    fn record(&self, journal: &mut Journal, record: TrainRecord, draw: bool) {
         if let Some(error) = journal.add(record, draw) {
             self.options.tell(&format!("the loss curve is not complete: {error:#}"));
         }
@@ -324,7 +324,7 @@ fn model_config(config: &TrainConfig, corpus: &Corpus) -> Result<MaskedConfig> {
 }
 
 /// The next texts, with about as many positions as a batch should have, and at least one text.
-fn take(order: &mut Order, corpus: &Corpus, config: &TrainConfig) -> Result<Vec<Example>> {
+fn take(order: &mut BatchOrder, corpus: &Corpus, config: &TrainConfig) -> Result<Vec<Example>> {
     let mut taken = Vec::new();
     let mut total = 0;
     while let Some(index) = order.peek() {
@@ -339,7 +339,7 @@ fn take(order: &mut Order, corpus: &Corpus, config: &TrainConfig) -> Result<Vec<
     Ok(taken)
 }
 
-fn progress_line(record: &Record, steps: usize, left: f64) -> String {
+fn progress_line(record: &TrainRecord, steps: usize, left: f64) -> String {
     format!(
         "step {}/{steps}  epoch {:.2}  loss {:.3}  lr {:.1e}  {:.0} tokens/s{}  {} left",
         record.step,

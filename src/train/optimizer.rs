@@ -2,7 +2,7 @@
 
 use super::config::OptimizerConfig;
 use crate::kernels::{Matrix, MatrixMut, gemm, vectorised};
-use crate::models::masked::{EMBEDDING, Network, Parameter};
+use crate::models::masked::{EMBEDDING, MaskedNetwork, Parameter};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -37,7 +37,7 @@ pub fn learning_rate(config: &OptimizerConfig, step: usize) -> f64 {
 
 impl Optimizer {
     /// Remembers nothing but the weights as they are.
-    pub fn new(network: &Network) -> Self {
+    pub fn new(network: &MaskedNetwork) -> Self {
         let size = network.weights().len();
         Self { first: vec![0.0; size], second: vec![0.0; size], mean: network.weights().to_vec() }
     }
@@ -48,7 +48,7 @@ impl Optimizer {
     /// When the gradient is not finite; nothing has changed then.
     pub fn update(
         &mut self,
-        network: &mut Network,
+        network: &mut MaskedNetwork,
         gradient: &[f32],
         config: &OptimizerConfig,
         step: usize,

@@ -58,7 +58,7 @@ struct Part {
 /// A part of weight w gives w times as many texts as it has to each epoch; which ones goes on where the epoch before
 /// stopped, so that all are seen equally often in the end.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct BatchOrder {
     seed: u64,
     parts: Vec<Part>,
     draws: u64,
@@ -68,7 +68,7 @@ pub struct Order {
     pub next: u64,
 }
 
-impl Order {
+impl BatchOrder {
     /// The order of parts of this many texts and this weight each, at this place.
     pub fn new(seed: u64, sizes: impl IntoIterator<Item = (u64, f64)>, epoch: u64, next: u64) -> Self {
         let mut start = 0;
@@ -132,7 +132,7 @@ mod tests {
         assert!((430..570).contains(&rising.count()));
     }
 
-    fn walk(order: &mut Order, steps: usize) -> Vec<u64> {
+    fn walk(order: &mut BatchOrder, steps: usize) -> Vec<u64> {
         (0..steps)
             .map(|_| {
                 let text = order.peek().unwrap();
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn an_epoch_sees_every_text_as_often_as_its_weight_says() {
         let sizes = [(10, 1.0), (6, 2.0), (8, 0.5), (0, 1.0)];
-        let mut order = Order::new(3, sizes, 0, 0);
+        let mut order = BatchOrder::new(3, sizes, 0, 0);
         let mut counts = [0; 24];
         walk(&mut order, 26).into_iter().for_each(|t| counts[t as usize] += 1);
         assert!(counts[..10].iter().all(|&c| c == 1) && counts[10..16].iter().all(|&c| c == 2), "{counts:?}");
@@ -158,11 +158,11 @@ mod tests {
     #[test]
     fn a_place_in_the_order_is_two_numbers() {
         let sizes = [(10, 1.0), (7, 1.5)];
-        let mut order = Order::new(1, sizes, 0, 0);
+        let mut order = BatchOrder::new(1, sizes, 0, 0);
         let before = walk(&mut order, 33);
-        let mut resumed = Order::new(1, sizes, order.epoch, order.next);
+        let mut resumed = BatchOrder::new(1, sizes, order.epoch, order.next);
         assert_eq!(walk(&mut order, 40), walk(&mut resumed, 40));
-        assert_ne!(before, walk(&mut Order::new(2, sizes, 0, 0), 33));
-        assert_eq!(Order::new(0, [], 0, 0).peek(), None);
+        assert_ne!(before, walk(&mut BatchOrder::new(2, sizes, 0, 0), 33));
+        assert_eq!(BatchOrder::new(0, [], 0, 0).peek(), None);
     }
 }

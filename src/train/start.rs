@@ -1,6 +1,6 @@
 //! What the weights are before the first step: random, or those of another model.
 
-use crate::models::masked::{Checkpoint, EMBEDDING, Init, MaskedConfig, Parameter};
+use crate::models::masked::{EMBEDDING, Init, MaskedCheckpoint, MaskedConfig, Parameter};
 use crate::{Error, Result, Vocab};
 use rand::Rng;
 use std::{collections::HashMap, path::Path};
@@ -8,7 +8,7 @@ use std::{collections::HashMap, path::Path};
 /// A checkpoint whose weights a new network starts with. Its tokenizer may be another: a token that both have keeps its
 /// embedding, any other starts at the mean of what writes it there.
 pub struct Start {
-    old: Checkpoint,
+    old: MaskedCheckpoint,
     /// Tokens of the checkpoint whose mean each new token starts from.
     sources: Vec<Vec<u32>>,
 }
@@ -19,7 +19,7 @@ impl Start {
     /// # Errors
     /// When it cannot be read, or its sizes are not those of `model`.
     pub fn load(directory: &Path, model: &MaskedConfig, vocab: &Vocab) -> Result<Self> {
-        let old = Checkpoint::load(directory).map_err(|e| e.context("model.start"))?;
+        let old = MaskedCheckpoint::load(directory).map_err(|e| e.context("model.start"))?;
         let sizes = |c: &MaskedConfig| [c.hidden_size, c.layers, c.heads, c.ff_size];
         if sizes(&old.config) != sizes(model) {
             return Err(Error::input(format!(
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn shared_tokens_keep_their_embedding_and_new_ones_start_from_their_pieces() {
         let folder = Path::new("models/stencil-base");
-        let old = Checkpoint::load(folder).unwrap();
+        let old = MaskedCheckpoint::load(folder).unwrap();
         let bytes = |i: u32| old.vocab.bytes(i).map(<[u8]>::to_vec);
         // The same tokens in reverse, and at the end a word that is none there.
         let mut tokens: Vec<_> = (0..old.vocab.len() as u32).rev().map(bytes).collect();

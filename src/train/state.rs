@@ -1,7 +1,7 @@
 //! What a run writes: the checkpoint for use, and the state to resume from. Every file appears whole or not at all.
 
 use super::optimizer::Optimizer;
-use crate::models::masked::{Network, Parameter};
+use crate::models::masked::{MaskedNetwork, Parameter};
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,13 @@ const PARTS: [&str; 4] = ["weight", "first", "second", "mean"];
 
 /// Saves weights, moments, means (all in f32), the place in the data and the settings of the run. Random numbers follow
 /// from the seed and the step, so they need no place of their own.
-pub fn save(path: &Path, network: &Network, optimizer: &Optimizer, progress: Progress, settings: &Value) -> Result<()> {
+pub fn save(
+    path: &Path,
+    network: &MaskedNetwork,
+    optimizer: &Optimizer,
+    progress: Progress,
+    settings: &Value,
+) -> Result<()> {
     let mut parts = Vec::new();
     for parameter in network.parameters() {
         let numbers = [network.weights(), &optimizer.first, &optimizer.second, &optimizer.mean];
@@ -84,7 +90,7 @@ pub fn save(path: &Path, network: &Network, optimizer: &Optimizer, progress: Pro
 ///
 /// # Errors
 /// When the file is damaged or belongs to a model of other sizes.
-pub fn load(path: &Path, network: &mut Network, optimizer: &mut Optimizer) -> Result<(Progress, Option<Value>)> {
+pub fn load(path: &Path, network: &mut MaskedNetwork, optimizer: &mut Optimizer) -> Result<(Progress, Option<Value>)> {
     let name = path.display();
     let damaged = |e: safetensors::SafeTensorError| Error::model(format!("{name} is damaged")).because(e);
     let bytes = fs::read(path).map_err(|e| {

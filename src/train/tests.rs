@@ -1,7 +1,7 @@
 use super::evaluate::Trained;
 use super::*;
 use crate::eval::{Coded, likelihood};
-use crate::models::masked::Precision;
+use crate::models::masked::WeightFormat;
 use crate::models::{CausalModel, Classifier};
 use crate::{CanvasView, ErrorKind, Model};
 use std::path::PathBuf;
@@ -111,7 +111,7 @@ fn adding_up_gradients_is_a_larger_batch() {
     let gradient = halves.gradient.clone();
     assert!(halves.progress.tokens > 300 && halves.order.next > 10, "{:?}", halves.progress);
     // The same batches by hand, one after the other.
-    let mut order = Order::new(3, halves.corpus.facts.parts.iter().copied(), 0, 0);
+    let mut order = BatchOrder::new(3, halves.corpus.facts.parts.iter().copied(), 0, 0);
     let mut run = Run::prepare(halves.config.clone(), TrainOptions { overwrite: true, ..options() }).unwrap();
     let batches: Vec<Batch> = (0..2)
         .map(|i| {
@@ -161,7 +161,7 @@ fn a_resumed_run_ends_where_an_unbroken_one_does() {
     assert!(tensors(state(&whole)) == tensors(state(&broken)), "moments and means differ");
     let steps = |folder: &Folder| {
         let text = fs::read_to_string(folder.0.join("out/loss.jsonl")).unwrap();
-        let record = |line: &str| serde_json::from_str::<Record>(line).unwrap().step;
+        let record = |line: &str| serde_json::from_str::<TrainRecord>(line).unwrap().step;
         text.lines().map(record).collect::<Vec<usize>>()
     };
     assert_eq!(steps(&whole), [10, 20, 30, 30, 40, 50, 60, 60]);
@@ -226,7 +226,7 @@ fn exported_models_are_smaller_and_nearly_the_same() {
     let want = scores(&out);
     let mut sizes = vec![u64::MAX];
     for (precision, name, worst) in
-        [(Precision::F32, "f32", 0.0), (Precision::F16, "f16", 0.02), (Precision::Int8, "int8", 0.3)]
+        [(WeightFormat::F32, "f32", 0.0), (WeightFormat::F16, "f16", 0.02), (WeightFormat::Int8, "int8", 0.3)]
     {
         let to = folder.0.join(name);
         let done = export(&out, &to, precision).unwrap();
@@ -237,8 +237,8 @@ fn exported_models_are_smaller_and_nearly_the_same() {
         assert!(off <= worst as f32, "{name}: {off}");
         sizes.push(done.bytes);
     }
-    assert!(export(&out, &out, Precision::F16).unwrap_err().message().contains("replace itself"));
-    assert!(!export(&folder.0.join("f16"), &folder.0.join("again"), Precision::Int8).unwrap().full_precision);
+    assert!(export(&out, &out, WeightFormat::F16).unwrap_err().message().contains("replace itself"));
+    assert!(!export(&folder.0.join("f16"), &folder.0.join("again"), WeightFormat::Int8).unwrap().full_precision);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub struct Text {
 /// Where a text of a plain file ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unit {
+pub enum TextUnit {
     /// At each line break.
     #[default]
     Line,
@@ -44,7 +44,7 @@ pub struct Reading {
     /// The label of texts that have none.
     pub label: Option<String>,
     /// What a text is in a file that is no JSON lines.
-    pub unit: Unit,
+    pub unit: TextUnit,
 }
 
 impl Default for Reading {
@@ -56,7 +56,7 @@ impl Default for Reading {
             held_out: 0.0,
             lowercase: false,
             label: None,
-            unit: Unit::Line,
+            unit: TextUnit::Line,
         }
     }
 }
@@ -124,16 +124,16 @@ impl Texts {
 
     fn next_text(&mut self) -> Result<Option<Text>> {
         let mut whole = String::new();
-        let unit = if self.json { Unit::Line } else { self.reading.unit };
+        let unit = if self.json { TextUnit::Line } else { self.reading.unit };
         while let Some(line) = self.line()? {
             let blank = line.trim().is_empty();
             match unit {
-                Unit::Line if blank => continue,
-                Unit::Paragraph if blank && whole.is_empty() => continue,
-                Unit::Paragraph if blank => break,
+                TextUnit::Line if blank => continue,
+                TextUnit::Paragraph if blank && whole.is_empty() => continue,
+                TextUnit::Paragraph if blank => break,
                 _ => {}
             }
-            if unit == Unit::Line {
+            if unit == TextUnit::Line {
                 whole = line;
                 break;
             }
@@ -197,9 +197,9 @@ mod tests {
     fn plain_text_falls_into_lines_paragraphs_or_files() {
         let content = "One.\r\ntwo\n\n\n Three.\n";
         let unit = |unit| strings(read("plain.txt", content, &Reading { unit, ..Reading::default() }));
-        assert_eq!(unit(Unit::Line), ["One.", "two", "Three."]);
-        assert_eq!(unit(Unit::Paragraph), ["One.\ntwo", "Three."]);
-        assert_eq!(unit(Unit::File), ["One.\ntwo\n\n\n Three."]);
+        assert_eq!(unit(TextUnit::Line), ["One.", "two", "Three."]);
+        assert_eq!(unit(TextUnit::Paragraph), ["One.\ntwo", "Three."]);
+        assert_eq!(unit(TextUnit::File), ["One.\ntwo\n\n\n Three."]);
     }
 
     #[test]

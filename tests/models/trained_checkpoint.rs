@@ -12,20 +12,20 @@ use stencil_lm::{
     models::{
         Cache, Loading,
         checkpoint::Precision,
-        masked::{Checkpoint, MaskedModel},
+        masked::{MaskedCheckpoint, MaskedModel},
     },
 };
 
-fn bundled() -> (std::path::PathBuf, Checkpoint) {
+fn bundled() -> (std::path::PathBuf, MaskedCheckpoint) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/stencil-base");
-    let checkpoint = Checkpoint::load(&folder).unwrap();
+    let checkpoint = MaskedCheckpoint::load(&folder).unwrap();
     (folder, checkpoint)
 }
 
 /// Writes the bundled model down as LLaDA's are. It expects a token in front that stands for no condition, which a chat
 /// template can say.
 fn llada(folder: &Folder) {
-    let (source, Checkpoint { config, network, .. }) = bundled();
+    let (source, MaskedCheckpoint { config, network, .. }) = bundled();
     let matrix = |name: &str| {
         let parameter = network.parameters().iter().find(|p| p.name == name).unwrap();
         let weights = network.weights()[parameter.range.clone()].to_vec();
@@ -121,7 +121,7 @@ fn compare(exact: &[Vec<f32>], other: &[Vec<f32>]) -> (f32, f32) {
 fn a_family_predicts_with_trained_weights_what_their_own_network_does() {
     let folder = Folder::new("trained");
     llada(&folder);
-    let (source, Checkpoint { config, .. }) = bundled();
+    let (source, MaskedCheckpoint { config, .. }) = bundled();
     let read = |name: &str| std::fs::read(source.join(name)).unwrap();
     let own =
         MaskedModel::from_bytes(&read("config.json"), &read("tokenizer.json"), &read("model.safetensors")).unwrap();

@@ -7,8 +7,8 @@ use super::device;
 use super::map::{forget, map};
 use crate::models::OrModel;
 use crate::models::families::{Description, describe};
-use crate::models::transformer::plan::{Plan, TensorPlan};
-use crate::models::transformer::{Matrix, Packed, Tensors};
+use crate::models::transformer::plan::{TensorPlan, TransformerPlan};
+use crate::models::transformer::{Matrix, QuantisedMatrix, Tensors};
 use crate::{Error, Result};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::{Content, Value as Meta};
@@ -245,7 +245,7 @@ impl Gguf {
     ///
     /// # Errors
     /// Naming the first tensor that is missing or of another shape.
-    pub fn check(&self, plan: &Plan) -> Result<()> {
+    pub fn check(&self, plan: &TransformerPlan) -> Result<()> {
         plan.tensors().into_iter().try_for_each(|tensor| self.find(tensor).map(|_| ()))
     }
 
@@ -253,7 +253,7 @@ impl Gguf {
     ///
     /// # Errors
     /// As [`check`](Self::check).
-    pub fn needed(&self, plan: &Plan) -> Result<u64> {
+    pub fn needed(&self, plan: &TransformerPlan) -> Result<u64> {
         let table = plan.embedding.elements().saturating_mul(2);
         let sizes = plan.tensors().into_iter().map(|tensor| Ok(self.find(tensor)?.bytes.len() as u64));
         Ok(sizes.collect::<Result<Vec<u64>>>()?.into_iter().fold(table, u64::saturating_add))
@@ -276,7 +276,7 @@ impl Gguf {
     }
 
     /// Reads tensors, as they are stored.
-    pub fn reader<'a>(&'a self, plan: &Plan) -> GgufReader<'a> {
+    pub fn reader<'a>(&'a self, plan: &TransformerPlan) -> GgufReader<'a> {
         let attention = plan.layers.first().map(|layer| (layer.attention.heads, layer.attention.kv_heads));
         GgufReader { gguf: self, heads: attention.unwrap_or((1, 1)) }
     }
@@ -320,7 +320,7 @@ impl Tensors for GgufReader<'_> {
             None => {
                 let columns = plan.shape.last().copied().unwrap_or(1);
                 let rows = plan.shape.iter().product::<usize>() / columns.max(1);
-                let packed = Packed::from_bytes(kind, bytes, (rows, columns)).or_model()?;
+                let packed = QuantisedMatrix::from_bytes(kind, bytes, (rows, columns)).or_model()?;
                 let mut all = Vec::with_capacity(rows * columns);
                 for row in 0..rows as u32 {
                     all.extend(packed.lookup(&[row]).or_model()?.into_iter().map(half::bf16::from_f32));
@@ -339,7 +339,9 @@ impl Tensors for GgufReader<'_> {
                 Some(dtype) => {
                     Matrix::Dense(Tensor::from_raw_buffer(bytes, dtype, &[rows, columns], &device()).or_model()?)
                 }
-                None => Matrix::Packed(Arc::new(Packed::from_bytes(kind, bytes, (rows, columns)).or_model()?)),
+                None => {
+                    Matrix::Quantised(Arc::new(QuantisedMatrix::from_bytes(kind, bytes, (rows, columns)).or_model()?))
+                }
             }])
         })
     }

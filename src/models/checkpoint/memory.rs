@@ -1,11 +1,11 @@
 //! What weights take in memory, and what there is.
 
-use crate::models::transformer::{Plan, plan::TensorPlan};
+use crate::models::transformer::{TransformerPlan, plan::TensorPlan};
 use crate::{Error, Result};
 use candle_core::quantized::GgmlDType;
 use std::fs;
 
-/// How weights are kept.
+/// The numbers that hold a pretrained model's weights in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// 32 bits.
@@ -56,7 +56,7 @@ impl Precision {
     }
     /// Bytes that a network's weights take. Vectors stay in f32, embeddings in 16 bits whatever the precision of the
     /// matrices.
-    pub fn bytes(self, plan: &Plan) -> u64 {
+    pub fn bytes(self, plan: &TransformerPlan) -> u64 {
         let each = |tensor: &&TensorPlan| {
             let n = tensor.elements();
             let columns = tensor.shape.last().copied().unwrap_or(1);

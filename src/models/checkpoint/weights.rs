@@ -4,8 +4,8 @@ use super::device;
 use super::map::{forget, map};
 use super::memory::Precision;
 use crate::models::OrModel;
-use crate::models::transformer::plan::{Plan, TensorPlan};
-use crate::models::transformer::{Matrix, Packed, Tensors};
+use crate::models::transformer::plan::{TensorPlan, TransformerPlan};
+use crate::models::transformer::{Matrix, QuantisedMatrix, Tensors};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
@@ -106,7 +106,7 @@ impl Weights {
     /// The same under the names of `plan`, where the file has all of them without the first part of the plan's
     /// (`model.`, `backbone.`), or with something before it: `state_dict` of a part of a model, or of a wrapper.
     #[must_use]
-    pub fn named_as(mut self, plan: &Plan) -> Self {
+    pub fn named_as(mut self, plan: &TransformerPlan) -> Self {
         let embedding = &plan.embedding.name;
         if self.entries.contains_key(embedding) {
             return self;
@@ -156,7 +156,7 @@ impl Weights {
     ///
     /// # Errors
     /// Naming the first tensor that is missing, of another shape or type, or belongs to no layer.
-    pub fn check(&self, plan: &Plan, ignored: &[&str]) -> Result<()> {
+    pub fn check(&self, plan: &TransformerPlan, ignored: &[&str]) -> Result<()> {
         let tensors = plan.tensors();
         for tensor in &tensors {
             self.find(tensor)?;
@@ -198,18 +198,18 @@ impl Weights {
     }
 
     /// Reads tensors, matrices in `precision`.
-    pub fn reader(&self, precision: Precision) -> Reader<'_> {
-        Reader { weights: self, precision }
+    pub fn reader(&self, precision: Precision) -> WeightsReader<'_> {
+        WeightsReader { weights: self, precision }
     }
 }
 
 /// Reads tensors of a checkpoint.
-pub struct Reader<'a> {
+pub struct WeightsReader<'a> {
     weights: &'a Weights,
     precision: Precision,
 }
 
-impl Reader<'_> {
+impl WeightsReader<'_> {
     /// Calls `read` with the type of a tensor's numbers and its bytes.
     fn with<R>(&self, plan: &TensorPlan, read: impl FnOnce(DType, &[u8]) -> Result<R>) -> Result<R> {
         let (entry, dtype) = self.weights.find(plan)?;
@@ -222,7 +222,7 @@ impl Reader<'_> {
     }
 }
 
-impl Tensors for Reader<'_> {
+impl Tensors for WeightsReader<'_> {
     fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor> {
         self.with(plan, |dtype, bytes| {
             Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())
@@ -261,7 +261,9 @@ impl Tensors for Reader<'_> {
                             let stored = Tensor::from_raw_buffer(bytes, dtype, &[part.len() * columns], &Device::Cpu)?;
                             stored.to_dtype(DType::F32)?.to_vec1::<f32>()
                         };
-                        Ok(Matrix::Packed(Arc::new(Packed::quantize(kind, (rows, columns), read).or_model()?)))
+                        Ok(Matrix::Quantised(Arc::new(
+                            QuantisedMatrix::quantize(kind, (rows, columns), read).or_model()?,
+                        )))
                     }
                 }
             };

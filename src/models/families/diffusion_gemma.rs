@@ -50,7 +50,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     let layers = (0..layers).map(|i| sizes.layer(i, kinds[i], heads_of[i])).collect::<Result<Vec<_>>>()?;
     let name = |part: &str| format!("model.decoder.{part}");
     let tied = config.flag("tie_word_embeddings", true)?;
-    let plan = Plan {
+    let plan = TransformerPlan {
         hidden,
         embedding: TensorPlan::new(name("embed_tokens.weight"), &[vocab, hidden]),
         embedding_scale: (hidden as f32).sqrt(),

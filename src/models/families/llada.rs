@@ -75,7 +75,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     };
     let tied = config.flag("weight_tying", true)?;
     let root = (hidden as f32).sqrt();
-    let plan = Plan {
+    let plan = TransformerPlan {
         hidden,
         embedding: TensorPlan::new("model.transformer.wte.weight", &[rows, hidden]),
         embedding_scale: if config.flag("input_emb_norm", false)? { root } else { 1.0 },

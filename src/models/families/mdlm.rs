@@ -51,7 +51,7 @@ pub fn describe(config: &Config) -> Result<Description> {
             factors: None,
         }
     };
-    let plan = Plan {
+    let plan = TransformerPlan {
         hidden,
         embedding: TensorPlan::new("backbone.vocab_embed.embedding", &[vocab, hidden]),
         embedding_scale: 1.0,

@@ -11,7 +11,7 @@ mod mdlm;
 mod qwen;
 mod sdar;
 
-use super::transformer::{Pattern, Plan};
+use super::transformer::{Pattern, TransformerPlan};
 use super::{Blocks, Process, SamplingDefaults, Uses};
 use crate::{Error, Result, Token};
 use config::Config;
@@ -44,7 +44,7 @@ pub struct Description {
     /// What people call it.
     pub family: &'static str,
     /// The network.
-    pub plan: Plan,
+    pub plan: TransformerPlan,
     /// Most positions, prompt included.
     pub max_len: usize,
     /// How open positions are shown.
@@ -69,7 +69,7 @@ pub struct Description {
 
 impl Description {
     /// A description without special tokens, remarks or shift.
-    fn new(family: &'static str, plan: Plan, max_len: usize, process: Diffusion) -> Self {
+    fn new(family: &'static str, plan: TransformerPlan, max_len: usize, process: Diffusion) -> Self {
         let mut ignored = vec!["rotary_emb.inv_freq"];
         if plan.head.is_none() {
             // A head that is tied to the embedding may be stored all the same.

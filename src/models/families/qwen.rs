@@ -98,9 +98,9 @@ impl Sizes {
     }
 
     /// A network of such layers, with the usual names around them.
-    pub fn network(&self, config: &Config, rope: RopePlan, layers: Vec<LayerPlan>) -> Result<Plan> {
+    pub fn network(&self, config: &Config, rope: RopePlan, layers: Vec<LayerPlan>) -> Result<TransformerPlan> {
         let tied = config.flag("tie_word_embeddings", false)?;
-        Ok(Plan {
+        Ok(TransformerPlan {
             hidden: self.hidden,
             embedding: TensorPlan::new("model.embed_tokens.weight", &[self.vocab, self.hidden]),
             embedding_scale: 1.0,
@@ -117,7 +117,7 @@ impl Sizes {
 }
 
 /// A dense network of such layers.
-pub fn dense(config: &Config, variant: &Variant, sizes: &Sizes) -> Result<Plan> {
+pub fn dense(config: &Config, variant: &Variant, sizes: &Sizes) -> Result<TransformerPlan> {
     let width = config.size("intermediate_size")?;
     let activation = config.activation("hidden_act")?;
     let layers = (0..sizes.layers)

@@ -1,7 +1,7 @@
 //! Checkpoints: a configuration, a tokenizer and weights.
 
-use super::precision::{SCALES, numbers};
-use super::{MaskedConfig, MaskedModel, Network, Parameter};
+use super::weight_format::{SCALES, numbers};
+use super::{MaskedConfig, MaskedModel, MaskedNetwork, Parameter};
 use crate::{Error, Result, Vocab};
 use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
@@ -14,16 +14,16 @@ pub const TOKENIZER: &str = "tokenizer.json";
 pub const WEIGHTS: &str = "model.safetensors";
 
 /// What the three files of a checkpoint hold.
-pub struct Checkpoint {
+pub struct MaskedCheckpoint {
     /// Sizes and special tokens.
     pub config: MaskedConfig,
     /// What the tokens write.
     pub vocab: Vocab,
     /// The weights, ready to run.
-    pub network: Network,
+    pub network: MaskedNetwork,
 }
 
-impl Checkpoint {
+impl MaskedCheckpoint {
     /// Reads the bytes of the three files.
     ///
     /// # Errors
@@ -69,17 +69,17 @@ impl MaskedModel {
     /// # Errors
     /// Naming the file, and the tensor with its expected and found shape, where they do not fit each other.
     pub fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8]) -> Result<Self> {
-        let Checkpoint { config, vocab, network } = Checkpoint::from_bytes(config, tokenizer, weights)?;
+        let MaskedCheckpoint { config, vocab, network } = MaskedCheckpoint::from_bytes(config, tokenizer, weights)?;
         Self::new(config, vocab, network)
     }
 }
 
-pub(super) fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<Network> {
+pub(super) fn network_from_bytes(config: &MaskedConfig, bytes: &[u8]) -> Result<MaskedNetwork> {
     let again = "download or copy the checkpoint again";
     let file = SafeTensors::deserialize(bytes)
         .map_err(|e| Error::model(format!("truncated or damaged ({} bytes)", bytes.len())).because(e).help(again))?;
     let mut unused: std::collections::BTreeSet<String> = file.names().into_iter().map(str::to_string).collect();
-    let network = Network::build(config, |Parameter { name, shape, .. }| {
+    let network = MaskedNetwork::build(config, |Parameter { name, shape, .. }| {
         let view = file.tensor(name).map_err(|_| {
             Error::model(format!("tensor {name:?} is missing, expected shape {shape:?}"))
                 .help(format!("use the {CONFIG} that belongs to these weights"))

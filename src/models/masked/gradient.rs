@@ -1,6 +1,6 @@
 //! The backward pass, written out: the steps of the forward pass in reverse.
 
-use super::network::{Network, Packed, Part};
+use super::network::{MaskedNetwork, PackedSequences, Part};
 use super::workspace::{BlockBuffers, Workspace};
 use crate::kernels::{Matrix, MatrixMut, attention_backward, cross_entropy_backward, gemm, swiglu_backward};
 use std::ops::Range;
@@ -16,7 +16,7 @@ pub struct Targets {
     pub weights: Vec<f32>,
 }
 
-impl Network {
+impl MaskedNetwork {
     /// Σ weight·(−log p(token)) in nats; adds its gradient to `gradient`, which is laid out as the weights.
     ///
     /// The batch goes through the network in parts of bounded size whose gradients add up, so the memory it takes does
@@ -24,7 +24,7 @@ impl Network {
     ///
     /// # Panics
     /// When `gradient` or `targets` have other lengths than they should, or on a token or row that there is not.
-    pub fn loss_and_gradient(&self, packed: &Packed, targets: &Targets, gradient: &mut [f32]) -> f64 {
+    pub fn loss_and_gradient(&self, packed: &PackedSequences, targets: &Targets, gradient: &mut [f32]) -> f64 {
         let rows = targets.rows.len();
         assert_eq!((targets.tokens.len(), targets.weights.len()), (rows, rows), "one target and weight per row");
         assert_eq!(gradient.len(), self.weights().len(), "one gradient per weight");

@@ -4,14 +4,14 @@ mod checkpoint;
 mod config;
 mod gradient;
 mod network;
-mod precision;
+mod weight_format;
 mod workspace;
 
-pub use checkpoint::{CONFIG, Checkpoint, TOKENIZER, WEIGHTS};
+pub use checkpoint::{CONFIG, MaskedCheckpoint, TOKENIZER, WEIGHTS};
 pub use config::{Condition, MODEL_TYPE, MaskedConfig};
 pub use gradient::Targets;
-pub use network::{EMBEDDING, Init, Network, Packed, Parameter};
-pub use precision::{Precision, weights_to_bytes};
+pub use network::{EMBEDDING, Init, MaskedNetwork, PackedSequences, Parameter};
+pub use weight_format::{WeightFormat, weights_to_bytes};
 
 use super::{Hidden, SamplingDefaults};
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
@@ -43,13 +43,13 @@ pub struct MaskedModel {
     config: MaskedConfig,
     labels: Vec<String>,
     vocab: Vocab,
-    network: Network,
+    network: MaskedNetwork,
 }
 
 impl MaskedModel {
     /// # Errors
     /// When the tokenizer does not fit the configuration.
-    pub fn new(config: MaskedConfig, vocab: Vocab, network: Network) -> Result<Self> {
+    pub fn new(config: MaskedConfig, vocab: Vocab, network: MaskedNetwork) -> Result<Self> {
         config.check()?;
         if config.causal {
             return Err(Error::model(format!(
@@ -68,13 +68,13 @@ impl MaskedModel {
         &self.config
     }
     /// The network itself.
-    pub fn network(&self) -> &Network {
+    pub fn network(&self) -> &MaskedNetwork {
         &self.network
     }
 
     /// The views as one batch, and the rows of their open and written positions.
-    fn pack(&self, views: &[CanvasView]) -> Result<(Packed, Vec<u32>)> {
-        let mut packed = Packed::default();
+    fn pack(&self, views: &[CanvasView]) -> Result<(PackedSequences, Vec<u32>)> {
+        let mut packed = PackedSequences::default();
         let mut rows = Vec::new();
         for view in views {
             packed.push(self.sequence(view)?);

@@ -27,20 +27,20 @@ pub struct Parameter {
     pub shape: Vec<usize>,
     /// What training starts from.
     pub init: Init,
-    /// In [`Network::weights`], and in gradients.
+    /// In [`MaskedNetwork::weights`], and in gradients.
     pub range: Range<usize>,
 }
 
 /// Sequences one after the other, without padding.
 #[derive(Debug, Clone, Default)]
-pub struct Packed {
+pub struct PackedSequences {
     /// All sequences, each with its condition in front.
     pub tokens: Vec<u32>,
     /// Positions of each sequence.
     pub lengths: Vec<usize>,
 }
 
-impl Packed {
+impl PackedSequences {
     /// Appends a sequence.
     pub fn push(&mut self, sequence: impl IntoIterator<Item = u32>) {
         let before = self.tokens.len();
@@ -106,7 +106,7 @@ impl Part<'_> {
 /// the head.
 ///
 /// Each sequence sees exactly what it would see alone, and results do not depend on the number of threads.
-pub struct Network {
+pub struct MaskedNetwork {
     pub(super) vocab: usize,
     /// Width of the residual stream.
     pub(super) d: usize,
@@ -139,7 +139,7 @@ pub(super) struct BlockPlaces {
     pub down: Range<usize>,
 }
 
-impl Network {
+impl MaskedNetwork {
     /// Asks `weight` for the numbers of each weight.
     ///
     /// # Errors
@@ -216,7 +216,7 @@ impl Network {
     ///
     /// # Panics
     /// As [`logits`](Self::logits).
-    pub fn hidden(&self, packed: &Packed, rows: &[u32]) -> Vec<f32> {
+    pub fn hidden(&self, packed: &PackedSequences, rows: &[u32]) -> Vec<f32> {
         let mut out = Vec::with_capacity(rows.len() * self.d);
         self.with_workspace(|workspace| {
             for part in packed.parts(rows) {
@@ -231,7 +231,7 @@ impl Network {
     ///
     /// # Panics
     /// On a token or a row that there is not, or a sequence longer than the model holds.
-    pub fn logits(&self, packed: &Packed, rows: &[u32]) -> Vec<f32> {
+    pub fn logits(&self, packed: &PackedSequences, rows: &[u32]) -> Vec<f32> {
         let mut out = vec![0.0; rows.len() * self.vocab];
         let mut rest = out.as_mut_slice();
         self.with_workspace(|workspace| {
@@ -248,7 +248,7 @@ impl Network {
     ///
     /// # Panics
     /// As [`logits`](Self::logits), or without one target per row.
-    pub fn losses(&self, packed: &Packed, rows: &[u32], targets: &[u32]) -> Vec<f32> {
+    pub fn losses(&self, packed: &PackedSequences, rows: &[u32], targets: &[u32]) -> Vec<f32> {
         assert_eq!(rows.len(), targets.len(), "one target per row");
         let mut losses = vec![0.0; rows.len()];
         self.with_workspace(|workspace| {

@@ -25,9 +25,9 @@ fn tiny() -> MaskedConfig {
     }
 }
 
-fn tiny_network(config: &MaskedConfig, seed: u64) -> Network {
+fn tiny_network(config: &MaskedConfig, seed: u64) -> MaskedNetwork {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    Network::build(config, |parameter| Ok::<_, Error>(random(parameter.range.len(), 0.5, &mut rng))).unwrap()
+    MaskedNetwork::build(config, |parameter| Ok::<_, Error>(random(parameter.range.len(), 0.5, &mut rng))).unwrap()
 }
 
 fn tiny_vocab() -> Vocab {
@@ -43,8 +43,8 @@ fn view(prompt: &[u32], condition: Option<usize>, tokens: &[Option<u32>]) -> Can
 }
 
 /// Three sequences with losses.
-fn tiny_batch() -> (Packed, Targets) {
-    let mut packed = Packed::default();
+fn tiny_batch() -> (PackedSequences, Targets) {
+    let mut packed = PackedSequences::default();
     packed.push([2, 1, 6, 1, 9]);
     packed.push([3, 1]);
     packed.push([2]);
@@ -94,7 +94,7 @@ fn every_weight_receives_a_gradient() {
 #[test]
 fn loss_and_gradient_are_the_same_for_any_number_of_threads_and_cut_of_the_batch() {
     let network = tiny_network(&tiny(), 5);
-    let (mut packed, mut targets) = (Packed::default(), Targets::default());
+    let (mut packed, mut targets) = (PackedSequences::default(), Targets::default());
     // More than one part.
     for i in 0..90u32 {
         let start = packed.tokens.len() as u32;
@@ -113,7 +113,7 @@ fn loss_and_gradient_are_the_same_for_any_number_of_threads_and_cut_of_the_batch
 
     let (mut sum, mut total, mut start) = (vec![0.0; gradient.len()], 0.0, 0);
     for (i, &len) in packed.lengths.iter().enumerate() {
-        let mut one = Packed::default();
+        let mut one = PackedSequences::default();
         one.push(packed.tokens[start..start + len].iter().copied());
         let own = 2 * i..2 * i + 2;
         let rows = targets.rows[own.clone()].iter().map(|row| row - start as u32).collect();
@@ -130,7 +130,7 @@ fn loss_and_gradient_are_the_same_for_any_number_of_threads_and_cut_of_the_batch
 #[test]
 fn a_causal_network_does_not_look_ahead() {
     let logits = |causal, last| {
-        let mut packed = Packed::default();
+        let mut packed = PackedSequences::default();
         packed.push([2, 7, 9, last]);
         tiny_network(&MaskedConfig { causal, ..tiny() }, 3).logits(&packed, &[0, 1, 2])
     };
@@ -186,7 +186,7 @@ fn weights_survive_the_file_and_wrong_files_are_named() {
     let views = [view(&[], None, &[None; 5])];
     let want = tiny_model().predict(&views).unwrap();
     let mut sizes = Vec::new();
-    for (precision, tolerance) in [(Precision::F32, 0.0), (Precision::F16, 0.01), (Precision::Int8, 0.1)] {
+    for (precision, tolerance) in [(WeightFormat::F32, 0.0), (WeightFormat::F16, 0.01), (WeightFormat::Int8, 0.1)] {
         let bytes = weights_to_bytes(network.parameters(), network.weights(), precision).unwrap();
         let read = checkpoint::network_from_bytes(&tiny(), &bytes).unwrap();
         let model = MaskedModel::new(tiny(), tiny_vocab(), read).unwrap();
@@ -198,11 +198,11 @@ fn weights_survive_the_file_and_wrong_files_are_named() {
     assert!(sizes[2] < sizes[1] && sizes[1] < sizes[0], "{sizes:?}");
     let mut damaged = network.weights().to_vec();
     damaged[9] = f32::NAN;
-    for precision in [Precision::F16, Precision::Int8] {
+    for precision in [WeightFormat::F16, WeightFormat::Int8] {
         let error = weights_to_bytes(network.parameters(), &damaged, precision).unwrap_err();
         assert!(error.message().contains("embedding"), "{error}");
     }
-    let bytes = weights_to_bytes(network.parameters(), network.weights(), Precision::F16).unwrap();
+    let bytes = weights_to_bytes(network.parameters(), network.weights(), WeightFormat::F16).unwrap();
 
     let failure = |config: &MaskedConfig, bytes: &[u8]| {
         let error = checkpoint::network_from_bytes(config, bytes).err().expect("an error");

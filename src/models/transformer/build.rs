@@ -39,7 +39,7 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// Tensors that are missing, or of another shape.
-    pub fn transformer(&mut self, plan: &Plan) -> Result<Transformer> {
+    pub fn transformer(&mut self, plan: &TransformerPlan) -> Result<Transformer> {
         let layers = plan.layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>>>()?;
         let noise = plan.noise.as_ref().map(|noise| {
             Ok::<_, crate::Error>(Noise {

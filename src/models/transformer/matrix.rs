@@ -12,12 +12,12 @@ pub enum Matrix {
     /// f32, bf16 or f16.
     Dense(Tensor),
     /// Quantised.
-    Packed(Arc<Packed>),
+    Quantised(Arc<QuantisedMatrix>),
 }
 
 /// A matrix whose rows are blocks of quantised weights. Products are taken in f32, some rows at a time: only the
 /// weights lose precision, and every kind of block costs about the same.
-pub struct Packed {
+pub struct QuantisedMatrix {
     /// So many rows each, the last one fewer.
     parts: Vec<Blocks>,
     height: usize,
@@ -28,7 +28,7 @@ pub struct Packed {
 /// Weights of a part: what is held in f32 at a time while a matrix is quantised.
 const PART: usize = 1 << 20;
 
-impl Packed {
+impl QuantisedMatrix {
     /// Quantises (rows, columns) numbers; `read` gives some rows of them.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Packed {
     }
 }
 
-impl Rows for Packed {
+impl Rows for QuantisedMatrix {
     fn widen(&self, row: usize, from: usize, to: &mut [f32]) -> Result<()> {
         let Some(blocks) = self.parts.get(row / self.height) else {
             bail!("row {row} of a matrix of {} rows", self.rows)
@@ -111,7 +111,7 @@ impl Matrix {
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Self::Dense(weight) => weight.dims2(),
-            Self::Packed(packed) => Ok((packed.rows, packed.columns)),
+            Self::Quantised(packed) => Ok((packed.rows, packed.columns)),
         }
     }
 
@@ -127,11 +127,11 @@ impl Matrix {
                 bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
             }
             // Blocks stay on the CPU.
-            Self::Packed(_) if !x.device().is_cpu() => {
+            Self::Quantised(_) if !x.device().is_cpu() => {
                 let bias = bias.map(|bias| bias.to_device(&Device::Cpu)).transpose()?;
                 self.linear(&x.to_device(&Device::Cpu)?, bias.as_ref())?.to_device(x.device())
             }
-            Self::Packed(packed) => tensor::linear_rows(x, (packed.rows, packed.columns), bias, &**packed),
+            Self::Quantised(packed) => tensor::linear_rows(x, (packed.rows, packed.columns), bias, &**packed),
         }
     }
 }
@@ -152,15 +152,15 @@ mod tests {
         let size = (exact.iter().map(|y| y * y).sum::<f32>() / exact.len() as f32).sqrt();
         for (kind, bound) in [(GgmlDType::Q8_0, 0.01), (GgmlDType::Q4K, 0.1), (GgmlDType::Q4_0, 0.15)] {
             let read = |part: Range<usize>| Ok(weights[part.start * columns..part.end * columns].to_vec());
-            let packed = Packed::quantize(kind, (rows, columns), read).unwrap();
+            let packed = QuantisedMatrix::quantize(kind, (rows, columns), read).unwrap();
             assert_eq!(packed.parts.len(), 3);
-            let ours = Matrix::Packed(Arc::new(packed)).linear(&x, None).unwrap();
+            let ours = Matrix::Quantised(Arc::new(packed)).linear(&x, None).unwrap();
             let ours = ours.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let errors = ours.iter().zip(&exact).map(|(a, b)| (a - b) * (a - b));
             let error = (errors.sum::<f32>() / exact.len() as f32).sqrt() / size;
             assert!(error < bound && error > 0.0, "{kind:?}: {error}");
         }
-        assert!(Packed::from_bytes(GgmlDType::Q8_0, &[0; 33], (1, 32)).is_err());
-        assert!(Packed::quantize(GgmlDType::Q4K, (1, 64), |_| Ok(vec![0.0; 64])).is_err());
+        assert!(QuantisedMatrix::from_bytes(GgmlDType::Q8_0, &[0; 33], (1, 32)).is_err());
+        assert!(QuantisedMatrix::quantize(GgmlDType::Q4K, (1, 64), |_| Ok(vec![0.0; 64])).is_err());
     }
 }

@@ -12,8 +12,8 @@ mod rope;
 
 pub use attention::{Memory, Pattern};
 pub use build::{Builder, Tensors};
-pub use matrix::{Matrix, Packed};
-pub use plan::Plan;
+pub use matrix::{Matrix, QuantisedMatrix};
+pub use plan::TransformerPlan;
 pub use rope::RopeScaling;
 
 use attention::{Attention, Span};
@@ -52,9 +52,9 @@ impl Sequence<'_> {
     }
 }
 
-/// What a forward says of one sequence.
+/// The result of a forward for one sequence.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct SequenceOutput {
     /// (wanted, V), f32.
     pub logits: Tensor,
     /// (wanted, hidden), f32: what the logits are made from.
@@ -148,7 +148,7 @@ impl Transformer {
     }
 
     /// One forward for all sequences. A batch either encodes ([`Pattern::Causal`]) or does not.
-    pub fn forward(&self, sequences: &[Sequence]) -> Result<Vec<Answer>> {
+    pub fn forward(&self, sequences: &[Sequence]) -> Result<Vec<SequenceOutput>> {
         let device = self.embedding.device();
         let tokens: Vec<u32> = sequences.iter().flat_map(|s| s.tokens.iter().copied()).collect();
         let positions: Vec<u32> =
@@ -193,7 +193,7 @@ impl Transformer {
         for ((s, span), layers) in sequences.iter().zip(&spans).zip(memories) {
             let memory = s.remember.then(|| Memory { positions: span.positions.to_vec(), layers });
             let wanted = |all: &Tensor| all.narrow(0, row, s.wanted.len());
-            answers.push(Answer { logits: wanted(&logits)?, hidden: wanted(&hidden)?, memory });
+            answers.push(SequenceOutput { logits: wanted(&logits)?, hidden: wanted(&hidden)?, memory });
             row += s.wanted.len();
         }
         Ok(answers)

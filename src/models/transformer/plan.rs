@@ -135,7 +135,7 @@ pub struct AttentionPlan {
     pub k_norm: Option<NormPlan>,
     /// Over each head of values.
     pub v_norm: Option<NormPlan>,
-    /// Index into [`Plan::ropes`].
+    /// Index into [`TransformerPlan::ropes`].
     pub rope: usize,
     /// Factor on the products of queries and keys.
     pub scale: f32,
@@ -281,7 +281,7 @@ pub struct SelfConditioningPlan {
 
 /// A whole network.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct TransformerPlan {
     /// Width of a position.
     pub hidden: usize,
     /// (vocabulary, hidden)
@@ -306,7 +306,7 @@ pub struct Plan {
     pub self_conditioning: Option<SelfConditioningPlan>,
 }
 
-impl Plan {
+impl TransformerPlan {
     /// Width of a row of logits.
     pub fn vocab(&self) -> usize {
         self.head.as_ref().map_or(self.embedding.shape[0], |head| head.weight.shape[0])

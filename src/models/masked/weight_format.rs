@@ -1,4 +1,4 @@
-//! How weights are written: full, half, or eight bits.
+//! The format of stored weights: 32, 16 or 8 bits.
 
 use super::network::Parameter;
 use crate::{Error, Result};
@@ -6,10 +6,10 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-/// Numbers of the weights in a checkpoint.
+/// How a checkpoint of a small model stores its weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum WeightFormat {
     /// 32 bits: as trained.
     F32,
     /// 16 bits.
@@ -29,17 +29,17 @@ pub(super) const SCALES: &str = ".scale";
 ///
 /// # Errors
 /// When a weight does not fit (NaN, or beyond ±65504 in half precision).
-pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32], precision: Precision) -> Result<Vec<u8>> {
+pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32], format: WeightFormat) -> Result<Vec<u8>> {
     let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     for Parameter { name, shape, range, .. } in parameters {
         let numbers = &weights[range.clone()];
         let name = name.clone();
-        match precision {
-            Precision::F32 => {
+        match format {
+            WeightFormat::F32 => {
                 let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
                 tensors.push((name, Dtype::F32, shape.clone(), bytes));
             }
-            Precision::Int8 if shape.len() > 1 => {
+            WeightFormat::Int8 if shape.len() > 1 => {
                 let scales = numbers.chunks(GROUP).map(|group| {
                     let largest = group.iter().fold(0.0f32, |m, x| m.max(x.abs()));
                     // Rounded up, so that the largest weight stays within 127; never 0.
@@ -58,7 +58,7 @@ pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32], precision: Pr
                 tensors.push((format!("{name}{SCALES}"), Dtype::F16, vec![bytes.len() / 2], bytes));
                 tensors.push((name, Dtype::I8, shape.clone(), integers));
             }
-            Precision::F16 | Precision::Int8 => {
+            WeightFormat::F16 | WeightFormat::Int8 => {
                 let mut bytes = Vec::with_capacity(2 * numbers.len());
                 for &value in numbers {
                     let half = f16::from_f32(value);
