@@ -1,30 +1,34 @@
-//! Token editing: written positions of a block whose tokens a policy replaces.
+//! Token editing: the policy replaces tokens that are already written.
 
-use super::{Job, Lane, reading::Reading};
+use super::{Job, Lane, step_inference::StepInference};
 use crate::{Cell, Error, Pos, Proposal, Result, Token, engine::plan::lost};
 
 impl Lane {
-    /// Positions of the block that are written and that the policy wants to look at again.
+    /// The held positions of the block, if the policy edits tokens at this step.
     pub(super) fn editable(&self) -> Vec<Pos> {
-        if !self.policy.edits(&self.writing.step(self.job.model.denoiser())) {
+        if !self.policy.edits(&self.progress.step(self.job.model.denoiser())) {
             return Vec::new();
         }
-        self.writing.blocks.range().filter(|&pos| matches!(self.writing.canvas.cell(pos), Cell::Held { .. })).collect()
+        self.progress
+            .blocks
+            .range()
+            .filter(|&pos| matches!(self.progress.canvas.cell(pos), Cell::Held { .. }))
+            .collect()
     }
 
-    /// Draws the editable positions anew, given everything else, and replaces those that the policy chooses. What it
-    /// does not choose keeps its token where that still fits; elsewhere the position is open again.
-    pub(super) fn edit(&mut self, job: &Job, reading: &Reading, editable: &[Pos]) -> Result<()> {
+    /// Draws new tokens for the editable positions, given all other positions, and replaces the tokens that the policy
+    /// chooses. The other editable positions keep their tokens where those still fit; where not, they are opened.
+    pub(super) fn edit(&mut self, job: &Job, inference: &StepInference, editable: &[Pos]) -> Result<()> {
         let plan = &job.plan;
-        let old: Vec<Option<Token>> = self.writing.canvas.decided();
+        let old: Vec<Option<Token>> = self.progress.canvas.decided();
         let mut rest = old.clone();
         editable.iter().for_each(|&pos| rest[pos] = None);
         let region = plan.region(&rest, self.witness.as_deref())?.ok_or_else(lost)?;
-        let reach = region.feasible()?.ok_or_else(lost)?;
-        let near = reading.near(&reach);
-        let posterior = reading.posterior(&near)?;
-        let step = self.writing.step(job.model.denoiser());
-        let text = reading.draw(&posterior, &step, 0xed17);
+        let feasible = region.feasible()?.ok_or_else(lost)?;
+        let scored = inference.scored(&feasible);
+        let posterior = inference.posterior(&scored)?;
+        let step = self.progress.step(job.model.denoiser());
+        let text = inference.draw(&posterior, &step, 0xed17);
         let mut candidates = posterior.candidates_at(editable, &text);
         candidates.retain(|c| old[c.pos] != Some(c.token));
         let proposal = Proposal { candidates, text, answers: Vec::new() };
@@ -52,9 +56,9 @@ impl Lane {
             }
         }
         for &pos in editable {
-            let cell = decided[pos].map_or(Cell::Open, |token| Cell::Held { token, step: self.writing.taken });
+            let cell = decided[pos].map_or(Cell::Open, |token| Cell::Held { token, step: self.progress.taken });
             if decided[pos] != old[pos] {
-                self.writing.canvas.set(pos, cell);
+                self.progress.canvas.set(pos, cell);
             }
         }
         self.exact &= region.exact();

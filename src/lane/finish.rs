@@ -1,14 +1,14 @@
-//! The end of a lane: a text, decoded and verified, or what there is of one.
+//! The output of a lane: its decoded and verified text, or the part written so far.
 
 use super::Lane;
 use crate::{Output, Partial, Report, Verdict, record::CellRecord};
 
 impl Lane {
-    /// Decodes and verifies.
+    /// Decodes the text, verifies it and reports on the run.
     pub(crate) fn finish(&self) -> Output {
         let (denoiser, constraints) = (self.denoiser(), &self.job.constraints);
         let vocab = denoiser.vocab();
-        let written = self.writing.canvas.cells().iter().filter_map(|c| c.token());
+        let written = self.progress.canvas.cells().iter().filter_map(|c| c.token());
         let tokens: Vec<&[u8]> = written.filter_map(|t| vocab.bytes(t)).collect();
         let (text, mut verdict) = match String::from_utf8(tokens.concat()) {
             Ok(text) => (text, Verdict::Accept),
@@ -36,10 +36,10 @@ impl Lane {
                 exact: self.exact,
                 log_z: self.log_z.unwrap_or(0.0),
                 tokens: tokens.len(),
-                steps: self.writing.taken,
+                steps: self.progress.taken,
                 nfe: self.nfe,
                 forced: self.forced,
-                seed: self.writing.seed,
+                seed: self.progress.seed,
                 model: denoiser.name().to_string(),
                 elapsed_ms: elapsed.as_secs_f64() * 1e3,
                 constraint_ms: self.constraint_time.as_secs_f64() * 1e3,
@@ -48,15 +48,15 @@ impl Lane {
         }
     }
 
-    /// What is written so far.
+    /// The part of the text that is written so far.
     pub(crate) fn partial(&self, sample: usize) -> Partial {
         let vocab = self.denoiser().vocab();
-        let cells = CellRecord::all(&self.writing.canvas, vocab);
+        let cells = CellRecord::all(&self.progress.canvas, vocab);
         let drawn = |pos| match self.last.candidates.iter().find(|candidate| candidate.pos == pos) {
             Some(candidate) => vocab.bytes(candidate.token).map(<[u8]>::to_vec),
             None => Some(b" ____".to_vec()),
         };
         let text = Partial::text_of(&cells, drawn);
-        Partial { sample, text, cells, steps: self.writing.taken, nfe: self.nfe, seed: self.writing.seed }
+        Partial { sample, text, cells, steps: self.progress.taken, nfe: self.nfe, seed: self.progress.seed }
     }
 }

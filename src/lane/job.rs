@@ -1,4 +1,4 @@
-//! A request, resolved once: constraints compiled, defaults chosen, canvases found. Lanes are made from it.
+//! A request, resolved once: constraints are compiled, defaults chosen and slot lengths found. Lanes are made from it.
 
 use crate::{
     Constraint, Ending, Error, GuideFactory, Lane, Model, PolicyFactory, PotentialFactory, Result, Settings,
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is asked of a model, compiled for it. Any number of lanes with seeds of their own are made from one job; a
+/// A request, compiled for a model. One job makes any number of lanes, each with a seed of its own; a
 /// [`Runner`](crate::Runner) drives them.
 ///
 /// ```
@@ -40,20 +40,20 @@ pub struct Job {
     pub(crate) potentials: Vec<PotentialFactory>,
     pub(crate) policy: PolicyFactory,
     pub(crate) lengths: SlotLengths,
-    /// The model is told the constrained distribution of the step before.
+    /// Whether the model receives the constrained marginals of the previous step.
     pub(crate) feeds_back: bool,
     pub(crate) compile_time: Duration,
     origins: Vec<(&'static str, Origin)>,
 }
 
-/// Who decided a setting.
+/// The source of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The request.
     Request,
-    /// The model's habit with templates.
+    /// The model's default for templates.
     Template,
-    /// The model's habit.
+    /// The model's default.
     Model,
 }
 
@@ -95,7 +95,7 @@ impl Job {
         let plan = CompiledConstraints::compile(&constraints, denoiser.vocab())?;
         let compile_time = started.elapsed();
         let lengths = SlotLengths::find(model, &plan, &constraints, &settings, prompt.into())?;
-        // Nothing is made of what a model says where nothing constrains it.
+        // Without constraints the marginals are the model's own, which it knows already.
         let feeds_back = denoiser.uses().feedback && !constraints.is_empty();
         let model = model.clone();
         let job = Self {
@@ -115,30 +115,30 @@ impl Job {
         Ok(Arc::new(job))
     }
 
-    /// A lane with this seed, before its first step.
+    /// Makes a lane with this seed. The lane has taken no step yet.
     ///
     /// # Errors
-    /// What guides, policies and potentials cannot do with the model, and those of inference.
+    /// Errors of the factories of guides, policies and potentials, and errors of inference.
     pub fn lane(self: &Arc<Self>, seed: u64) -> Result<Lane> {
         Lane::new(self.clone(), seed)
     }
 
-    /// The model that it is compiled for.
+    /// The model for which the job is compiled.
     pub fn model(&self) -> &Model {
         &self.model
     }
-    /// The settings, with those that the model's habits decided.
+    /// The settings, including those that the model's defaults decided.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
-    /// Who decided `policy` and `temperature`.
+    /// The sources of `policy` and `temperature`.
     pub fn origins(&self) -> &[(&'static str, Origin)] {
         &self.origins
     }
 }
 
-/// Fills in what a request leaves to the model's habits: the settings, the policy where none is named, and who decided
-/// what.
+/// Fills in the settings that a request leaves to the model's defaults. Returns the settings, the policy where the
+/// request names none, and the source of each value.
 fn resolve(
     asked: Settings,
     defaults: &SamplingDefaults,

@@ -1,9 +1,9 @@
-//! Everything that the lanes of a step ask, in one batch; equal questions are put once.
+//! One batch of questions to the model and the readers. Equal questions of several lanes are asked once.
 
-use super::LaneId;
+use super::{LaneId, open::Readers};
 use crate::{
     Answer, Ask, CanvasView, Error, Lane, Model, Result, Scores, Token,
-    models::{self, Item, Prediction, Reader, Want},
+    models::{self, Item, Prediction, Want},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,37 +12,37 @@ use std::{
 
 pub(super) struct Batch<'a> {
     model: &'a Model,
-    readers: &'a HashMap<String, Arc<dyn Reader>>,
-    /// Distinct views, and where each stands in `items`.
+    readers: &'a Readers,
+    /// Index of each distinct view in `views`.
     places: HashMap<(Want, CanvasView), usize>,
     views: Vec<(Want, CanvasView)>,
-    /// Distinct texts of each reader.
+    /// Distinct texts for each reader.
     texts: BTreeMap<String, Vec<Vec<Token>>>,
     forwards: usize,
 }
 
-/// Where the answer to a question stands.
+/// Index of the answer to a question.
 enum Place {
     View(usize),
     Text(String, usize),
 }
 
-/// Answers of each hook of each lane.
-type Answers = Vec<Vec<Vec<Answer>>>;
+/// Answers by lane, hook and question.
+pub(super) type Answers = Vec<Vec<Vec<Answer>>>;
 
 impl<'a> Batch<'a> {
-    pub fn new(model: &'a Model, readers: &'a HashMap<String, Arc<dyn Reader>>) -> Self {
+    pub fn new(model: &'a Model, readers: &'a Readers) -> Self {
         let (places, views, texts) = (HashMap::new(), Vec::new(), BTreeMap::new());
         Self { model, readers, places, views, texts, forwards: 0 }
     }
 
-    /// Distinct questions so far.
+    /// The number of distinct questions so far.
     pub fn forwards(&self) -> usize {
         self.forwards
     }
 
-    /// Scores of every lane's canvas, and answers to its guides. A model that keeps something of each lane is asked for
-    /// each one; another predicts equal canvases once.
+    /// Predicts the scores of every lane's canvas and answers the lanes' guides. Equal canvases are predicted once, unless
+    /// the model keeps a state for each lane.
     pub fn predict(
         &mut self,
         open: &mut [(LaneId, &mut Lane)],
@@ -85,7 +85,7 @@ impl<'a> Batch<'a> {
         Ok((own, answers))
     }
 
-    /// Answers to the hooks of every lane.
+    /// Answers the questions of the lanes' hooks.
     pub fn answer(&mut self, open: &mut [(LaneId, &mut Lane)], asks: Asks) -> Result<Answers> {
         for ((_, lane), asks) in open.iter_mut().zip(&asks) {
             lane.count(count(&asks.iter().flatten().collect::<Vec<_>>()));
@@ -156,10 +156,10 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Questions of each hook of each lane.
+/// Questions by lane, hook and number.
 type Asks = Vec<Vec<Vec<Ask>>>;
 
-/// Distinct questions.
+/// The number of distinct questions.
 fn count(asks: &[&Ask]) -> usize {
     (0..asks.len()).filter(|&i| !asks[..i].contains(&asks[i])).count()
 }

@@ -1,17 +1,20 @@
-//! The loop as a machine that one steps: look → predict → guide → project → choose → commit. It knows no plugin by name.
+//! The runner: a sampling loop that one steps. A step looks, predicts, guides, projects, chooses, commits and weighs.
+//! The runner knows no plugin by name.
 
 mod batch;
+mod finish;
+mod open;
+mod population;
 
-use crate::{Ask, Error, Lane, Model, Output, Partial, Population, Record, Result, models::Reader};
+use crate::{Error, Lane, Model, Record, Result, models::Reader};
 use batch::Batch;
-use rayon::prelude::*;
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use finish::End;
+use open::{OpenLanes, Readers};
+use population::Group;
+use std::{collections::BTreeMap, sync::Arc};
 
-/// Drives lanes, all of them together: each step is one batched forward for everything that is open. Lanes join and
-/// leave at any time, and each is what it would be alone.
+/// Drives a batch of lanes: each step is one batched forward for all open lanes. Lanes join and leave between steps, and
+/// a lane writes the same text alone and in a batch.
 ///
 /// ```
 /// use stencil_lm::{Model, Runner};
@@ -32,43 +35,32 @@ use std::{
 /// ```
 pub struct Runner {
     model: Model,
-    readers: HashMap<String, Arc<dyn Reader>>,
+    readers: Readers,
     lanes: BTreeMap<LaneId, Slot>,
     populations: BTreeMap<usize, Group>,
     next: usize,
     forwards: usize,
 }
 
-/// A lane of a runner.
+/// The name of a lane in its runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneId(usize);
 
 impl LaneId {
-    /// The number that records call it by.
+    /// The number of the lane in records (`sample`).
     pub fn index(self) -> usize {
         self.0
     }
 }
 
+/// A lane and its state in the runner.
 struct Slot {
     lane: Lane,
-    /// Its start has been told.
-    begun: bool,
+    /// Whether the lane's start record has been returned.
+    started: bool,
     end: End,
-    /// The population that it belongs to.
+    /// The population of the lane: a key of [`Runner::populations`].
     group: Option<usize>,
-}
-
-/// How far a lane is from its end.
-enum End {
-    Open,
-    Finished(Box<Output>),
-    Failed(Error),
-}
-
-struct Group {
-    members: Vec<LaneId>,
-    population: Box<dyn Population>,
 }
 
 impl Runner {
@@ -76,7 +68,7 @@ impl Runner {
     pub fn new(model: &Model) -> Self {
         Self {
             model: model.clone(),
-            readers: HashMap::new(),
+            readers: Readers::new(),
             lanes: BTreeMap::new(),
             populations: BTreeMap::new(),
             next: 0,
@@ -84,16 +76,16 @@ impl Runner {
         }
     }
 
-    /// Counts lanes from `first` on.
+    /// Numbers lanes from `first` on.
     pub fn numbered_from(mut self, first: usize) -> Self {
         self.next = first;
         self
     }
 
-    /// With a second model that reads texts, under a name by which [`Ask::Text`] asks for it.
+    /// Adds a second model that reads texts, under the name by which [`Ask::Text`](crate::Ask::Text) asks for it.
     ///
     /// # Errors
-    /// A reader whose tokens are not the model's.
+    /// A reader whose tokens differ from the model's.
     pub fn with_reader(mut self, name: impl Into<String>, reader: Arc<dyn Reader>) -> Result<Self> {
         let (name, own, its) = (name.into(), self.model.denoiser().vocab(), reader.vocab());
         if own.len() != its.len() || (0..own.len() as u32).any(|token| own.bytes(token) != its.bytes(token)) {
@@ -107,7 +99,7 @@ impl Runner {
         Ok(self)
     }
 
-    /// Takes a lane in. It takes part from the next step on.
+    /// Adds a lane. The lane takes part from the next step on.
     ///
     /// # Errors
     /// A lane of another model.
@@ -117,89 +109,50 @@ impl Runner {
         }
         let id = LaneId(self.next);
         self.next += 1;
-        self.lanes.insert(id, Slot { lane, begun: false, end: End::Open, group: None });
+        self.lanes.insert(id, Slot { lane, started: false, end: End::Open, group: None });
         Ok(id)
     }
 
-    /// Takes lanes in that a population weighs against each other. Their texts are finished together.
+    /// Advances every open lane by one step. A lane's first record is its start, returned before the model predicts
+    /// anything for the lane. Returns `None` when no lane is open.
     ///
     /// # Errors
-    /// As [`submit`](Self::submit).
-    pub fn submit_population(
-        &mut self,
-        lanes: impl IntoIterator<Item = Lane>,
-        population: impl Population + 'static,
-    ) -> Result<Vec<LaneId>> {
-        let members = lanes.into_iter().map(|lane| self.submit(lane)).collect::<Result<Vec<_>>>()?;
-        let Some(first) = members.first() else { return Ok(members) };
-        for id in &members {
-            if let Some(slot) = self.lanes.get_mut(id) {
-                slot.group = Some(first.0);
-            }
-        }
-        self.populations.insert(first.0, Group { members: members.clone(), population: Box::new(population) });
-        Ok(members)
-    }
-
-    /// One step of every open lane. The first records of a lane are its start, before anything is predicted for it.
-    /// `None` when no lane is open.
-    ///
-    /// # Errors
-    /// A failing model or reader, which concerns all lanes; they stay as they were before the step's choices. What goes
-    /// wrong in one lane ([`Record::Failed`]) leaves the others alone.
+    /// A failing model or reader, which concerns all lanes; they stay as they were before the step's choices. An error
+    /// of one lane is a [`Record::Failed`] and leaves the other lanes alone.
     pub fn step(&mut self) -> Result<Option<Vec<Record>>> {
-        let starts = self.begin();
+        let starts = self.start();
         if !starts.is_empty() {
             return Ok(Some(starts));
         }
-        let mut open: Vec<(LaneId, &mut Lane)> = self
-            .lanes
-            .iter_mut()
-            .filter(|(_, slot)| matches!(slot.end, End::Open) && slot.lane.is_open())
-            .map(|(&id, slot)| (id, &mut slot.lane))
-            .collect();
-        if open.is_empty() {
+        let Self { model, readers, lanes, forwards, .. } = self;
+        let mut open = OpenLanes::of(lanes);
+        if open.lanes.is_empty() {
             return Ok(None);
         }
-        let mut failed: Vec<(LaneId, Error)> = Vec::new();
-        let stepped: Vec<LaneId> = open.iter().map(|(id, _)| *id).collect();
+        let stepped = open.ids();
 
-        let looks = open.iter_mut().map(|(_, lane)| known(&self.readers, lane.look()?)).collect();
-        let looks = keep(&mut open, looks, &mut failed);
-        let mut batch = Batch::new(&self.model, &self.readers);
-        let (own, answers) = batch.predict(&mut open, looks)?;
-        self.forwards += batch.forwards();
+        let asks = open.questions(readers, |lane| lane.begin_step());
+        let mut batch = Batch::new(model, readers);
+        let (scores, answers) = batch.predict(&mut open.lanes, asks)?;
+        *forwards += batch.forwards();
+        let inputs = scores.into_iter().zip(answers).collect();
+        open.in_parallel(inputs, |lane, (scores, answers)| lane.propose(scores, &answers));
 
-        let mut jobs: Vec<_> = open.iter_mut().zip(own).zip(answers).collect();
-        let proposals: Vec<Result<()>> =
-            jobs.par_iter_mut().map(|(((_, lane), own), answers)| lane.propose(own.clone(), answers)).collect();
-        drop(jobs);
-        keep(&mut open, proposals, &mut failed);
+        let asks = open.questions(readers, |lane| Ok(vec![lane.policy_asks().to_vec()]));
+        let mut batch = Batch::new(model, readers);
+        let answers = batch.answer(&mut open.lanes, asks)?;
+        *forwards += batch.forwards();
+        open.in_parallel(answers, |lane, answers| lane.choose(answers.into_iter().flatten().collect()));
 
-        let asks = open.iter().map(|(_, lane)| known(&self.readers, vec![lane.asks().to_vec()])).collect();
-        let asks = keep(&mut open, asks, &mut failed);
-        let mut batch = Batch::new(&self.model, &self.readers);
-        let answers = batch.answer(&mut open, asks)?;
-        self.forwards += batch.forwards();
-        let mut jobs: Vec<_> = open.iter_mut().zip(answers).collect();
-        let chosen: Vec<Result<()>> = jobs
-            .par_iter_mut()
-            .map(|((_, lane), answers)| lane.choose(std::mem::take(answers).into_iter().flatten().collect()))
-            .collect();
-        drop(jobs);
-        keep(&mut open, chosen, &mut failed);
+        let asks = open.questions(readers, |lane| Ok(lane.potential_asks()));
+        let mut batch = Batch::new(model, readers);
+        let answers = batch.answer(&mut open.lanes, asks)?;
+        *forwards += batch.forwards();
+        open.in_turn(answers, |lane, answers| lane.weigh(answers));
 
-        let asks = open.iter_mut().map(|(_, lane)| known(&self.readers, lane.potential_asks())).collect();
-        let asks = keep(&mut open, asks, &mut failed);
-        let mut batch = Batch::new(&self.model, &self.readers);
-        let answers = batch.answer(&mut open, asks)?;
-        self.forwards += batch.forwards();
-        let weighed = open.iter_mut().zip(&answers).map(|((_, lane), answers)| lane.weigh(answers)).collect();
-        keep(&mut open, weighed, &mut failed);
-
+        let OpenLanes { lanes, failed } = open;
         let mut records: BTreeMap<LaneId, Record> =
-            open.iter().map(|(id, lane)| (*id, lane.step_record(id.0))).collect();
-        drop(open);
+            lanes.iter().map(|(id, lane)| (*id, lane.step_record(id.0))).collect();
         for (id, error) in failed {
             records.insert(id, Record::Failed { sample: id.0, error: error.report() });
             self.fail(id, error);
@@ -210,11 +163,11 @@ impl Runner {
         Ok(Some(records))
     }
 
-    /// The starts of lanes that have come since the last step, and the ends of those that were complete when they came.
-    fn begin(&mut self) -> Vec<Record> {
+    /// The start records of the lanes added since the last step, and the end records of those that came complete.
+    fn start(&mut self) -> Vec<Record> {
         let mut records = Vec::new();
-        for (id, slot) in self.lanes.iter_mut().filter(|(_, slot)| !slot.begun) {
-            slot.begun = true;
+        for (id, slot) in self.lanes.iter_mut().filter(|(_, slot)| !slot.started) {
+            slot.started = true;
             records.push(slot.lane.start_record(id.0));
         }
         if !records.is_empty() {
@@ -223,174 +176,13 @@ impl Runner {
         records
     }
 
-    /// Lets the populations of lanes that took a step decide which lanes go on.
-    fn resample(&mut self, stepped: &[LaneId], records: &mut BTreeMap<LaneId, Record>) {
-        for group in self.populations.values_mut() {
-            let members: Vec<LaneId> = group.members.iter().copied().filter(|id| self.lanes.contains_key(id)).collect();
-            let whole = members.iter().all(|id| matches!(self.lanes[id].end, End::Open));
-            if !whole || !members.iter().any(|id| stepped.contains(id)) {
-                continue;
-            }
-            let views = members.iter().enumerate().map(|(i, id)| self.lanes[id].lane.lane_view(i)).collect::<Vec<_>>();
-            let chosen = group.population.resample(&views).and_then(|chosen| {
-                match chosen.len() == members.len() && chosen.iter().all(|&lane| lane < members.len()) {
-                    true => Ok(chosen),
-                    false => Err(Error::input(format!("a population of {} lanes answered {chosen:?}", members.len()))
-                        .help("one index of a lane for each lane")),
-                }
-            });
-            let chosen = match chosen {
-                Ok(chosen) => chosen,
-                Err(error) => {
-                    for id in &members {
-                        records.insert(*id, Record::Failed { sample: id.0, error: error.report() });
-                        if let Some(slot) = self.lanes.get_mut(id) {
-                            slot.end = End::Failed(Error::new(error.kind(), error.message()));
-                        }
-                    }
-                    continue;
-                }
-            };
-            let copies: Vec<(LaneId, LaneId, Lane)> = members
-                .iter()
-                .zip(chosen)
-                .filter(|(id, from)| **id != members[*from])
-                .map(|(&id, from)| {
-                    (id, members[from], self.lanes[&members[from]].lane.fork(self.lanes[&id].lane.seed()))
-                })
-                .collect();
-            for (id, from, lane) in copies {
-                if let Some(Record::Step { ancestor, .. }) = records.get_mut(&id) {
-                    *ancestor = Some(from.0);
-                }
-                if let Some(slot) = self.lanes.get_mut(&id) {
-                    slot.lane = lane;
-                }
-            }
-        }
-    }
-
-    /// Verifies the texts of lanes that are complete, those of a population together.
-    fn finish(&mut self) -> Vec<Record> {
-        let open_groups: Vec<usize> = self
-            .lanes
-            .values()
-            .filter(|slot| matches!(slot.end, End::Open) && slot.lane.is_open())
-            .filter_map(|slot| slot.group)
-            .collect();
-        let mut records = Vec::new();
-        for (id, slot) in &mut self.lanes {
-            let waits = slot.group.is_some_and(|group| open_groups.contains(&group));
-            if matches!(slot.end, End::Open) && !slot.lane.is_open() && !waits {
-                let output = slot.lane.finish();
-                let (text, verified) = (output.text.clone(), output.report.verified);
-                records.push(Record::End { sample: id.0, text, verified });
-                slot.end = End::Finished(Box::new(output));
-            }
-        }
-        records
-    }
-
-    fn fail(&mut self, id: LaneId, error: Error) {
-        if let Some(slot) = self.lanes.get_mut(&id) {
-            slot.end = End::Failed(error);
-        }
-    }
-
-    /// The text of a lane that is complete; the lane leaves the runner.
-    ///
-    /// # Errors
-    /// What went wrong in the lane; a lane that is not there or not complete.
-    pub fn take(&mut self, id: LaneId) -> Result<Output> {
-        match self.lanes.get(&id).map(|slot| &slot.end) {
-            None => return Err(unknown(id)),
-            Some(End::Open) => {
-                return Err(Error::input(format!("lane {} is still being written", id.0))
-                    .help("step the runner until it is complete, or cancel the lane"));
-            }
-            Some(_) => {}
-        }
-        match self.remove(id)?.end {
-            End::Finished(output) => Ok(*output),
-            End::Failed(error) => Err(error),
-            End::Open => Err(unknown(id)),
-        }
-    }
-
-    /// Takes a lane out, whatever its state, with what is written of its text.
-    ///
-    /// # Errors
-    /// A lane that is not there.
-    pub fn cancel(&mut self, id: LaneId) -> Result<Partial> {
-        Ok(self.remove(id)?.lane.partial(id.0))
-    }
-
-    /// A copy of a lane, which goes on with random numbers of its own.
-    ///
-    /// # Errors
-    /// A lane that is not there.
-    pub fn fork(&mut self, id: LaneId, seed: u64) -> Result<LaneId> {
-        let copy = self.lanes.get(&id).ok_or_else(|| unknown(id))?.lane.fork(seed);
-        self.submit(copy)
-    }
-
-    /// The lanes, in the order in which they came.
+    /// The lanes in the runner, in the order in which they were added.
     pub fn lanes(&self) -> impl Iterator<Item = LaneId> {
         self.lanes.keys().copied()
     }
-    /// Questions put to the model and the readers so far, by all lanes together; equal ones of a step count once.
+    /// The number of forwards of the model and the readers so far, for all lanes together. Equal questions of one step
+    /// are one forward.
     pub fn forwards(&self) -> usize {
         self.forwards
     }
-
-    fn remove(&mut self, id: LaneId) -> Result<Slot> {
-        let slot = self.lanes.remove(&id).ok_or_else(|| unknown(id))?;
-        if let Some(group) = slot.group {
-            let empty = self.populations.get_mut(&group).is_some_and(|group| {
-                group.members.retain(|member| *member != id);
-                group.members.is_empty()
-            });
-            if empty {
-                self.populations.remove(&group);
-            }
-        }
-        Ok(slot)
-    }
-}
-
-fn unknown(id: LaneId) -> Error {
-    Error::input(format!("the runner has no lane {}", id.0)).help("a lane that was taken or cancelled is gone")
-}
-
-/// Questions of a lane's hooks, if every reader that they name is there.
-fn known(readers: &HashMap<String, Arc<dyn Reader>>, asks: Vec<Vec<Ask>>) -> Result<Vec<Vec<Ask>>> {
-    let unknown = asks.iter().flatten().find_map(|ask| match ask {
-        Ask::Text { reader, .. } if !readers.contains_key(reader) => Some(reader),
-        _ => None,
-    });
-    let Some(reader) = unknown else { return Ok(asks) };
-    let error = Error::input(format!("a hook asks for a reader {reader:?}, but there is none"));
-    let names: Vec<&str> = readers.keys().map(String::as_str).collect();
-    Err(match names.is_empty() {
-        true => error.help("give the runner one, under that name"),
-        false => error.help(format!("readers: {}", names.join(", "))),
-    })
-}
-
-/// Drops the lanes that failed, and returns the results of the others.
-fn keep<T>(open: &mut Vec<(LaneId, &mut Lane)>, results: Vec<Result<T>>, failed: &mut Vec<(LaneId, Error)>) -> Vec<T> {
-    let mut kept = Vec::with_capacity(results.len());
-    let mut results = results.into_iter();
-    open.retain(|(id, _)| match results.next() {
-        Some(Ok(value)) => {
-            kept.push(value);
-            true
-        }
-        Some(Err(error)) => {
-            failed.push((*id, error));
-            false
-        }
-        None => false,
-    });
-    kept
 }

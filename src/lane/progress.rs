@@ -1,34 +1,34 @@
-//! How far a lane has come: what hooks are shown of it.
+//! The progress of a lane, from which the hooks' [`Step`] is made.
 
-use super::{Job, blocks::Blocks};
+use super::{Job, block_schedule::BlockSchedule};
 use crate::{Canvas, Cell, Error, Pos, Result, Step, models::Denoiser, models::Process};
 
-/// How far a lane has come.
+/// The canvas of a lane, and the block and step that are current.
 #[derive(Clone)]
-pub(super) struct Writing {
+pub(super) struct LaneProgress {
     pub seed: u64,
     pub canvas: Canvas,
     pub process: Process,
     /// The last step of a block commits all of it, so no policy can go on for ever.
-    pub blocks: Blocks,
-    /// Steps taken.
+    pub blocks: BlockSchedule,
+    /// Steps taken, over all blocks.
     pub taken: usize,
 }
 
-impl Writing {
+impl LaneProgress {
     /// # Errors
-    /// A block length that the model's own blocks do not allow.
+    /// As [`BlockSchedule::new`].
     pub fn new(job: &Job, seed: u64, canvas: Canvas) -> Result<Self> {
-        let blocks = Blocks::new(&canvas, &job.settings, &job.defaults)?;
+        let blocks = BlockSchedule::new(&canvas, &job.settings, &job.defaults)?;
         Ok(Self { seed, canvas, process: job.model.denoiser().process(), blocks, taken: 0 })
     }
 
-    /// Plans the steps of the canvas as it now is.
+    /// Plans blocks and steps anew for the present canvas.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn plan_blocks(&mut self, job: &Job) -> Result<()> {
-        self.blocks = Blocks::new(&self.canvas, &job.settings, &job.defaults)?;
+        self.blocks = BlockSchedule::new(&self.canvas, &job.settings, &job.defaults)?;
         Ok(())
     }
 
@@ -46,15 +46,15 @@ impl Writing {
         }
     }
 
-    /// Brings what the present block sees into play.
+    /// Limits the canvas to the positions that the current block sees.
     pub fn see(&mut self) {
         self.canvas.set_horizon(self.blocks.horizon(self.canvas.len()));
     }
 
-    /// Opens held positions again.
+    /// Opens held positions.
     ///
     /// # Errors
-    /// A position that is not held, or not of the present block.
+    /// A position that is not held, or not in the current block.
     pub fn reopen(&mut self, positions: &[Pos]) -> Result<()> {
         for &pos in positions {
             if !matches!(self.canvas.cells().get(pos), Some(Cell::Held { .. })) || !self.blocks.range().contains(&pos) {
@@ -66,15 +66,15 @@ impl Writing {
         Ok(())
     }
 
-    /// Whether no position of the block is open.
+    /// Whether every position of the block is decided.
     pub fn is_full(&self) -> bool {
         self.canvas.cells()[self.blocks.range()].iter().all(|c| c.decided().is_some())
     }
-    /// Positions of the block that are not decided.
+    /// The positions of the block that are not decided.
     pub fn open_in_block(&self) -> Vec<Pos> {
         self.canvas.undecided().filter(|pos| self.blocks.range().contains(pos)).collect()
     }
-    /// Steps of the whole text as far as they are planned.
+    /// The planned number of steps for the text, up to the end of the current block.
     pub fn planned(&self) -> usize {
         self.taken + self.blocks.budget.saturating_sub(self.blocks.index)
     }

@@ -1,27 +1,27 @@
-//! Where writing stands: the blocks of a canvas, one after the other, each with its own steps.
+//! The block schedule of a canvas: blocks are written one after the other, each in steps of its own.
 
 use crate::{Canvas, Error, Pos, Result, Settings, models::SamplingDefaults};
 use std::ops::Range;
 
-/// The blocks of one canvas.
+/// The blocks of one canvas, and the block and step that are current.
 #[derive(Clone)]
-pub(crate) struct Blocks {
+pub(crate) struct BlockSchedule {
     ranges: Vec<Range<Pos>>,
-    /// Positions of a whole block, those of the prompt included.
+    /// Positions of a whole block, including those that belong to the prompt.
     size: usize,
-    /// No block sees a later one.
+    /// Whether the model is block-causal: no block sees a later block.
     blind: bool,
     current: usize,
-    /// Steps taken in the current block, and steps planned for it.
+    /// Steps taken in the current block, and steps planned for it (`budget`).
     pub index: usize,
     pub budget: usize,
-    /// Steps of each block that somebody asked for.
+    /// Steps per block, where the request or the model sets them.
     steps: Option<usize>,
 }
 
-impl Blocks {
+impl BlockSchedule {
     /// # Errors
-    /// A block length that the model's own blocks do not allow.
+    /// A requested block length that differs from the model's own.
     pub fn new(canvas: &Canvas, settings: &Settings, defaults: &SamplingDefaults) -> Result<Self> {
         let len = canvas.len();
         let (size, first) = match (defaults.blocks, settings.block_length) {
@@ -48,15 +48,16 @@ impl Blocks {
         Ok(new)
     }
 
-    /// The positions being written; empty when all are.
+    /// The positions of the current block; empty when all blocks are finished.
     pub fn range(&self) -> Range<Pos> {
         self.ranges.get(self.current).cloned().unwrap_or_default()
     }
-    /// Positions of a whole block.
+    /// Positions of a whole block, including those that belong to the prompt.
     pub fn size(&self) -> usize {
         self.size
     }
-    /// Positions that a prediction covers: nothing is known of what a block does not see.
+    /// The number of positions that a prediction covers. A block-causal model predicts nothing behind the current
+    /// block.
     pub fn horizon(&self, len: usize) -> usize {
         match self.ranges.get(self.current) {
             Some(range) if self.blind => range.end,
@@ -67,7 +68,7 @@ impl Blocks {
     pub fn done(&self) -> bool {
         self.current >= self.ranges.len()
     }
-    /// Whether this is the block's last step.
+    /// Whether the current step is the last one of the block.
     pub fn last(&self) -> bool {
         self.index + 1 >= self.budget
     }
@@ -77,7 +78,7 @@ impl Blocks {
         self.enter(canvas);
     }
 
-    /// Plans the steps of the first block from here on that has something open.
+    /// Enters the first block from the current one on that has an open position, and plans its steps.
     fn enter(&mut self, canvas: &Canvas) {
         let open = |range: Range<Pos>| canvas.cells()[range].iter().filter(|c| c.decided().is_none()).count();
         while !self.done() && open(self.range()) == 0 {
