@@ -1,4 +1,4 @@
-//! What hooks ask of models: everything that the lanes of a step want is answered in one batch.
+//! Questions of hooks to models. All questions of a step are answered in one batch.
 
 use crate::{CanvasView, Error, Result, Scores, Token, models::Hidden};
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 /// A question of a guide, a policy or a potential. Equal questions of a step are answered once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Ask {
-    /// What the denoiser predicts for a view.
+    /// The denoiser's scores for a view.
     Scores(CanvasView),
-    /// The denoiser's last hidden states of a view.
+    /// The denoiser's last hidden states for a view.
     Hidden(CanvasView),
-    /// How probable a [`Reader`](crate::models::Reader) of the runner finds a text.
+    /// The log-probabilities that a [`Reader`](crate::models::Reader) of the runner gives the tokens of a text.
     Text {
-        /// The name that the reader was given.
+        /// The name of the reader in the runner.
         reader: String,
         /// The text.
         tokens: Vec<Token>,

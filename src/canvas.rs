@@ -1,4 +1,4 @@
-//! The positions of a text in the making.
+//! The canvas: the positions of a text that is being written.
 
 use crate::{Pos, Token};
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 /// The state of one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {
-    /// Given by the user or the only token the constraint leaves; never changed again.
+    /// Given by the user, or the only token that the constraints leave; never changed again.
     Fixed(Token),
     /// Written by the sampler at `step`; a policy may reopen it.
     Held {
-        /// What stands there.
+        /// The token.
         token: Token,
         /// The step that wrote it.
         step: usize,
     },
-    /// Visible to the denoiser but not decided: token editing and uniform-state processes revise it.
+    /// Visible to the denoiser but not decided: token editing and uniform-state processes revise a draft.
     Draft {
-        /// What stands there.
+        /// The token.
         token: Token,
     },
     /// Not written yet.
@@ -32,7 +32,7 @@ impl Cell {
             Cell::Open => None,
         }
     }
-    /// The token that the constraint must respect here: drafts bind nothing.
+    /// The token that the constraints must respect. Drafts are not decided.
     pub fn decided(self) -> Option<Token> {
         match self {
             Cell::Fixed(token) | Cell::Held { token, .. } => Some(token),
@@ -41,13 +41,13 @@ impl Cell {
     }
 }
 
-/// What the sampler writes on: the answer's positions, after a prompt that is only read.
+/// The positions that the sampler fills, after a prompt that the model only reads.
 #[derive(Debug, Clone)]
 pub struct Canvas {
     prompt: Arc<[Token]>,
     condition: Option<usize>,
     cells: Vec<Cell>,
-    /// Positions in play; what lies behind is not predicted yet.
+    /// Number of positions in play; later positions are not predicted yet.
     horizon: usize,
 }
 
@@ -56,7 +56,7 @@ impl Canvas {
     pub fn open(len: usize) -> Self {
         Self { prompt: Arc::default(), condition: None, cells: vec![Cell::Open; len], horizon: len }
     }
-    /// A canvas of these cells: for tests of what reads one.
+    /// A canvas with these cells, for tests of policies and guides.
     ///
     /// ```
     /// use stencil_lm::{Canvas, Cell};
@@ -68,12 +68,13 @@ impl Canvas {
         let cells: Vec<Cell> = cells.into_iter().collect();
         Self { horizon: cells.len(), cells, ..Self::open(0) }
     }
-    /// Text that is read before the canvas.
+    /// Sets the prompt: tokens that the model reads before the canvas.
     pub fn with_prompt(mut self, prompt: impl Into<Arc<[Token]>>) -> Self {
         self.prompt = prompt.into();
         self
     }
-    /// A condition the denoiser was trained with: an index into [`Denoiser::conditions`](crate::Denoiser::conditions).
+    /// Sets a condition that the denoiser was trained with: an index into
+    /// [`Denoiser::conditions`](crate::Denoiser::conditions).
     pub fn with_condition(mut self, condition: Option<usize>) -> Self {
         self.condition = condition;
         self
@@ -87,38 +88,38 @@ impl Canvas {
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
-    /// What is read before the canvas.
+    /// The prompt: tokens that the model reads before the canvas.
     pub fn prompt(&self) -> &[Token] {
         &self.prompt
     }
-    /// All positions.
+    /// The cells of all positions.
     pub fn cells(&self) -> &[Cell] {
         &self.cells
     }
-    /// One position.
+    /// The cell of one position.
     pub fn cell(&self, pos: Pos) -> Cell {
         self.cells[pos]
     }
-    /// Changes a cell. During a run only the engine has a canvas that can be changed.
+    /// Changes a cell. During a run only the engine holds a canvas mutably.
     ///
     /// # Panics
-    /// Where the canvas has no such position.
+    /// If the canvas has no such position.
     pub fn set(&mut self, pos: Pos, cell: Cell) {
         self.cells[pos] = cell;
     }
-    /// Tokens the constraint must respect, one per position.
+    /// For each position the token that the constraints must respect, if it is decided.
     pub fn decided(&self) -> Vec<Option<Token>> {
         self.cells.iter().map(|c| c.decided()).collect()
     }
-    /// Only the first `horizon` positions are in play: the model writes in blocks and sees no further.
+    /// Limits the positions in play to the first `horizon`: a model that writes in blocks sees no further.
     pub(crate) fn set_horizon(&mut self, horizon: usize) {
         self.horizon = horizon;
     }
-    /// Positions in play that are not decided.
+    /// The positions in play that are not decided.
     pub fn undecided(&self) -> impl Iterator<Item = Pos> + '_ {
         self.cells[..self.horizon].iter().enumerate().filter(|(_, c)| c.decided().is_none()).map(|(i, _)| i)
     }
-    /// What a denoiser sees of this canvas: the positions in play.
+    /// The denoiser's view of the canvas: the positions in play.
     pub fn view(&self) -> CanvasView {
         CanvasView {
             prompt: self.prompt.clone(),
@@ -128,13 +129,13 @@ impl Canvas {
     }
 }
 
-/// A denoiser's input: a prompt, a condition, and the visible tokens (`None` where open).
+/// The input of a denoiser: a prompt, a condition, and the visible tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CanvasView {
-    /// Read before the canvas.
+    /// The prompt: tokens before the canvas.
     pub prompt: Arc<[Token]>,
     /// Index of a condition that the denoiser was trained with.
     pub condition: Option<usize>,
-    /// One per position in play.
+    /// The visible token of each position in play; `None` where the position is open.
     pub tokens: Vec<Option<Token>>,
 }

@@ -3,7 +3,7 @@
 
 mod cli;
 
-/// Keeps the pages it frees: every step allocates and drops the same few large buffers.
+/// mimalloc keeps freed pages: every step allocates and frees the same few large buffers.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

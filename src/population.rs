@@ -1,43 +1,44 @@
-//! Populations: lanes of one job that are weighed against each other; and the potentials that weigh them.
+//! Populations weigh lanes of one job against each other. Potentials give the weights.
 
 use crate::{Answer, Ask, Canvas, Model, Result, Step, Token};
 use std::sync::Arc;
 
-/// Makes a potential for one lane, once the model is known.
+/// Makes a potential for one lane, given the model.
 pub type PotentialFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Potential>> + Send + Sync>;
 
-/// What a [`Population`] sees of a lane after a step.
+/// A population's view of a lane after a step.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct LaneView<'a> {
-    /// Its place in the population.
+    /// The index of the lane in its population.
     pub index: usize,
-    /// Its seed.
+    /// The seed of the lane.
     pub seed: u64,
-    /// What has been written.
+    /// The canvas of the lane.
     pub canvas: &'a Canvas,
     /// Steps taken.
     pub steps: usize,
-    /// Logarithm of the model's mass on the constraints at the first step, in nats; none before it.
+    /// log Z of the first step: the logarithm of the model's mass on the constraints, in nats. None before the first
+    /// step.
     pub first_log_z: Option<f64>,
-    /// The same at the latest step.
+    /// log Z of the latest step.
     pub log_z: f64,
-    /// Sum of the potentials' log-weights of the latest draft.
+    /// The sum of the log-weights that the potentials give the latest draft.
     pub log_potential: f64,
-    /// The text that the latest step drew, with what pads it.
+    /// The text that the latest step drew, including its padding.
     pub draft: &'a [Token],
-    /// Whether something is left to write.
+    /// Whether a position is left to write.
     pub is_open: bool,
 }
 
-/// Weighs lanes against each other between the commits of one step and the next look: importance weights, resampling,
-/// best-of-k. Lanes that no population joins stand for themselves.
+/// Weighs lanes against each other after each step: importance weights, resampling, best-of-k. A lane outside a
+/// population is independent of all others.
 pub trait Population: Send {
-    /// Which lane each one continues with: entry i names the lane whose copy takes the place of lane i, i itself where
-    /// nothing changes. A copy keeps the seed of the place it takes, so that copies part ways.
+    /// Chooses the lanes that go on. Entry i of the result is the index of the lane that takes the place of lane i; i
+    /// itself keeps the lane. A copy takes the seed of the place, so copies diverge.
     ///
     /// # Errors
-    /// What the population cannot do.
+    /// Whatever prevents the population from choosing; all of its lanes fail.
     fn resample(&mut self, lanes: &[LaneView]) -> Result<Vec<usize>>;
 }
 
@@ -49,20 +50,20 @@ impl Population for Box<dyn Population> {
 
 /// Weighs the text that a step drew: a reward, an energy. One instance serves one lane.
 pub trait Potential: ForkPotential + Send {
-    /// What it wants to know about a draft; answered in one batch for all lanes.
+    /// The questions of this potential about a draft. The runner answers them in one batch for all lanes.
     fn ask(&mut self, _step: &Step, _draft: &[Token]) -> Vec<Ask> {
         Vec::new()
     }
-    /// The log-weight of a draft, in nats. `answers` are those to [`ask`](Potential::ask), in order.
+    /// The log-weight of a draft, in nats. `answers` answer the questions of [`ask`](Potential::ask), in order.
     ///
     /// # Errors
-    /// What the potential cannot do.
+    /// Whatever prevents the potential from weighing; the lane fails.
     fn log_weight(&mut self, step: &Step, draft: &[Token], answers: &[Answer]) -> Result<f64>;
 }
 
-/// Copies a potential for a copy of its lane: every potential that is `Clone`.
+/// Copies a potential for a copy of its lane. Every potential that is `Clone` has this.
 pub trait ForkPotential {
-    /// A copy.
+    /// A copy in the same state.
     fn fork(&self) -> Box<dyn Potential>;
 }
 

@@ -1,71 +1,71 @@
-//! What happened: owned records of a run, which are the lines of a trace and the events of a stream.
+//! Records of a run. A record owns its data: it is a line of a trace or an event of a stream.
 
 use crate::{Candidate, Canvas, Cell, Pos, Token, Vocab};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
-/// What happened to one lane.
+/// An event of one lane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Record {
     /// Before the first step.
     Start {
-        /// The lane.
+        /// Number of the lane.
         sample: usize,
-        /// Its seed.
+        /// The seed of the lane.
         seed: u64,
-        /// What is read before the text.
+        /// The prompt, token by token.
         prompt: Vec<Written>,
-        /// The canvas.
+        /// The cells of the canvas.
         cells: Vec<CellRecord>,
     },
-    /// After a step: the canvas as it now is.
+    /// After a step.
     Step {
-        /// The lane.
+        /// Number of the lane.
         sample: usize,
         /// Zero-based number of the step, over all blocks.
         index: usize,
-        /// Steps of the whole text, as far as they are planned.
+        /// Planned number of steps for the text, up to the end of the current block.
         budget: usize,
-        /// Logarithm of the model's mass on the constraints at this step, in nats.
+        /// log Z of the step: the logarithm of the model's mass on the constraints, in nats.
         log_z: f64,
-        /// Every step so far drew from all texts that fit.
+        /// Whether every step so far drew from all feasible texts.
         exact: bool,
-        /// Forwards that this lane needed so far.
+        /// Number of forwards that the lane needed so far.
         nfe: usize,
-        /// Positions written in this step, by the policy or because only one token was left.
+        /// Positions written in this step: chosen by the policy, or forced because only one token was left.
         committed: Vec<Pos>,
-        /// Positions taken back before it.
+        /// Positions reopened before the prediction of this step.
         reopened: Vec<Pos>,
-        /// The canvas.
+        /// The cells of the canvas.
         cells: Vec<CellRecord>,
-        /// The text that was drawn, at the positions that were open.
+        /// The drawn tokens at the positions that were open.
         candidates: Vec<CandidateRecord>,
-        /// The lane whose state this one continues with, where a population replaced it.
+        /// Number of the lane whose copy replaced this lane, if a population resampled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ancestor: Option<usize>,
     },
     /// The text is complete.
     End {
-        /// The lane.
+        /// Number of the lane.
         sample: usize,
-        /// Its text.
+        /// The text.
         text: String,
-        /// Every hard constraint holds.
+        /// Whether every hard constraint was verified.
         verified: bool,
     },
     /// The lane cannot go on; [`Runner::take`](crate::Runner::take) has the error.
     Failed {
-        /// The lane.
+        /// Number of the lane.
         sample: usize,
-        /// What went wrong.
+        /// The error, as text.
         error: String,
     },
 }
 
 impl Record {
-    /// The lane that it speaks of.
+    /// Number of the lane.
     pub fn sample(&self) -> usize {
         match self {
             Self::Start { sample, .. }
@@ -76,15 +76,16 @@ impl Record {
     }
 }
 
-/// A token and what it writes: `text`, or `bytes` where a character is spread over tokens; neither if it is special.
+/// A token and what it writes: `text`, or `bytes` where a character is spread over several tokens. A special token has
+/// neither.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// Index into the vocabulary.
     pub token: Token,
-    /// What it writes.
+    /// The text of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What it writes, where that is no text by itself.
+    /// The bytes of the token, where they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Vec<u8>>,
 }
@@ -96,35 +97,35 @@ impl Written {
         let bytes = if text.is_none() { bytes.map(<[u8]>::to_vec) } else { None };
         Self { token, text, bytes }
     }
-    /// The bytes that it writes; none if it is special.
+    /// The bytes of the token; none for a special token.
     pub fn bytes(&self) -> Option<&[u8]> {
         self.text.as_ref().map(String::as_bytes).or(self.bytes.as_deref())
     }
 }
 
-/// How a position stands.
+/// The state of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CellState {
-    /// Given, or the only token that the constraints leave.
+    /// Given by the user, or the only token that the constraints leave.
     Fixed,
-    /// Written by a step; a policy may take it back.
+    /// Written by a step; a policy may reopen it.
     Held,
-    /// Visible and not decided.
+    /// Visible to the model and not decided.
     Draft,
     /// Not written yet.
     Open,
 }
 
-/// One position.
+/// One position of a canvas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellRecord {
-    /// How it stands.
+    /// The state of the position.
     pub state: CellState,
-    /// The step that wrote it.
+    /// The step that wrote the position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// What stands there.
+    /// The token at the position.
     #[serde(flatten)]
     pub written: Option<Written>,
 }
@@ -142,7 +143,7 @@ impl CellRecord {
         };
         canvas.cells().iter().map(record).collect()
     }
-    /// Whether nothing stands there.
+    /// Whether the position is open.
     pub fn is_open(&self) -> bool {
         self.state == CellState::Open
     }
@@ -156,11 +157,11 @@ pub struct CandidateRecord {
     /// The token that the step drew there.
     #[serde(flatten)]
     pub written: Written,
-    /// Its probability given the constraints.
+    /// Marginal probability of the token given the constraints.
     pub prob: f32,
-    /// Probability of the likeliest token minus that of the next.
+    /// Probability of the likeliest token minus the probability of the second likeliest.
     pub margin: f32,
-    /// Entropy of the position, in nats.
+    /// Entropy of the marginal distribution, in nats.
     pub entropy: f32,
 }
 
@@ -174,22 +175,22 @@ impl CandidateRecord {
 /// A text that was not finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partial {
-    /// The lane.
+    /// Number of the lane.
     pub sample: usize,
-    /// What is written, with `____` for every stretch that is not: a template of what is missing.
+    /// The written text, with `____` for every open stretch: a template of the missing parts.
     pub text: String,
-    /// The canvas.
+    /// The cells of the canvas.
     pub cells: Vec<CellRecord>,
     /// Steps taken.
     pub steps: usize,
-    /// Forwards that this lane needed.
+    /// Number of forwards that the lane needed.
     pub nfe: usize,
-    /// Its seed.
+    /// The seed of the lane.
     pub seed: u64,
 }
 
 impl Partial {
-    /// The text of cells, in which a gap begins with a space where the token that was drawn last for it does.
+    /// The text of cells. A gap begins with a space where the token last drawn for its first position does.
     pub(crate) fn text_of(cells: &[CellRecord], drawn: impl Fn(Pos) -> Option<Vec<u8>>) -> String {
         let (mut bytes, mut inside) = (Vec::new(), false);
         for (pos, cell) in cells.iter().enumerate() {
@@ -212,7 +213,7 @@ impl Partial {
     }
 }
 
-/// The texts of a run that was stopped: the cause of its error.
+/// The partial texts of an interrupted run. They are the cause (`source`) of the run's error.
 ///
 /// ```
 /// use stencil_lm::{Interrupted, Model, Record};
@@ -230,12 +231,12 @@ impl Partial {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interrupted {
-    /// One per text, in order.
+    /// The partial texts, in order.
     pub partial: Vec<Partial>,
 }
 
 impl Interrupted {
-    /// What an error of an interrupted run kept.
+    /// The partial texts that an error of an interrupted run holds.
     pub fn of(error: &crate::Error) -> Option<&Self> {
         std::error::Error::source(error)?.downcast_ref()
     }
@@ -251,7 +252,7 @@ impl std::error::Error for Interrupted {}
 
 /// Reads every record and may stop the run. Closures `FnMut(&Record) -> ControlFlow<()>` are observers.
 pub trait Observer: Send {
-    /// Takes a record; `Break` stops the run, and the [texts so far](Interrupted) are kept.
+    /// Takes a record. `Break` stops the run; the error then holds the [texts so far](Interrupted).
     fn on_step(&mut self, record: &Record) -> ControlFlow<()>;
 }
 

@@ -1,4 +1,4 @@
-//! What comes out: the text, its slots, and how it came about.
+//! The output of a run: a text, its slots and a report.
 
 use crate::schema::Unenforced;
 use schemars::JsonSchema;
@@ -7,11 +7,11 @@ use serde::Serialize;
 /// One finished sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
-    /// The text.
+    /// The finished text.
     pub text: String,
     /// Name and text of each slot, in order of appearance; anonymous slots are called `1`, `2`, …
     pub slots: Vec<(String, String)>,
-    /// How it came about.
+    /// The report of the run.
     pub report: Report,
 }
 

@@ -1,4 +1,4 @@
-//! What is asked of a model: `model.fill("The {{animal}} …")?.topic("animal", 2.0).seed(0).run()?`.
+//! The request builder: `model.fill("The {{animal}} …")?.topic("animal", 2.0).seed(0).run()?`.
 
 use crate::{
     Constraint, Error, Guide, Interrupted, Job, Model, Observer, Output, Policy, PolicyFactory, Population, Potential,
@@ -10,9 +10,9 @@ use crate::{
 };
 use std::{marker::PhantomData, ops::ControlFlow, sync::Arc};
 
-/// One text is wanted: [`Request::run`] returns an [`Output`].
+/// Marks a request for one text: [`Request::run`] returns an [`Output`].
 pub struct One;
-/// Any number of texts is wanted: [`Sampler::run`] returns a list.
+/// Marks a request for any number of texts: [`Sampler::run`] returns a list.
 pub struct Many;
 
 /// A request for any number of texts.
@@ -27,13 +27,13 @@ pub struct Many;
 /// ```
 pub type Sampler<'a> = Request<'a, Many>;
 
-/// What is asked of a model. Every method adds; nothing is done before `run`.
+/// A request to a model. Every method adds to the request; `run` does the work.
 ///
-/// [`job`](Self::job) compiles the same for a [`Runner`] that one drives oneself.
+/// [`job`](Self::job) compiles the request for a [`Runner`] that the caller steps.
 pub struct Request<'a, Wanted = One> {
     model: &'a Model,
     spec: Spec,
-    /// What was given in code; it wins over what a constraint file says.
+    /// Settings given in code; they override the settings of constraint files.
     settings: Settings,
     policy: Option<PolicyFactory>,
     population: Option<Box<dyn Population>>,
@@ -45,7 +45,7 @@ pub struct Request<'a, Wanted = One> {
     count: usize,
     /// Number of the first sample in records.
     first: usize,
-    /// The first thing that was asked for and cannot be.
+    /// The first error of a builder method; `run` returns it.
     failure: Option<Error>,
     wanted: PhantomData<Wanted>,
 }
@@ -66,20 +66,20 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// A template that cannot be read, with its place.
+    /// A template that cannot be parsed; the error has the position.
     pub fn fill(&self, template: &str) -> Result<Request<'_>> {
         let spec = Spec::new().template(&Source::new("template", template), &Inputs::default())?;
         Ok(self.write().spec(&spec))
     }
 
-    /// Writes a text; constraints are added to the request.
+    /// Writes a free text; constraints can be added to the request.
     pub fn write(&self) -> Request<'_> {
         Request::of(self)
     }
 }
 
 impl<'a> Sampler<'a> {
-    /// A request for texts of this model; one, unless [`count`](Self::count) says otherwise.
+    /// A request for texts of a model; for one text unless [`count`](Self::count) sets another number.
     pub fn new(model: &'a Model) -> Self {
         Self::of(model)
     }
@@ -87,9 +87,9 @@ impl<'a> Sampler<'a> {
     /// Draws the samples.
     ///
     /// # Errors
-    /// Contradictory constraints or too few positions (`is_unsatisfiable`), settings out of range, a failing model
-    /// or guide, or an observer that stopped the run (`is_interrupted`; [`Interrupted::of`] has the texts so far). Never a
-    /// dead end: what is satisfiable at the first step is finished.
+    /// Contradictory constraints or too few positions (`is_unsatisfiable`), settings out of range, a failing model or
+    /// guide, or an observer that stopped the run (`is_interrupted`; [`Interrupted::of`] has the texts so far). A run
+    /// never reaches a dead end: a request that is satisfiable at the first step is finished.
     pub fn run(self) -> Result<Vec<Output>> {
         self.draw()
     }
@@ -99,7 +99,7 @@ impl Request<'_> {
     /// Writes one text.
     ///
     /// # Errors
-    /// Those of [`Sampler::run`].
+    /// As [`Sampler::run`].
     pub fn run(self) -> Result<Output> {
         self.draw()?.pop().ok_or_else(|| Error::model("the sampler returned nothing"))
     }
@@ -107,7 +107,7 @@ impl Request<'_> {
     /// Writes `count` texts as one batch.
     ///
     /// # Errors
-    /// Those of [`Sampler::run`].
+    /// As [`Sampler::run`].
     pub fn samples(self, count: usize) -> Result<Vec<Output>> {
         self.count(count).run()
     }
@@ -133,7 +133,7 @@ impl<'a, Wanted> Request<'a, Wanted> {
         }
     }
 
-    /// Everything that a constraint file or a built [`Spec`] says. Settings that were given in code win over it; two
+    /// Adds everything in a constraint file or a built [`Spec`]. Settings given in code override its settings. Two
     /// specs that give the same setting different values are an error of `run`.
     pub fn spec(mut self, spec: &Spec) -> Self {
         match std::mem::take(&mut self.spec).merge(spec.clone()) {
@@ -144,17 +144,18 @@ impl<'a, Wanted> Request<'a, Wanted> {
         }
         self
     }
-    /// One more hard constraint; all hold at once. The built-in ones are in [`constraints`](crate::constraints).
+    /// Adds a hard constraint. All constraints hold at once. The built-in ones are in
+    /// [`constraints`](crate::constraints).
     pub fn constraint(mut self, constraint: impl Constraint + 'static) -> Self {
         self.spec = self.spec.constraint(constraint);
         self
     }
-    /// One more guide; `make` is called once per sample.
+    /// Adds a guide; `make` is called once per sample.
     pub fn guide<G: Guide + 'static>(mut self, make: impl Fn(&Model) -> Result<G> + Send + Sync + 'static) -> Self {
         self.spec.guides.push(Arc::new(move |model| Ok(Box::new(make(model)?))));
         self
     }
-    /// Pulls towards a topic of the model's label statistics; a negative scale pushes away.
+    /// Guides towards a topic of the model's label statistics; a negative scale guides away from it.
     pub fn topic(self, label: impl Into<String>, scale: f32) -> Self {
         let label = label.into();
         self.guide(move |model| {
@@ -162,22 +163,23 @@ impl<'a, Wanted> Request<'a, Wanted> {
             NaiveBayes::new(topics.clone(), &label, scale)
         })
     }
-    /// Classifier-free guidance towards a condition the model knows.
+    /// Adds classifier-free guidance towards a condition that the model was trained with.
     pub fn cfg(self, label: impl Into<String>, scale: f32) -> Self {
         let label = label.into();
         self.guide(move |model| ClassifierFree::new(model.denoiser(), &label, scale))
     }
-    /// A policy by name.
+    /// Sets the policy by its name.
     pub fn policy(mut self, name: impl Into<String>) -> Self {
         self.settings.policy = Some(name.into());
         self
     }
-    /// A policy of your own; `make` is called once per sample. Settings must then name no policy and no option of one.
+    /// Sets a policy of your own; `make` is called once per sample. Settings must then name no policy and no policy
+    /// option.
     pub fn policy_with<P: Policy + 'static>(mut self, make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         self.policy = Some(PolicyFactory::new(make));
         self
     }
-    /// One more potential, which weighs the drafts of a [population](Self::population); `make` is called once per sample.
+    /// Adds a potential, which weighs the drafts of a [population](Self::population); `make` is called once per sample.
     pub fn potential<P: Potential + 'static>(
         mut self,
         make: impl Fn(&Model) -> Result<P> + Send + Sync + 'static,
@@ -185,67 +187,69 @@ impl<'a, Wanted> Request<'a, Wanted> {
         self.spec.potentials.push(Arc::new(move |model| Ok(Box::new(make(model)?))));
         self
     }
-    /// Weighs the samples against each other after every step.
+    /// Sets a population, which weighs the samples against each other after every step.
     pub fn population(mut self, population: impl Population + 'static) -> Self {
         self.population = Some(Box::new(population));
         self
     }
-    /// A second model that reads texts, under a name by which hooks ask for it.
+    /// Adds a second model that reads texts, under the name by which hooks ask for it.
     pub fn reader(mut self, name: impl Into<String>, reader: Arc<dyn Reader>) -> Self {
         self.readers.push((name.into(), reader));
         self
     }
-    /// How to sample; what is given here wins over what was given before.
+    /// Adds settings. They override settings given before.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings.or(self.settings);
         self
     }
-    /// The same seed gives the same text.
+    /// Sets the seed. The same seed gives the same text.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = Some(seed);
         self
     }
-    /// 0 takes the most probable text of each step.
+    /// Sets the temperature; 0 takes the most probable text of each step.
     pub fn temperature(mut self, temperature: f32) -> Self {
         self.settings.temperature = Some(temperature);
         self
     }
-    /// Only the likeliest legal tokens of each position that hold this much probability.
+    /// Keeps the likeliest legal tokens of each position that hold this share of its probability.
     pub fn top_p(mut self, share: f32) -> Self {
         self.settings.top_p = Some(share);
         self
     }
-    /// Only the k likeliest legal tokens of each position.
+    /// Keeps the k likeliest legal tokens of each position.
     pub fn top_k(mut self, k: usize) -> Self {
         self.settings.top_k = Some(k);
         self
     }
-    /// Refinement steps, one forward each.
+    /// Sets the number of refinement steps, each of which is one forward.
     pub fn steps(mut self, steps: usize) -> Self {
         self.settings.steps = Some(steps);
         self
     }
-    /// Positions (tokens) there are for the text.
+    /// Sets the number of positions (tokens) for the text.
     pub fn len(mut self, len: usize) -> Self {
         self.settings.len = Some(len);
         self
     }
-    /// Text before the answer: read by the model, not part of the output, not constrained.
+    /// Sets the prompt: the model reads it before the answer. The prompt is not constrained and is no part of the
+    /// output.
     pub fn prompt(mut self, prompt: impl Into<String>) -> Self {
         self.prompt = prompt.into();
         self
     }
-    /// What the model is told before the prompt; for models with a chat template.
+    /// Sets the system message before the prompt, for models with a chat template.
     pub fn system(mut self, system: impl Into<String>) -> Self {
         self.system = Some(system.into());
         self
     }
-    /// Gives the prompt as it stands, whatever chat template the model has.
+    /// Uses the prompt verbatim, without the model's chat template.
     pub fn raw(mut self, raw: bool) -> Self {
         self.raw = raw;
         self
     }
-    /// How many samples to draw, as one batch. Sample i has seed `seed + i` and is what it would be alone.
+    /// Sets the number of samples, which are drawn as one batch. Sample i has seed `seed + i` and the text that it
+    /// would have alone.
     pub fn count(self, count: usize) -> Sampler<'a> {
         let Self {
             model,
@@ -279,27 +283,27 @@ impl<'a, Wanted> Request<'a, Wanted> {
             wanted: PhantomData,
         }
     }
-    /// Counts samples from `first` on in what observers see: for a request that is drawn in several runs.
+    /// Numbers samples from `first` on in records, for a request that is drawn in several runs.
     pub fn numbered_from(mut self, first: usize) -> Self {
         self.first = first;
         self
     }
-    /// Reads every step and may stop the run.
+    /// Adds an observer, which reads every record and may stop the run.
     pub fn observer(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
     }
 
-    /// The model that will write.
+    /// The model of the request.
     pub fn model(&self) -> &'a Model {
         self.model
     }
 
-    /// Compiles the request, for a [`Runner`] that one drives oneself: constraints, guides, policy and potentials,
-    /// settings and prompt. Observers, the population, readers and the number of samples are the driver's affair.
+    /// Compiles constraints, guides, policy, potentials, settings and prompt for a [`Runner`] that the caller steps.
+    /// The caller provides observers, the population, readers and the number of samples.
     ///
     /// # Errors
-    /// Those of [`Sampler::run`] before the first step.
+    /// The errors of [`Sampler::run`] before the first step.
     pub fn job(self) -> Result<Arc<Job>> {
         match self.failure {
             Some(error) => Err(error),
@@ -334,7 +338,7 @@ impl<'a, Wanted> Request<'a, Wanted> {
             Some(population) => run.submit_population(lanes, population)?,
             None => lanes.into_iter().map(|lane| run.submit(lane)).collect::<Result<_>>()?,
         };
-        // The ends are told together, when all texts are complete.
+        // Observers receive the end records together, when all texts are complete.
         let mut ends = Vec::new();
         while let Some(records) = run.step()? {
             let mut stop = false;
@@ -361,12 +365,12 @@ impl<'a, Wanted> Request<'a, Wanted> {
     }
 }
 
-/// Tells every observer, and says whether one wants to stop.
+/// Passes a record to every observer. Returns whether one of them stops the run.
 fn tell(observers: &mut [Box<dyn Observer + '_>], record: &Record) -> bool {
     observers.iter_mut().fold(false, |stop, observer| stop | (observer.on_step(record) == ControlFlow::Break(())))
 }
 
-/// An error that keeps the texts as far as they are written.
+/// The error of an interrupted run, with the partial texts.
 fn interrupted(run: &mut Runner) -> Error {
     let ids: Vec<_> = run.lanes().collect();
     let partial = ids.into_iter().filter_map(|id| run.cancel(id).ok()).collect();

@@ -1,4 +1,4 @@
-//! Where the text's parts stand: how many positions there are, and which hold a template's literals.
+//! Slot lengths: the number of positions for a text, and the positions of a template's literals.
 
 use crate::{
     Canvas, CanvasView, Cell, Constraint, Error, Layout, Model, Result, Scores, Settings, Token, Vocab,
@@ -15,31 +15,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Layouts that are scored before one is pinned.
+/// Maximum number of layouts that are scored before one is pinned.
 const CANDIDATES: usize = 16;
-/// Positions for a text whose length nothing tells.
+/// Number of positions for a text whose length is unknown.
 const FREE_LEN: usize = 32;
 
-/// The canvases that a job's lanes may start from, and what finding them cost.
+/// The initial canvases of a job's lanes, and the cost of finding them.
 pub(crate) struct SlotLengths {
     prompt: Arc<[Token]>,
     canvases: Canvases,
-    /// Forwards of the denoiser.
+    /// Number of forwards of the denoiser.
     pub nfe: usize,
     /// Time spent on the constraints.
     pub time: Duration,
 }
 
 enum Canvases {
-    /// Literals at known positions, each layout with its log-probability.
+    /// Layouts with literals at known positions, and the log-probability of each.
     Pinned(Vec<Canvas>, Vec<f64>),
-    /// One of these lengths, with everything open; the first of the two where no usual length fits.
+    /// The usual lengths of an open canvas. The first field is the length where no usual length fits.
     Floating(usize, Vec<usize>),
 }
 
 impl SlotLengths {
     /// # Errors
-    /// Unsatisfiable within the positions there are.
+    /// Constraints that are unsatisfiable within the available positions.
     pub fn find(
         model: &Model,
         plan: &CompiledConstraints,
@@ -57,14 +57,14 @@ impl SlotLengths {
         }
         let longest = floating_len(plan, settings, room)?;
         let usual = match settings.len {
-            // Nothing but the canvas bounds the text.
+            // Only the canvas bounds the text.
             None if plan.longest > longest => usual_lengths(model, plan, longest)?,
             _ => Vec::new(),
         };
         Ok(Self { prompt, canvases: Canvases::Floating(longest, usual), nfe: 0, time: Duration::ZERO })
     }
 
-    /// The canvas of the lane with this seed; likelier layouts come more often.
+    /// Draws the canvas for a seed. Pinned layouts are drawn in proportion to their probability.
     pub fn canvas(&self, seed: u64) -> Canvas {
         match &self.canvases {
             Canvases::Pinned(canvases, scores) => canvases[pick(scores, seed)].clone(),
@@ -76,11 +76,11 @@ impl SlotLengths {
     }
 }
 
-/// Keeps the random numbers here apart from those of the steps.
+/// Separates the random numbers of layouts from those of steps.
 const LAYOUT: u64 = 0x1a70;
 
-/// How long the model's texts usually are, of the lengths that leave the constraints some freedom: on a canvas longer
-/// than its texts a model is surest of the end, writes that first, and the text comes out short.
+/// The usual lengths of the model's texts that leave the constraints some freedom. On a canvas that is longer than its
+/// texts, a model is surest of the end. It writes the end first, and the text comes out short.
 fn usual_lengths(model: &Model, plan: &CompiledConstraints, longest: usize) -> Result<Vec<usize>> {
     let free = |&len: &usize| len >= plan.shortest + plan.shortest / 2 && len <= longest;
     let mut lengths = Vec::new();
@@ -92,10 +92,10 @@ fn usual_lengths(model: &Model, plan: &CompiledConstraints, longest: usize) -> R
     Ok(lengths)
 }
 
-/// What the measurements in `docs/measurements.md` speak for.
+/// Pinned layouts measured better (`docs/measurements.md`).
 const DEFAULT_LAYOUT: Layout = Layout::Pinned;
 
-/// The most positions an answer may have.
+/// The maximum number of positions for an answer.
 fn room(model: &Model, plan: &CompiledConstraints, settings: &Settings, prompt: usize) -> Result<usize> {
     let denoiser = model.denoiser();
     let max = denoiser.max_len().saturating_sub(prompt);
@@ -127,7 +127,7 @@ fn room(model: &Model, plan: &CompiledConstraints, settings: &Settings, prompt: 
     Ok(room)
 }
 
-/// Positions of a canvas on which everything floats.
+/// The number of positions of a canvas without pinned literals.
 fn floating_len(plan: &CompiledConstraints, settings: &Settings, room: usize) -> Result<usize> {
     let len = match settings.len {
         Some(len) => len,
@@ -159,7 +159,7 @@ fn floating_len(plan: &CompiledConstraints, settings: &Settings, room: usize) ->
     })
 }
 
-/// Layouts with literals at known positions.
+/// The search for layouts with literals at known positions.
 struct Pinned<'a> {
     model: &'a Model,
     plan: &'a CompiledConstraints,
@@ -168,7 +168,7 @@ struct Pinned<'a> {
     prompt: &'a Arc<[Token]>,
 }
 
-/// A part with its tokens, or with the numbers of tokens it may have.
+/// A literal with its tokens, or a slot with the numbers of tokens to try.
 enum Span {
     Literal(Vec<Token>),
     Slot(Vec<usize>),
@@ -203,7 +203,7 @@ impl Pinned<'_> {
             _ => {}
         }
         let mut searching = started.elapsed();
-        // The model is asked before anything is written: layouts of the same length share what it says.
+        // The views are blank canvases, so layouts of the same length share one prediction.
         let blank = |canvas: &Canvas| Canvas::open(canvas.len()).with_prompt(self.prompt.clone()).view();
         let mut views: Vec<CanvasView> = Vec::new();
         for view in canvases.iter().map(blank) {
@@ -223,8 +223,8 @@ impl Pinned<'_> {
         Ok(Some(found(canvases, scores, views.len(), searching)))
     }
 
-    /// How probable the model finds a text of this layout, of all texts as long: its literals where they stand, the end
-    /// where it stands, and something valid in the slots. All lengths are as likely beforehand.
+    /// The log-probability of a layout among all texts of its length: the literals and the end at their positions, and
+    /// valid text in the slots. All lengths have the same prior probability.
     fn log_prob(&self, canvas: &Canvas, said: &Scores) -> Result<Option<f64>> {
         let decided = canvas.decided();
         let Some(region) = self.plan.region(&decided, None)? else { return Ok(None) };
@@ -234,7 +234,7 @@ impl Pinned<'_> {
         Ok(Some(slots + decided.iter().enumerate().filter_map(literal).sum::<f64>()))
     }
 
-    /// The canvas of one choice of slot lengths; what follows the text is padding.
+    /// The canvas for one choice of slot lengths, padded behind the text. `None` where the text does not fit.
     fn canvas(&self, spans: &[Span], lengths: &[usize]) -> Option<Canvas> {
         let vocab = self.model.denoiser().vocab();
         let mut cells = Vec::new();
@@ -274,7 +274,7 @@ fn log_softmax(row: &[f32], token: usize) -> f64 {
     row.get(token).map_or(f64::NEG_INFINITY, |&s| f64::from(s - top)) - total.ln()
 }
 
-/// Draws an index by its log-probability; the first where all are impossible.
+/// Draws an index by its log-probability; returns 0 where all are impossible.
 fn pick(scores: &[f64], seed: u64) -> usize {
     let best = scores.iter().copied().fold(f64::MIN, f64::max);
     let weights: Vec<f64> = scores.iter().map(|s| (s - best).exp()).collect();
@@ -288,8 +288,9 @@ fn pick(scores: &[f64], seed: u64) -> usize {
         .unwrap_or(0)
 }
 
-/// Tokens of the literals, lengths of the slots. A space before a slot belongs to the slot's tokens, as tokenizers
-/// put it at the head of a word; not before slots counted in tokens, which begin at a token boundary.
+/// Tokenises the literals and lists the lengths of the slots. A space before a slot belongs to the slot's tokens, since
+/// tokenizers put a space at the head of a word. Slots counted in tokens begin at a token boundary, so the space stays
+/// with the literal.
 fn spans(scaffold: &Scaffold, vocab: &Vocab, room: usize) -> Result<Vec<Span>> {
     let mut spans = Vec::new();
     let mut lead = "";
@@ -315,7 +316,7 @@ fn spans(scaffold: &Scaffold, vocab: &Vocab, room: usize) -> Result<Vec<Span>> {
     Ok(spans)
 }
 
-/// Numbers of tokens worth trying for a slot.
+/// The numbers of tokens to try for a slot.
 fn slot_lengths(size: SlotSize, options: &[String], lead: &str, vocab: &Vocab, room: usize) -> Vec<usize> {
     if !options.is_empty() {
         let lengths: BTreeSet<usize> =
@@ -324,18 +325,19 @@ fn slot_lengths(size: SlotSize, options: &[String], lead: &str, vocab: &Vocab, r
     }
     let (min, max) = match size {
         SlotSize::Free => (1, 10),
-        // A token more than words would have to be a piece of one: only where there is no other room for a rare word.
+        // One word is usually one token. A further token would be a piece of a word, so one is added only where the
+        // size leaves no other choice for a rare word.
         SlotSize::Words(a, b) => (a, b.max(a.saturating_add(1))),
         SlotSize::Chars(a, b) => (a.div_ceil(6).max(1), b.div_ceil(2).max(1)),
         SlotSize::Tokens(a, b) => (a, b),
     };
     let max = max.min(room).max(min);
-    // Evenly spaced, eight at most: each slot multiplies the number of layouts.
+    // Eight evenly spaced lengths at most, since each slot multiplies the number of layouts.
     let count = (max - min + 1).min(8);
     (0..count).map(|i| min + i * (max - min) / (count - 1).max(1)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Choices of slot lengths: all of them where they are few, a fixed shuffle of some where they are many.
+/// Choices of slot lengths: all of them in a fixed shuffled order if they are few, otherwise a fixed random selection.
 fn combinations(spans: &[Span]) -> Vec<Vec<usize>> {
     const MOST: usize = 4 * CANDIDATES;
     let slots: Vec<&Vec<usize>> = spans

@@ -1,10 +1,10 @@
-//! Where a lane stands when a hook is called.
+//! The step of a lane at which a hook is called.
 
 use crate::{Canvas, Pos, Vocab, models::Process, random::rng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::Range;
 
-/// Where a lane stands when a hook is called.
+/// The step of a lane at which a hook is called.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Step<'a> {
@@ -12,26 +12,26 @@ pub struct Step<'a> {
     pub index: usize,
     /// Steps planned for the block.
     pub budget: usize,
-    /// The positions being written: all, unless the text is written block by block.
+    /// The positions of the current block; all positions where the text is not written block by block.
     pub block: Range<Pos>,
-    /// Positions of a whole block, those that belong to the prompt included.
+    /// Positions of a whole block, including those that belong to the prompt.
     pub block_size: usize,
-    /// What an open position is in the model's process: where it [revises](Process::revises), what is committed before a
-    /// block's last step may still change.
+    /// The diffusion process of the model. In a process that [revises](Process::revises), committed tokens may change
+    /// until the block's last step.
     pub process: Process,
     /// Steps taken before this one, over all blocks.
     pub taken: usize,
-    /// What has been written.
+    /// The canvas of the lane.
     pub canvas: &'a Canvas,
-    /// What tokens write.
+    /// The vocabulary of the model.
     pub vocab: &'a Vocab,
-    /// Seed of this lane.
+    /// The seed of the lane.
     pub seed: u64,
 }
 
 impl<'a> Step<'a> {
-    /// The first of as many steps as the canvas has positions, all of which are written together, of a masked model: for
-    /// tests of policies and guides. Fields and the methods below change what else a hook may look at.
+    /// A step for tests of policies and guides: the first step of a masked model that writes the whole canvas, one step
+    /// per position. The fields and the methods below change it.
     ///
     /// ```
     /// use stencil_lm::{Canvas, Step, Vocab};
@@ -46,28 +46,28 @@ impl<'a> Step<'a> {
         let (index, taken, seed) = (0, 0, 0);
         Self { index, budget: len.max(1), block: 0..len, block_size: len, process, taken, canvas, vocab, seed }
     }
-    /// The same, as step `index` of `budget`, from 0; no step before its block is counted.
+    /// The same step as number `index` of `budget`, counted from 0. Steps before the block are not counted.
     pub fn at(self, index: usize, budget: usize) -> Self {
         Self { index, budget, taken: index, ..self }
     }
-    /// The same, where these positions are written.
+    /// The same step in a block of these positions.
     pub fn in_block(self, block: Range<Pos>) -> Self {
         Self { block_size: block.len(), block, ..self }
     }
-    /// The same, with the random numbers of this seed.
+    /// The same step with another seed.
     pub fn seeded(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
-    /// The same, in another process.
+    /// The same step in another process.
     pub fn of_process(self, process: Process) -> Self {
         Self { process, ..self }
     }
-    /// Random numbers of this step. The same `purpose` at the same step of the same lane gives the same numbers. The
-    /// generator's type is named since numbers must be the same in every version.
+    /// The random number generator of this step and `purpose`. The same lane, step and purpose give the same numbers.
+    /// The generator's type is named in the signature, since the numbers must be the same in every version.
     pub fn rng(&self, purpose: u64) -> ChaCha8Rng {
         rng(self.seed, self.taken as u64, purpose)
     }
-    /// Steps left, this one included; at least one.
+    /// The number of steps left, including this one; at least 1.
     pub fn left(&self) -> usize {
         self.budget.saturating_sub(self.index).max(1)
     }

@@ -1,4 +1,4 @@
-//! Texts that are values of a type: `let animal: Animal = model.generate("An animal: ")?`.
+//! Typed generation: `let animal: Animal = model.generate("An animal: ")?`.
 
 use crate::{Error, Model, Result, constraints, schema::SchemaOptions};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 impl Model {
-    /// Writes a value of a type, as JSON of the type's schema, and reads it back. Fields that the type does not have are
-    /// not written.
+    /// Writes a value of a type as JSON that satisfies the type's schema, and deserialises it. Fields that the type
+    /// does not have are not written.
     ///
     /// ```no_run
     /// # fn main() -> stencil_lm::Result<()> {
@@ -22,8 +22,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// A schema that cannot be kept exactly, those of [`Sampler::run`](crate::Sampler::run), and a text that is no value
-    /// of the type although its schema says so.
+    /// A schema that cannot be enforced exactly; the errors of [`Sampler::run`](crate::Sampler::run); a text that
+    /// cannot be deserialised although it satisfies the schema.
     pub fn generate<T: JsonSchema + DeserializeOwned>(&self, prompt: &str) -> Result<T> {
         let output = self.write().constraint(constraint_of::<T>()?).prompt(prompt).run()?;
         serde_json::from_str(&output.text).map_err(|e| {
@@ -33,19 +33,19 @@ impl Model {
     }
 }
 
-/// JSON of the schema of a type.
+/// The constraint of a type: JSON that satisfies the type's schema.
 fn constraint_of<T: JsonSchema>() -> Result<constraints::JsonSchema> {
     let schema = |settings: SchemaSettings| settings.into_generator().into_root_schema_for::<T>().to_value();
     let open = SchemaSettings::draft2020_12();
     let closed = open.clone().with_transform(RecursiveTransform(close));
     match constraints::JsonSchema::new(&schema(closed), SchemaOptions::default()) {
-        // Types that are put together from others are described by schemas that must stay open.
+        // Flattened types are described by `allOf`, whose parts must allow the properties of the other parts.
         Err(e) if e.is_unsatisfiable() => constraints::JsonSchema::new(&schema(open), SchemaOptions::default()),
         made => made,
     }
 }
 
-/// No other fields.
+/// Forbids properties that the schema does not list.
 fn close(schema: &mut Schema) {
     let open = schema.get("properties").is_some() && schema.get("additionalProperties").is_none();
     if open && schema.get("type").and_then(Value::as_str) == Some("object") {

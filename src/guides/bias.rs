@@ -2,13 +2,13 @@ use super::{Energies, Guide};
 use crate::{Answer, Error, Pos, Result, Step, Token, Vocab};
 use std::collections::BTreeMap;
 
-/// Adds a constant to the score of words, at every position, whatever is already written.
+/// Adds a constant to the scores of words, at every position, independently of the text so far.
 ///
-/// A word of several tokens is favoured piece by piece: its first token everywhere, each further token only where
-/// its predecessor stands to the left, and each earlier one where its successor stands to the right.
+/// A word of several tokens is favoured token by token: its first token everywhere, each later token where its
+/// predecessor stands to the left, and each earlier token where its successor stands to the right.
 #[derive(Debug, Clone)]
 pub struct Bias {
-    /// Spellings in tokens, with their energies.
+    /// The words in tokens, with their energies.
     words: Vec<(Vec<Token>, f32)>,
 }
 

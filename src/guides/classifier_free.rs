@@ -53,7 +53,7 @@ impl Guide for ClassifierFree {
     }
 }
 
-/// Where both distributions forbid a token, their ratio says nothing.
+/// Replaces the energy of a token that both distributions forbid (NaN) by 0.
 pub(super) fn finite(energy: f32) -> f32 {
     if energy.is_finite() { energy } else { 0.0 }
 }

@@ -2,10 +2,10 @@ use super::{Energies, Guide};
 use crate::{Answer, Error, Pos, Result, Step, Token};
 use std::{collections::BTreeMap, ops::Range};
 
-/// Trust in tokens that were likeliest before: what a model has said of a position in several steps becomes surer, so that
-/// `threshold` can write it sooner.
+/// Favours tokens that were the likeliest in earlier steps: a repeated prediction becomes more certain, so `threshold`
+/// can commit it sooner.
 ///
-/// Each step a position's credits shrink by β, its likeliest token gains p^γ, and every token's score rises by
+/// At each step the credits of a position shrink by β, the likeliest token gains p^γ, and every token's score rises by
 /// α·ln(1 + credit). Credits end with their block. Source: dInfer's credit decoding (arXiv 2510.06133).
 #[derive(Debug, Clone)]
 pub struct Credit {

@@ -1,11 +1,11 @@
-//! What a guide may do to the scores of a step: add finite numbers.
+//! The energies of guides: finite numbers added to the scores of a step.
 
 use crate::{Error, Pos, Result, Scores, Token};
 use std::sync::Arc;
 
 /// The scores of a step, to which finite energies can be added: L × V log-probabilities in nats, not normalised.
 ///
-/// Tables that lanes share are copied when the first energy is added to them, and not before.
+/// A table shared by several lanes is copied when the first energy is added to it.
 pub struct Energies<'a> {
     scores: &'a mut Arc<Scores>,
     /// The first position whose energy was not finite.
@@ -13,7 +13,7 @@ pub struct Energies<'a> {
 }
 
 impl<'a> Energies<'a> {
-    /// For a table.
+    /// Energies for a table of scores.
     pub fn new(scores: &'a mut Arc<Scores>) -> Self {
         Self { scores, infinite: None }
     }
@@ -29,11 +29,11 @@ impl<'a> Energies<'a> {
     pub fn vocab(&self) -> usize {
         self.scores.vocab()
     }
-    /// The scores at a position, with what has been added so far.
+    /// The scores at a position, including the energies added so far.
     pub fn row(&self, pos: Pos) -> &[f32] {
         self.scores.row(pos)
     }
-    /// Adds to the score of a token at a position.
+    /// Adds an energy to a token at a position.
     pub fn add(&mut self, pos: Pos, token: Token, nats: f32) {
         self.watch(pos, nats.is_finite());
         Arc::make_mut(self.scores).row_mut(pos)[token as usize] += nats;
@@ -42,7 +42,7 @@ impl<'a> Energies<'a> {
     pub fn add_row(&mut self, pos: Pos, nats: &[f32]) {
         self.add_each(pos, |token, _| nats[token]);
     }
-    /// Adds to each token's score at a position what `energy` makes of the token and that score.
+    /// Adds `energy(token, score)` to each token at a position.
     pub fn add_each(&mut self, pos: Pos, mut energy: impl FnMut(usize, f32) -> f32) {
         let mut finite = true;
         for (token, score) in Arc::make_mut(self.scores).row_mut(pos).iter_mut().enumerate() {

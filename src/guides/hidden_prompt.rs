@@ -2,7 +2,8 @@ use super::{Energies, Guide, classifier_free::finite};
 use crate::{Answer, Ask, CanvasView, Error, Result, Step};
 use std::sync::Arc;
 
-/// Classifier-free guidance by a hidden prompt: away from what the model says when it does not see what it was asked.
+/// Classifier-free guidance with a hidden prompt: guides away from the prediction that the model makes without the
+/// prompt.
 ///
 /// scores = s + w·(s − s_hidden), where every token of the prompt is shown as open for s_hidden: w = 0 changes nothing.
 /// Costs one further forward per step. Source: LLaDA's `cfg_scale` (arXiv 2502.09992).

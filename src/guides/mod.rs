@@ -16,27 +16,28 @@ pub use naive_bayes::NaiveBayes;
 use crate::{Answer, Ask, Model, Result, Step};
 use std::sync::Arc;
 
-/// Makes a guide for one lane, once the model is known.
+/// Makes a guide for one lane, given the model.
 pub type GuideFactory = Arc<dyn Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync>;
 
-/// Moves probability, never forbids: it may add finite numbers to the scores, nothing else.
+/// A soft constraint. A guide adds finite numbers to the scores, so it moves probability and never forbids a token.
 ///
-/// One instance serves one lane, so it may keep state between steps; a copy of the lane gets a clone of it.
+/// One instance serves one lane, so a guide may keep state between steps. A copy of the lane has a copy of the guide.
 pub trait Guide: ForkGuide + Send {
-    /// What this guide wants to know at this step; the runner answers it in one batch with everything else.
+    /// The questions of this guide at this step. The runner answers the questions of all lanes in one batch.
     fn ask(&mut self, _step: &Step) -> Vec<Ask> {
         Vec::new()
     }
-    /// Adds to the scores (L × V log-probabilities). `answers` are those to [`ask`](Guide::ask), in order.
+    /// Adds energies to the scores (L × V log-probabilities). `answers` answer the questions of [`ask`](Guide::ask), in
+    /// order.
     ///
     /// # Errors
-    /// What the guide cannot do.
+    /// Whatever prevents the guide from guiding; the lane fails.
     fn guide(&mut self, step: &Step, to: &mut Energies, answers: &[Answer]) -> Result<()>;
 }
 
-/// Copies a guide for a copy of its lane: every guide that is `Clone`.
+/// Copies a guide for a copy of its lane. Every guide that is `Clone` has this.
 pub trait ForkGuide {
-    /// A copy.
+    /// A copy in the same state.
     fn fork(&self) -> Box<dyn Guide>;
 }
 

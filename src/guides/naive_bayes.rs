@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// Guides towards a topic with naive-Bayes label statistics, exactly.
 ///
-/// With s_y = log π_y + Σ W_y\[v\] over the distinct visible tokens, every token v not yet present gains
-/// γ·(log softmax(s + W\[:, v\])_y − log softmax(s)_y): what the topic's posterior would gain if v were written.
-/// The gain fades as the topic becomes certain, so the text is not flooded with keywords. γ < 0 steers away.
+/// With s_y = log π_y + Σ W_y\[v\] over the distinct visible tokens, every token v that is not yet present gains γ·(log
+/// softmax(s + W\[:, v\])_y − log softmax(s)_y): the gain of the topic's posterior if v were written. The gain fades as
+/// the topic becomes certain, so the text is not flooded with keywords. γ < 0 steers away.
 #[derive(Debug, Clone)]
 pub struct NaiveBayes {
     topics: Arc<Topics>,
@@ -28,14 +28,14 @@ impl NaiveBayes {
         Ok(Self { topics, label: index, scale })
     }
 
-    /// log posterior of the topic, given label scores.
+    /// The log posterior of the topic, given label scores.
     fn log_posterior(&self, scores: impl Iterator<Item = f32> + Clone) -> f32 {
         let max = scores.clone().fold(f32::NEG_INFINITY, f32::max);
         let sum: f32 = scores.clone().map(|s| (s - max).exp()).sum();
         scores.clone().nth(self.label).unwrap_or(max) - max - sum.ln()
     }
 
-    /// γ·gain per token, V numbers; `visible` are the tokens already written.
+    /// γ·gain for each of the V tokens; `visible` are the tokens already written.
     fn gains(&self, visible: &BTreeSet<usize>) -> Vec<f32> {
         let labels = 0..self.topics.labels().len();
         let evidence: Vec<f32> = labels

@@ -33,27 +33,27 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     },
 };
 
-/// Token editing: commits as [`Threshold`] does, and overwrites what is written where another token is probable
-/// enough; also after the block is full, until nothing changes.
+/// Token editing: commits as [`Threshold`] does, and overwrites held tokens where another token is probable enough.
+/// Editing goes on after the block is full, until a step changes nothing.
 ///
 /// Source: LLaDA2.1's own `generate`, with the defaults 0.95, 0.9 and 16.
 #[derive(Debug, Clone, Copy)]
 pub struct Edit {
-    /// Probability from which on an open position is written.
+    /// Probability from which on an open position is committed.
     pub threshold: f32,
-    /// Probability above which a written one is overwritten.
+    /// Probability above which a held position is overwritten.
     pub editing: f32,
-    /// Most steps after the block is full.
+    /// Maximum number of steps after the block is full.
     pub post_steps: usize,
-    /// The latest step that wrote open positions.
+    /// The latest step that committed open positions.
     wrote: Option<usize>,
-    /// Steps since the block has been full, and whether the latest of them changed nothing.
+    /// Steps since the block became full, and whether the latest of them changed nothing.
     full: usize,
     settled: bool,
 }
 
 impl Edit {
-    /// Before the first step.
+    /// The policy before its first step.
     pub fn new(threshold: f32, editing: f32, post_steps: usize) -> Self {
         Self { threshold, editing, post_steps, wrote: None, full: 0, settled: false }
     }

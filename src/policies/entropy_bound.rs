@@ -35,19 +35,19 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     },
 };
 
-/// Commits the most certain positions while what they might owe each other stays bounded.
+/// Commits the most certain positions as long as a bound on their mutual dependence holds.
 ///
 /// Positions in ascending entropy; the largest prefix with Σ H − max H ≤ bound (nats). The left side bounds the
 /// error of drawing the prefix independently. Source: arXiv 2505.24857.
 #[derive(Debug, Clone)]
 pub struct EntropyBound {
-    /// In nats.
+    /// The bound, in nats.
     pub bound: f32,
-    /// When a uniform-state process, in which positions stay open, has come to rest.
+    /// The stopping rule of a uniform-state process, in which positions stay open.
     pub stop: Stop,
 }
 
-/// Stable and confident: the likeliest tokens are those of the step before, and entropy is low on average.
+/// Stops when the likeliest tokens are the same as at the step before, and the mean entropy is low.
 ///
 /// Source: DiffusionGemma's generation code, where the default is 0.005 nats.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// A mean entropy, in nats.
+    /// Stops below a mean entropy, in nats.
     pub fn below(entropy: f32) -> Self {
         Self { entropy, before: Vec::new() }
     }

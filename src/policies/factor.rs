@@ -21,8 +21,8 @@ pub(super) const KIND: PolicyKind = PolicyKind {
 /// Commits the n surest positions for the largest n with (n + 1)·(1 − p) < factor, p being the probability of the n-th;
 /// at least one.
 ///
-/// Source: Fast-dLLM (arXiv 2505.22618), section on factor-based parallel decoding. Its code also writes the last open
-/// position whatever its probability; this does not.
+/// Source: Fast-dLLM (arXiv 2505.22618), section on factor-based parallel decoding. Fast-dLLM's code also writes the
+/// last open position whatever its probability; this policy does not.
 #[derive(Debug, Clone, Copy)]
 pub struct Factor(pub f32);
 

@@ -21,16 +21,16 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     make: |values| Box::new(Hierarchy { threshold: values.number(&THRESHOLD), low: values.number(&LOW_THRESHOLD) }),
 };
 
-/// Divides and conquers: writes the most probable position of every run of open ones, if it is probable enough, and
-/// everything that is more probable still. What is written splits the runs, so that each step finds more of them, far
+/// Hierarchical decoding: commits the most probable position of every run of open positions, if it is probable enough,
+/// and all positions above a higher threshold. Committed positions split the runs, so each step finds more runs, far
 /// from each other.
 ///
 /// Source: dInfer's hierarchical decoding (arXiv 2510.08666).
 #[derive(Debug, Clone, Copy)]
 pub struct Hierarchy {
-    /// Above this a position is written wherever it stands.
+    /// Probability above which any position is committed.
     pub threshold: f32,
-    /// Above this the best of a run is written.
+    /// Probability above which the best position of a run is committed.
     pub low: f32,
 }
 
@@ -45,7 +45,7 @@ impl Policy for Hierarchy {
         let best = |run: &[Candidate]| run.iter().copied().reduce(|a, b| if key(&b) > key(&a) { b } else { a });
         let heads = runs.filter_map(best).filter(|c| c.prob > self.low);
         let sure = proposal.candidates.iter().copied().filter(|c| c.prob > self.threshold);
-        // Where nothing is, the engine takes the most probable position.
+        // If no position is probable enough, the engine commits the most probable one.
         Ok(Moves::commit(heads.chain(sure).map(|c| c.pos)))
     }
 }

@@ -1,4 +1,4 @@
-//! Policies by name: one declaration per policy, which parsing, checks, flags and the JSON Schema read.
+//! Named policies: one declaration per policy, from which parsing, checks, flags and the JSON Schema are derived.
 
 use super::{Pace, Policy};
 use crate::{Error, Result, Settings};
@@ -7,81 +7,81 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 /// A policy that settings and constraint files may name.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyKind {
-    /// Its name in settings, files and flags.
+    /// The name in settings, files and flags.
     pub name: &'static str,
-    /// What it does, in half a sentence.
+    /// A description in half a sentence.
     pub about: &'static str,
-    /// Names that other engines give it.
+    /// Names of the policy in other engines.
     pub aliases: &'static [Alias],
-    /// What it can be told.
+    /// The options of the policy.
     pub options: &'static [PolicyKey],
-    /// Makes the policy of options that have been checked.
+    /// Makes the policy from checked options.
     pub(super) make: fn(&Values) -> Box<dyn Policy>,
 }
 
-/// Another engine's name for a policy, and what is peculiar to that engine.
+/// Another engine's name for a policy, with that engine's defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct Alias {
     /// The name.
     pub name: &'static str,
-    /// Defaults that differ from the policy's own, by the name of the option.
+    /// Defaults that differ from the policy's own, by option name.
     pub defaults: &'static [(&'static str, f32)],
-    /// Whether the steps of a block share all of its positions instead of the open ones: [`Pace::Block`].
+    /// Whether the steps of a block share all positions of the block instead of the open ones: [`Pace::Block`].
     pub whole_blocks: bool,
 }
 
 impl Alias {
-    /// A name and nothing else.
+    /// An alias with the policy's own defaults.
     pub(super) const fn of(name: &'static str) -> Self {
         Self { name, defaults: &[], whole_blocks: false }
     }
 }
 
-/// An option as one policy has it.
+/// An option of one policy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolicyKey {
-    /// Its key in the table of the policy: `at` in `threshold = { at = 0.9 }`.
+    /// The key in the table of the policy: `at` in `threshold = { at = 0.9 }`.
     pub key: &'static str,
-    /// What it is, and its name among all settings.
+    /// The option, with its name among all settings.
     pub option: &'static PolicyOption,
-    /// Its value where none is given.
+    /// The default value.
     pub default: Option<f32>,
 }
 
-/// A number that one or several policies can be told.
+/// A numeric option of one or several policies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolicyOption {
-    /// Its name in settings, in the `[sampler]` table and, with hyphens, among the flags.
+    /// The name in settings, in the `[sampler]` table and, with hyphens, among the flags.
     pub name: &'static str,
-    /// Other engines' names for it, which are flags as well.
+    /// Names of the option in other engines, which are flags as well.
     pub aliases: &'static [&'static str],
-    /// Which numbers it takes.
+    /// The numbers that the option accepts.
     pub takes: Takes,
-    /// What stands for a value in the help: `P`, `NATS`.
+    /// The placeholder of the value in the help: `P`, `NATS`.
     pub value_name: &'static str,
-    /// What it does, in a line.
+    /// A description in one line.
     pub help: &'static str,
 }
 
-/// Numbers that an option takes.
+/// The numbers that an option accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// From 0 to 1.
+    /// A number from 0 to 1.
     Share,
-    /// 0 or more.
+    /// A number of at least 0.
     Amount,
-    /// Whole ones from 0 to this.
+    /// A whole number from 0 to this maximum.
     Count(u16),
 }
 
 impl PolicyOption {
-    /// The option of a name.
+    /// Looks an option up by name.
     pub fn named(name: &str) -> Option<&'static Self> {
         super::OPTIONS.iter().find(|option| option.name == name).copied()
     }
 
     /// # Errors
-    /// A value out of range; `called` is what the user calls the option.
+    /// A value out of range; `called` is the user's name for the option.
     pub fn check(&self, called: &str, value: f32) -> Result<()> {
         let (most, range) = match self.takes {
             Takes::Share => (1.0, "between 0 and 1".to_string()),
@@ -99,7 +99,7 @@ impl PolicyOption {
         }
     }
 
-    /// Names of the policies that have it.
+    /// The names of the policies that have this option.
     pub fn owners(&self) -> impl Iterator<Item = &'static str> {
         let has = move |kind: &&PolicyKind| kind.options.iter().any(|key| key.option == self);
         super::KINDS.iter().filter(has).map(|kind| kind.name)
@@ -107,7 +107,7 @@ impl PolicyOption {
 }
 
 impl PolicyKind {
-    /// The policy of a name or alias. Case does not count, and a hyphen is an underscore.
+    /// Looks a policy up by name or alias. Case is ignored, and a hyphen equals an underscore.
     pub fn named(name: &str) -> Option<&'static Self> {
         let wanted = normal(name);
         super::KINDS.iter().find(|kind| kind.name == wanted || kind.alias(&wanted).is_some())
@@ -118,12 +118,12 @@ impl PolicyKind {
     }
 }
 
-/// A name as the table has it.
+/// Normalises a name: lower case, underscores.
 fn normal(name: &str) -> String {
     name.replace('-', "_").to_lowercase()
 }
 
-/// The options of a policy that is made: given, or by default.
+/// The option values for a new policy: given values, then defaults.
 pub struct Values<'a> {
     kind: &'static PolicyKind,
     alias: Option<&'static Alias>,
@@ -131,7 +131,7 @@ pub struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// The value of an option; `None` where none is given and there is no default.
+    /// The value of an option; `None` where no value is given and the option has no default.
     pub(super) fn get(&self, option: &PolicyOption) -> Option<f32> {
         let peculiar = || self.alias?.defaults.iter().find(|(name, _)| *name == option.name).map(|(_, value)| *value);
         let usual = || self.kind.options.iter().find(|key| key.option == option)?.default;
@@ -143,7 +143,7 @@ impl Values<'_> {
         self.get(option).unwrap_or_default()
     }
 
-    /// The shares of the steps where no option says otherwise.
+    /// The pace, unless an option sets another.
     pub(super) fn pace(&self) -> Pace {
         if self.alias.is_some_and(|alias| alias.whole_blocks) { Pace::Block } else { Pace::Even }
     }
@@ -151,23 +151,23 @@ impl Values<'_> {
 
 type Make = dyn Fn() -> Result<Box<dyn Policy>> + Send + Sync;
 
-/// Makes a policy for each sample.
+/// A factory that makes a policy for each sample.
 #[derive(Clone)]
 pub struct PolicyFactory {
     name: String,
     make: Arc<Make>,
-    /// Where the policy is one of [`KINDS`](super::KINDS): its options, which other settings may still complete.
+    /// The options of a policy of [`KINDS`](super::KINDS); settings may add to them.
     options: Option<BTreeMap<String, f32>>,
 }
 
 impl PolicyFactory {
-    /// A policy of your own; `make` is called once per sample.
+    /// A factory for a policy of your own; `make` is called once per sample.
     pub fn new<P: Policy + 'static>(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         let path = std::any::type_name::<P>();
         Self { name: super::last(path).to_string(), make: Arc::new(move || Ok(Box::new(make()))), options: None }
     }
 
-    /// One of [`KINDS`](super::KINDS), by its name or an alias.
+    /// A factory for a policy of [`KINDS`](super::KINDS), by name or alias.
     ///
     /// # Errors
     /// An unknown name, or an option that the policy does not have or that is out of range.
@@ -197,10 +197,10 @@ impl PolicyFactory {
         Ok(Self { name: name.to_string(), make: Arc::new(make), options: Some(options.clone()) })
     }
 
-    /// The one of both that there is.
+    /// Returns the one factory that is given, if any.
     ///
     /// # Errors
-    /// When there are two different ones.
+    /// Two different factories.
     pub fn only(one: Option<Self>, other: Option<Self>) -> Result<Option<Self>> {
         match (&one, &other) {
             (Some(a), Some(b)) if !a.is(b) => {
@@ -211,10 +211,11 @@ impl PolicyFactory {
         }
     }
 
-    /// The policy of a run: one made in code or by a constraint file, or the one that the settings name, or `default`.
+    /// The policy of a run: the policy of the code or a constraint file, or the one that the settings name, or
+    /// `default`.
     ///
     /// # Errors
-    /// Those of [`named`](Self::named); settings for a named policy where there is one of your own: nothing is ignored.
+    /// As [`named`](Self::named). Settings for a named policy beside a policy of your own, since no setting is ignored.
     pub fn resolve(own: Option<&Self>, settings: &Settings, default: &str) -> Result<Self> {
         let name = settings.policy.as_deref();
         let Some(own) = own else { return Self::named(name.unwrap_or(default), &settings.options) };
@@ -230,27 +231,27 @@ impl PolicyFactory {
         Ok(own.clone())
     }
 
-    /// The policy's name.
+    /// The name of the policy.
     pub fn name(&self) -> &str {
         &self.name
     }
-    /// Gives it another name.
+    /// Renames the policy.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
-    /// The options that were given, where the policy is one of [`KINDS`](super::KINDS).
+    /// The given options, if the policy is one of [`KINDS`](super::KINDS).
     pub fn options(&self) -> Option<&BTreeMap<String, f32>> {
         self.options.as_ref()
     }
-    /// Whether the other one is a copy of this one.
+    /// Whether both factories are clones of one factory.
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.make, &other.make)
     }
-    /// A policy for one sample.
+    /// Makes a policy for one sample.
     ///
     /// # Errors
-    /// Those of the function it was made with.
+    /// As the function of the factory.
     pub fn make(&self) -> Result<Box<dyn Policy>> {
         (self.make)()
     }

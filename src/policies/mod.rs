@@ -1,4 +1,4 @@
-//! Policies: which positions to commit at a step, and which to take back.
+//! Policies choose the positions to commit at a step, and the positions to reopen.
 
 mod edit;
 mod entropy_bound;
@@ -41,7 +41,7 @@ pub const KINDS: &[PolicyKind] = &[
     remdm::KIND,
 ];
 
-/// All their options, in the order in which the command line's help lists them.
+/// The options of all policies, in the order in which the command line's help lists them.
 pub const OPTIONS: &[&PolicyOption] = &[
     &THRESHOLD,
     &hierarchy::LOW_THRESHOLD,
@@ -58,33 +58,34 @@ pub const OPTIONS: &[&PolicyOption] = &[
 /// One valid text for all undecided positions, drawn jointly. Any subset of it can be committed.
 #[derive(Debug, Clone, Default)]
 pub struct Proposal {
-    /// In order of position; never empty where positions are to be written.
+    /// The drawn tokens at the undecided positions of the block, in order of position. Not empty as long as positions
+    /// are to be written.
     pub candidates: Vec<Candidate>,
-    /// The whole text that was drawn, one token for each position in play, with what pads it.
+    /// The whole drawn text, one token for each position in play, including its padding.
     pub text: Vec<Token>,
     /// The answers to [`Policy::ask`], in order.
     pub answers: Vec<Answer>,
 }
 
 impl Proposal {
-    /// The candidates, best first by `key`; ties go to the leftmost, so that the order never depends on chance.
+    /// The candidates sorted by `key`, largest first. Ties go to the leftmost position, so the order is deterministic.
     pub fn ranked(&self, key: impl Fn(&Candidate) -> f32) -> Vec<&Candidate> {
         let mut order: Vec<&Candidate> = self.candidates.iter().collect();
         order.sort_by(|a, b| key(b).total_cmp(&key(a)).then(a.pos.cmp(&b.pos)));
         order
     }
-    /// How many positions to commit now so that all are written when the step budget ends.
+    /// The number of positions to commit now, so that all are written when the step budget ends.
     pub fn quota(&self, step: &Step) -> usize {
         self.candidates.len().div_ceil(step.left())
     }
 }
 
-/// What a policy decides.
+/// The decision of a policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moves {
-    /// Positions of the proposal to commit. In a uniform-state process: to accept, until the next step.
+    /// Positions of the proposal to commit. A uniform-state process accepts them until the next step only.
     pub commit: Vec<Pos>,
-    /// The block is finished: everything is committed.
+    /// Whether the block is finished: then all of its positions are committed.
     pub done: bool,
 }
 
@@ -99,7 +100,7 @@ impl Moves {
     }
 }
 
-/// Picks positions; the engine writes the tokens. One instance serves one sample of a batch.
+/// Chooses positions; the engine writes the tokens. One instance serves one sample of a batch.
 ///
 /// A policy is a type that can be cloned: a sample that is continued in two ways gives each of them a policy in the state
 /// of the first. [`Step::new`] and [`Canvas::of`](crate::Canvas::of) make the inputs for a test of a policy:
@@ -124,30 +125,30 @@ impl Moves {
 /// # Ok::<(), stencil_lm::Error>(())
 /// ```
 pub trait Policy: ForkPolicy + Send {
-    /// What it is called in reports: the name of its type, unless it says otherwise.
+    /// The name in reports: by default the name of the type.
     fn name(&self) -> &str {
         last(std::any::type_name::<Self>())
     }
-    /// Held positions to open again before the next prediction.
+    /// The held positions to reopen before the next prediction.
     fn reopen(&mut self, _step: &Step) -> Vec<Pos> {
         Vec::new()
     }
-    /// What this policy wants to know before it chooses; answered in one batch for all lanes.
+    /// The questions of this policy before it chooses. The runner answers the questions of all lanes in one batch.
     fn ask(&mut self, _step: &Step, _proposal: &Proposal) -> Vec<Ask> {
         Vec::new()
     }
-    /// Which candidates to commit now. An empty answer commits the most probable one.
+    /// The candidates to commit now. An empty answer commits the most probable candidate.
     ///
     /// # Errors
-    /// Whatever the policy cannot go on with; the run ends with it.
+    /// Whatever prevents the policy from choosing; the lane fails.
     fn choose(&mut self, step: &Step, proposal: &Proposal) -> Result<Moves>;
-    /// Whether held positions of the block are to be looked at again in this step. Asked also when the block is full:
-    /// the answer yes then costs a forward.
+    /// Whether held positions of the block may be edited at this step. The engine also asks when the block is full; the
+    /// answer `true` then costs a forward.
     fn edits(&self, _step: &Step) -> bool {
         false
     }
-    /// Held positions to overwrite. The candidates are those for which one text drawn for all held positions of the
-    /// block has another token than stands there.
+    /// The held positions to overwrite. One text is drawn for all held positions of the block; the candidates are the
+    /// positions where its token differs from the present one.
     ///
     /// # Errors
     /// As [`choose`](Self::choose).
@@ -156,7 +157,7 @@ pub trait Policy: ForkPolicy + Send {
     }
 }
 
-/// A copy of a policy in its present state. Every policy that is `Clone` has it.
+/// Copies a policy in its present state. Every policy that is `Clone` has this.
 #[diagnostic::on_unimplemented(
     note = "a sample may be continued in two ways, each with a copy of the policy: derive `Clone`"
 )]
@@ -171,7 +172,7 @@ impl<P: Policy + Clone + 'static> ForkPolicy for P {
     }
 }
 
-/// The last name of a path to a type.
+/// The last segment of a type's path.
 fn last(path: &str) -> &str {
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)

@@ -1,29 +1,29 @@
 use crate::Step;
 
-/// How many positions are written at a step.
+/// The number of positions to commit at a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// The open ones in equal shares over the steps left. Source: LLaDA (arXiv 2502.09992).
+    /// The open positions in equal shares over the steps left. Source: LLaDA (arXiv 2502.09992).
     Even,
-    /// A whole block's positions in equal shares, whatever of the block is written already. Source: SDAR.
+    /// All positions of a block in equal shares, including those that are already written. Source: SDAR.
     Block,
-    /// ⌊n·(1 − s/t)⌋ of n open ones from time t to time s, which fall evenly from 1 to `eps`. Times at which that is
-    /// none are passed over: they would only repeat a forward. Source: Dream (arXiv 2508.15487).
+    /// ⌊n·(1 − s/t)⌋ of n open positions from time t to time s. The times fall evenly from 1 to `eps`. Times at which
+    /// this number is 0 are skipped, since they would only repeat a forward. Source: Dream (arXiv 2508.15487).
     Falling {
         /// The last time.
         eps: f32,
-        /// How many times have been passed.
+        /// The number of times passed so far.
         time: usize,
     },
 }
 
 impl Pace {
-    /// Falling times before the first step.
+    /// The falling times before the first step.
     pub fn falling(eps: f32) -> Self {
         Self::Falling { eps, time: 0 }
     }
 
-    /// Positions to write now, of `open` ones.
+    /// The number of positions to commit now, of `open` open ones.
     pub fn quota(&mut self, step: &Step, open: usize) -> usize {
         match self {
             Self::Even => open.div_ceil(step.left()),

@@ -77,40 +77,40 @@ pub(super) const SEQUENTIAL: PolicyKind = PolicyKind {
     make: |values| ranked(Order::Sequential, values),
 };
 
-/// What makes a position ready to be written.
+/// The criterion by which positions are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The drawn token is probable.
+    /// The probability of the drawn token.
     Confidence,
-    /// The likeliest token leads the next by much.
+    /// The probability of the likeliest token minus that of the second likeliest.
     Margin,
-    /// Little is uncertain about the position.
+    /// The entropy of the position, smallest first.
     Entropy,
-    /// Chance: the order that masked diffusion is derived for.
+    /// A random order, for which masked diffusion is derived.
     Random,
     /// Left to right.
     Sequential,
 }
 
-/// Commits the best positions of an order, as many as the pace says.
+/// Commits the first positions of an order; the pace sets their number.
 #[derive(Debug, Clone, Copy)]
 pub struct Ranked {
-    /// What comes first.
+    /// The order of the positions.
     pub order: Order,
-    /// How many are written at a step.
+    /// The number of positions at a step.
     pub pace: Pace,
-    /// Positions are drawn in proportion to exp(readiness / temperature) instead of taken best first; 0 takes the
-    /// best. Source: Dream's `alg_temp`.
+    /// Positions are drawn in proportion to exp(readiness / temperature); 0 takes the largest readiness. Source:
+    /// Dream's `alg_temp`.
     pub temperature: f32,
 }
 
 impl Ranked {
-    /// The best first, in equal shares.
+    /// The order without temperature, in equal shares.
     pub fn new(order: Order) -> Self {
         Self { order, pace: Pace::Even, temperature: 0.0 }
     }
 
-    /// The readiness of a candidate: larger is sooner.
+    /// The readiness of a candidate: candidates with a larger readiness are committed sooner.
     pub(super) fn key(order: Order, step: &Step) -> impl Fn(&Candidate) -> f32 {
         let mut rng = step.rng(0x0a4d);
         let shuffled: Vec<f32> = match order {
@@ -126,7 +126,7 @@ impl Ranked {
         }
     }
 
-    /// Gumbel noise: the largest sums of readiness / temperature and this are a draw without replacement.
+    /// Gumbel noise per position. The largest sums of readiness / temperature and noise are a draw without replacement.
     fn noise(&self, step: &Step) -> Vec<f32> {
         let mut rng = step.rng(0x6b31);
         let gumbel = |u: f32| -(-(u.max(f32::MIN_POSITIVE)).ln()).ln();

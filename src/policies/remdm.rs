@@ -19,13 +19,13 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     make: |values| Box::new(Remdm { eta: values.number(&ETA) }),
 };
 
-/// Remasking: takes held positions back with a small probability, so that early mistakes can be mended.
+/// Remasking: reopens held positions with a small probability, so that early mistakes can be corrected.
 ///
 /// With a share α of positions written, growing evenly from 0 to 1, a held position is reopened with probability
 /// σ = min(η, (1 − α_s) / α_t). Source: ReMDM, capped schedule (arXiv 2503.00307).
 #[derive(Debug, Clone, Copy)]
 pub struct Remdm {
-    /// Most that the probability can be.
+    /// Maximum of the probability.
     pub eta: f32,
 }
 

@@ -10,7 +10,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     make: |_| Box::new(Spread),
 };
 
-/// Confidence order, but never two neighbours in one step: neighbours depend on each other most.
+/// Commits in order of confidence, but never two neighbours in one step, since neighbours depend on each other most.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread;
 

@@ -21,15 +21,15 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     make: |values| Box::new(Threshold { threshold: values.number(&THRESHOLD), pace: values.pace() }),
 };
 
-/// Commits every position whose drawn token is at least this probable; if these are fewer than the pace asks for, as
-/// many of the most probable ones.
+/// Commits every position whose drawn token is at least this probable. If these are fewer than the pace sets, the most
+/// probable positions are added.
 ///
 /// Source: Fast-dLLM (arXiv 2505.22618), where the default is 0.9; SDAR's and LLaDA2's rules are the same.
 #[derive(Debug, Clone, Copy)]
 pub struct Threshold {
-    /// Probability from which on a position is written.
+    /// Probability from which on a position is committed.
     pub threshold: f32,
-    /// How many are written at least.
+    /// The minimum number of positions at a step.
     pub pace: Pace,
 }
 
