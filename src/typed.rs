@@ -39,7 +39,8 @@ fn constraint_of<T: JsonSchema>() -> Result<constraints::JsonSchema> {
     let open = SchemaSettings::draft2020_12();
     let closed = open.clone().with_transform(RecursiveTransform(close));
     match constraints::JsonSchema::new(&schema(closed), SchemaOptions::default()) {
-        // Flattened types are described by `allOf`, whose parts must allow the properties of the other parts.
+        // Flattened types are described by combined schemas (`anyOf`, `oneOf`). Each part must allow the properties of
+        // the others.
         Err(e) if e.is_unsatisfiable() => constraints::JsonSchema::new(&schema(open), SchemaOptions::default()),
         made => made,
     }

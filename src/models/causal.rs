@@ -1,12 +1,13 @@
-//! The autoregressive twin of the masked model: the same trunk, seen from left to right.
+//! Causal language models: the masked model's network, trained from left to right.
 
 use super::masked::{MaskedCheckpoint, MaskedConfig, MaskedNetwork, PackedSequences, check_special_tokens};
 use crate::{Error, Result, Scores, Token, Vocab};
 use rand::Rng;
 use std::path::Path;
 
-/// A language model that predicts each token from those before it. It is no [`Denoiser`](super::Denoiser): it cannot
-/// fill what is open between fixed words, but it measures a text exactly.
+/// An autoregressive language model: it predicts each token from the tokens before it. A causal model is no
+/// [`Denoiser`](super::Denoiser), since it cannot fill gaps between fixed words, but it computes the exact probability
+/// of a text.
 pub struct CausalModel {
     config: MaskedConfig,
     labels: Vec<String>,
@@ -14,18 +15,18 @@ pub struct CausalModel {
     network: MaskedNetwork,
 }
 
-/// A text, or the beginning of one, with the index of its condition.
+/// The tokens of a text, or of the beginning of a text, with its condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConditionedText {
     /// Index into [`CausalModel::conditions`].
     pub condition: Option<usize>,
-    /// What has been written.
+    /// The tokens so far.
     pub tokens: Vec<Token>,
 }
 
 impl CausalModel {
     /// # Errors
-    /// When the configuration is of a masked model, or the tokenizer does not fit it.
+    /// A configuration of a masked model, or a tokenizer that does not fit the configuration.
     pub fn new(config: MaskedConfig, vocab: Vocab, network: MaskedNetwork) -> Result<Self> {
         config.check()?;
         if !config.causal {
@@ -49,16 +50,16 @@ impl CausalModel {
     pub fn config(&self) -> &MaskedConfig {
         &self.config
     }
-    /// What the tokens write.
+    /// The vocabulary.
     pub fn vocab(&self) -> &Vocab {
         &self.vocab
     }
-    /// Labels the model was trained with.
+    /// The labels of the conditions that the model was trained with.
     pub fn conditions(&self) -> &[String] {
         &self.labels
     }
 
-    /// log p(token | those before it, condition) of each token, in nats; one list per text.
+    /// log p(token | earlier tokens, condition) of each token, in nats; one list per text.
     ///
     /// # Errors
     /// A text longer than the model holds, an unknown token or condition.
@@ -79,7 +80,7 @@ impl CausalModel {
         Ok(texts.iter().map(|t| found.by_ref().take(t.tokens.len()).collect()).collect())
     }
 
-    /// Scores of the token that follows each prefix: one row per prefix, unnormalised log-probabilities.
+    /// Scores of the next token after each prefix: one row of unnormalised log-probabilities per prefix.
     ///
     /// # Errors
     /// As [`log_probs`](Self::log_probs).
@@ -103,7 +104,7 @@ impl CausalModel {
         Scores::new(size, logits)
     }
 
-    /// A text of at most `len` tokens, drawn from left to right.
+    /// Samples a text of at most `len` tokens from left to right.
     ///
     /// # Errors
     /// More positions than the model holds, or an unknown condition.
@@ -142,7 +143,7 @@ impl CausalModel {
     }
 }
 
-/// A token drawn at this temperature.
+/// Draws a token at a temperature; 0 takes the likeliest token.
 pub(crate) fn draw(scores: &[f32], temperature: f32, rng: &mut impl Rng) -> Token {
     let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weight = |s: f32| ((s - top) / temperature.max(1e-6)).exp();

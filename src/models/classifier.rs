@@ -1,4 +1,5 @@
-//! A head that tells the label of a text from the hidden states of a network, even where much of it is masked.
+//! A classifier on the hidden states of a network: it predicts the label of a text, even of a text that is mostly
+//! masked.
 
 use super::masked::{MaskedCheckpoint, MaskedConfig, MaskedNetwork, PackedSequences};
 use crate::{Error, Result, Token};
@@ -11,7 +12,7 @@ pub const CLASSIFIER: &str = "classifier.safetensors";
 /// log softmax(W·z + b) with z = Σᵢ softmax(q·hᵢ)·hᵢ: attention over the states of all positions, then a linear layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
-    /// In the order of the outputs.
+    /// The labels, in the order of the outputs.
     pub labels: Vec<String>,
     /// Width of a state.
     pub width: usize,
@@ -20,7 +21,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head that gives every label the same probability.
+    /// A head with zero weights: it gives every label the same probability.
     pub fn new(labels: Vec<String>, width: usize) -> Self {
         let weights = vec![0.0; width + labels.len() * (width + 1)];
         Self { labels, width, weights }
@@ -32,12 +33,12 @@ impl Head {
         [query, weight, bias]
     }
 
-    /// log p(label) of a text from its states (positions × width).
+    /// log p(label) of a text, given its states (positions × width).
     pub fn log_probs(&self, states: &[f32]) -> Vec<f32> {
         self.forward(states).1
     }
 
-    /// The attention over the positions, and the log-probabilities.
+    /// Returns the attention over the positions, and the log-probabilities.
     fn forward(&self, states: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let [query, weight, bias] = self.parts(&self.weights);
         let mut attention: Vec<f32> = states.chunks_exact(self.width).map(|h| dot(query, h)).collect();
@@ -50,7 +51,7 @@ impl Head {
         (attention, logits)
     }
 
-    /// −log p(label) of a text; adds its gradient times `scale` to `gradient`, laid out as the weights.
+    /// −log p(label) of a text. Adds the gradient times `scale` to `gradient`, which is laid out as the weights.
     pub fn loss_and_gradient(&self, states: &[f32], label: usize, scale: f32, gradient: &mut [f32]) -> f64 {
         let (attention, log_probs) = self.forward(states);
         let pooled = pool(&attention, states, self.width);
@@ -72,23 +73,24 @@ impl Head {
         f64::from(-log_probs[label])
     }
 
-    /// A safetensors file with the labels in its header.
+    /// Serialises the head as a safetensors file with the labels in its header.
     ///
     /// # Errors
-    /// When it cannot be serialised.
+    /// A head that cannot be serialised.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let bytes: Vec<u8> = self.weights.iter().flat_map(|w| w.to_le_bytes()).collect();
         let labels = serde_json::to_string(&self.labels).map_err(|e| Error::io(e.to_string()))?;
-        // A single entry: several would be written in a different order each time. The width follows from the sizes.
+        // The header has a single entry, since several entries would be written in a random order. The width follows
+        // from the sizes.
         let header = HashMap::from([("labels".to_string(), labels)]);
         let view = TensorView::new(Dtype::F32, vec![self.weights.len()], &bytes).map_err(damaged)?;
         safetensors::serialize([("weights", view)], Some(header)).map_err(damaged)
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    /// Reads a head that [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors
-    /// When the file is damaged.
+    /// A damaged file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let labels = header.metadata().as_ref().and_then(|m| m.get("labels"));
@@ -96,7 +98,7 @@ impl Head {
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let (numbers, _) = file.tensor("weights").map_err(damaged)?.data().as_chunks::<4>();
         let weights: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        // The query, and a row and a bias for every label.
+        // The weights hold the query, and one row and one bias for every label.
         let width = weights.len().saturating_sub(labels.len()) / (labels.len() + 1);
         if labels.is_empty() || width == 0 || (labels.len() + 1) * width + labels.len() != weights.len() {
             return Err(Error::model("the classifier has the wrong shape"));
@@ -105,7 +107,7 @@ impl Head {
     }
 }
 
-/// A network with a classifier on top.
+/// A network with a classification head.
 pub struct Classifier {
     config: MaskedConfig,
     network: MaskedNetwork,
@@ -113,7 +115,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Reads a checkpoint directory; `None` where it has no classifier.
+    /// Reads the classifier of a checkpoint directory; `None` where the directory has none.
     ///
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
@@ -132,17 +134,17 @@ impl Classifier {
         Ok(Some(Self { config, network, head }))
     }
 
-    /// What it tells apart.
+    /// The labels.
     pub fn labels(&self) -> &[String] {
         &self.head.labels
     }
 
-    /// Most positions of a text.
+    /// Maximum number of positions of a text.
     pub fn max_len(&self) -> usize {
         self.config.max_len
     }
 
-    /// log p(label | what is visible) of texts; `None` is masked. One list per text, in the order of the labels.
+    /// log p(label | visible tokens) of texts; `None` is a masked token. One list per text, in the order of the labels.
     ///
     /// # Errors
     /// A text longer than the model holds, or an unknown token.
@@ -160,7 +162,7 @@ impl Classifier {
     }
 }
 
-/// The states of all positions of each text, which the network sees without its condition.
+/// The hidden states of all positions of each text. The network sees the text without a condition.
 pub(crate) fn states(network: &MaskedNetwork, config: &MaskedConfig, texts: &[Vec<Option<Token>>]) -> Vec<Vec<f32>> {
     let mut packed = PackedSequences::default();
     for text in texts {

@@ -1,13 +1,13 @@
-//! How a model is sampled where nobody says otherwise: facts that a model states and the engine follows.
+//! Sampling defaults and other facts that a model declares and the engine follows.
 
-/// What a model's process is, and so what an open position is while it is being written.
+/// The diffusion process of a model. It decides how an open position is represented until it is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Process {
-    /// Open positions are shown as "not written yet"; what is written stays, unless a policy takes it back.
+    /// Open positions are shown as a mask. Committed tokens stay, unless a policy reopens them.
     #[default]
     Masked,
-    /// Open positions are shown as random tokens, which the engine draws. What a policy accepts is shown in the next
-    /// step and may still change: nothing is decided until a block is finished.
+    /// Open positions are shown as random tokens, which the engine draws. Accepted tokens are shown at the next step
+    /// and may still change; nothing is decided until the block is finished.
     Uniform,
     /// Open positions are latents that the denoiser keeps in its [`DenoiserState`](super::DenoiserState); the engine
     /// draws no noise and writes nothing until a block is finished.
@@ -15,25 +15,25 @@ pub enum Process {
 }
 
 impl Process {
-    /// Whether what was accepted may still change before a block's last step.
+    /// Whether accepted tokens may still change until the block's last step.
     pub fn revises(self) -> bool {
         self != Self::Masked
     }
 }
 
-/// What a model is sampled with where a request leaves it open.
+/// The settings of a model where a request leaves them open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SamplingDefaults {
-    /// The blocks that the model writes in, none of which sees a later one.
+    /// The blocks of a block-causal model, none of which sees a later block.
     pub blocks: Option<Blocks>,
-    /// Policy by name.
+    /// The name of the policy.
     pub policy: &'static str,
-    /// Steps of a block; one for each open position if not given.
+    /// Steps per block; one step per open position if `None`.
     pub steps: Option<usize>,
-    /// Temperature at the first and after the last step of a block.
+    /// The temperature at the first step of a block, and after the last.
     pub temperature: (f32, f32),
-    /// Policy and temperature in templates, where they differ: slots between literals leave less to choose than free
-    /// text does.
+    /// Policy and temperature for templates, where they differ: slots between literals leave fewer choices than free
+    /// text.
     pub templates: Option<(&'static str, f32)>,
 }
 
@@ -43,21 +43,23 @@ impl Default for SamplingDefaults {
     }
 }
 
-/// The blocks of a model that sees no later block.
+/// The blocks of a block-causal model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocks {
     /// Positions of a block.
     pub size: usize,
-    /// Counted from the first token of the prompt; from the first of the answer otherwise.
+    /// Whether blocks are counted from the first token of the prompt. Otherwise they are counted from the first token
+    /// of the answer.
     pub from_prompt: bool,
 }
 
-/// What a model can use beside the canvas.
+/// The inputs that a model can use beside the canvas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Uses {
-    /// A [`DenoiserState`](super::DenoiserState) from step to step: each lane is then predicted for itself.
+    /// A [`DenoiserState`](super::DenoiserState) that is kept from step to step. Each lane is then predicted
+    /// separately.
     pub state: bool,
-    /// The projected marginals of the step before.
+    /// The constrained marginals of the previous step.
     pub feedback: bool,
     /// Approximate caches.
     pub caches: bool,

@@ -1,32 +1,32 @@
-//! What a denoiser is asked in a step, and what it answers.
+//! Questions to a denoiser in a step, and its answers.
 
 use crate::{CanvasView, Error, Pos, Result, Scores, settings::Cache};
 use std::{any::Any, ops::Range, sync::Arc};
 
-/// One question to a denoiser: a canvas, and what belongs to the lane that asks.
+/// One question to a denoiser: a canvas view, and the data of the lane that asks.
 pub struct Item<'a> {
-    /// What is visible.
+    /// The visible part of the canvas.
     pub view: CanvasView,
-    /// What is wanted of it.
+    /// The kind of prediction that is wanted.
     pub want: Want,
-    /// Where the lane stands; none where a view stands for itself.
+    /// The step of the lane; none for a view without a lane.
     pub clock: Option<Clock>,
-    /// What the denoiser keeps of the lane; none where a view stands for itself.
+    /// The denoiser's state for the lane; none for a view without a lane.
     pub state: Option<&'a mut DenoiserState>,
-    /// The constrained distribution of the step before, where the model uses it and a constraint holds.
+    /// The constrained marginals of the previous step, if the model uses feedback and a constraint holds.
     pub feedback: Option<Arc<Marginals>>,
     /// The answer, set by [`Denoiser::answer`](super::Denoiser::answer).
     pub prediction: Option<Prediction>,
 }
 
 impl Item<'_> {
-    /// A view that stands for itself.
+    /// A question without a lane.
     pub fn of(view: CanvasView, want: Want) -> Self {
         Self { view, want, clock: None, state: None, feedback: None, prediction: None }
     }
 }
 
-/// What an [`Item`] asks for.
+/// The kind of prediction that an [`Item`] asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Want {
     /// Log-probabilities of every token at every position.
@@ -35,7 +35,7 @@ pub enum Want {
     Hidden,
 }
 
-/// What a denoiser says of a canvas.
+/// A denoiser's prediction for a canvas.
 #[derive(Debug, Clone)]
 pub enum Prediction {
     /// Positions × tokens.
@@ -44,7 +44,7 @@ pub enum Prediction {
     Hidden(Arc<Hidden>),
 }
 
-/// Where a lane stands when its denoiser is asked.
+/// The step at which a denoiser is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// Zero-based step of the block.
@@ -81,7 +81,7 @@ impl Hidden {
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
-    /// Numbers of a position.
+    /// Number of values per position.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -91,7 +91,7 @@ impl Hidden {
     }
 }
 
-/// Log-probabilities of a step given its constraints: positions × tokens, −∞ where a constraint forbids.
+/// Log-marginals of a step given the constraints: positions × tokens, −∞ for forbidden tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Marginals {
     pub(crate) vocab: usize,
@@ -113,29 +113,29 @@ impl Marginals {
     }
 }
 
-/// What a denoiser keeps of one lane from step to step.
+/// The state that a denoiser keeps for one lane from step to step.
 #[derive(Default)]
 pub struct DenoiserState {
-    /// The positions being written.
+    /// The positions of the current block.
     pub block: Range<Pos>,
-    /// What may be reused within a block; none: everything is computed anew.
+    /// The approximate cache within a block; `None` computes everything anew.
     pub cache: Option<Cache>,
-    /// Temperature at which the latest prediction was read.
+    /// The temperature of the latest step.
     pub temperature: f32,
-    /// The denoiser's own.
+    /// The denoiser's own data.
     pub kept: Option<Box<dyn Kept>>,
 }
 
 impl DenoiserState {
-    /// Takes what was kept, if it is of this type.
+    /// Takes the kept data out, if it has this type.
     pub fn take<T: Kept>(&mut self) -> Option<T> {
         self.kept.take().and_then(|kept| (kept as Box<dyn Any>).downcast::<T>().ok()).map(|kept| *kept)
     }
-    /// Keeps something for the next step.
+    /// Keeps data for the next step.
     pub fn keep(&mut self, kept: impl Kept) {
         self.kept = Some(Box::new(kept));
     }
-    /// The same for a copy of the lane.
+    /// A copy for a copy of the lane.
     pub fn fork(&self) -> Self {
         let Self { block, cache, temperature, kept } = self;
         Self {
@@ -147,7 +147,7 @@ impl DenoiserState {
     }
 }
 
-/// Something that a lane keeps and a copy of the lane gets a copy of: any `Clone + Send + 'static`.
+/// Data that a lane keeps and that is copied with the lane: any `Clone + Send + 'static`.
 pub trait Kept: Any + Send {
     /// A copy.
     fn fork(&self) -> Box<dyn Kept>;

@@ -1,4 +1,4 @@
-//! Denoisers: what predicts the open positions.
+//! Denoisers predict the open positions of a canvas.
 
 mod causal;
 pub mod checkpoint;
@@ -31,25 +31,25 @@ pub use crate::settings::Cache;
 use crate::{CanvasView, Error, Result, Scores, Vocab};
 use std::sync::Arc;
 
-/// Predicts every position of a canvas from what is visible on it.
+/// A diffusion language model: it predicts every position of a canvas from the visible tokens.
 ///
-/// A masked, a uniform-state, a continuous and an oracle model all fit: how an open position is shown to the network (a
-/// mask token, noise, a latent) is the implementation's own affair. A model that answers from the canvas alone
-/// implements [`predict`](Self::predict) and nothing else; one that keeps something from step to step implements
-/// [`answer`](Self::answer), too, and says so in [`uses`](Self::uses).
+/// Masked, uniform-state and continuous models implement this trait, and an oracle. The implementation alone decides
+/// how an open position is shown to its network: as a mask token, as noise or as a latent. A model that answers from
+/// the canvas alone implements [`predict`](Self::predict) and nothing else. A model that keeps a state from step to
+/// step also implements [`answer`](Self::answer), and declares the state in [`uses`](Self::uses).
 pub trait Denoiser: Send + Sync {
-    /// Name for reports.
+    /// The name in reports.
     fn name(&self) -> &str;
-    /// The tokens that it predicts.
+    /// The vocabulary of the predictions.
     fn vocab(&self) -> &Vocab;
-    /// Most positions, prompt included, that the model can hold.
+    /// Maximum number of positions, including the prompt.
     fn max_len(&self) -> usize;
-    /// Labels the model can be conditioned on (topics, formats); [`CanvasView::condition`] is an index into it.
+    /// The labels of conditions (topics, formats); [`CanvasView::condition`] is an index into this list.
     fn conditions(&self) -> &[String] {
         &[]
     }
-    /// How long texts usually are, in tokens with their end: quantiles, evenly spaced; empty where it is not known. A
-    /// canvas whose length nothing tells gets one of them.
+    /// Evenly spaced quantiles of the lengths of the model's texts, in tokens including the end; empty if unknown. A
+    /// canvas whose length nothing else decides gets one of these lengths.
     fn lengths(&self) -> &[usize] {
         &[]
     }
@@ -61,28 +61,28 @@ pub trait Denoiser: Send + Sync {
     fn process(&self) -> Process {
         Process::Masked
     }
-    /// How the model is sampled where nobody says otherwise.
+    /// The sampling defaults of the model.
     fn defaults(&self) -> SamplingDefaults {
         SamplingDefaults::default()
     }
-    /// What it uses beside the canvas.
+    /// The inputs that the model uses beside the canvas.
     fn uses(&self) -> Uses {
         Uses::default()
     }
-    /// One score table per view: `view.tokens.len()` rows of `vocab().len()` unnormalised log-probabilities.
-    /// Views may differ in length, prompt and condition; each gets exactly what it would get alone.
+    /// Returns one score table per view: `view.tokens.len()` rows of `vocab().len()` unnormalised log-probabilities.
+    /// Views may differ in length, prompt and condition. Each view gets the same scores in a batch and alone.
     ///
     /// # Errors
-    /// Views that the model cannot hold, and failures of its own.
+    /// Views that exceed the model's limits, and failures of the model.
     fn predict(&self, views: &[CanvasView]) -> Result<Vec<Scores>>;
-    /// The last hidden states of each view, one row per position.
+    /// Returns the last hidden states of each view, one row per position.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict), and for models that show none.
+    /// As [`predict`](Self::predict), and models without access to hidden states.
     fn hidden(&self, _views: &[CanvasView]) -> Result<Vec<Hidden>> {
         Err(Error::unsupported(format!("{} shows no hidden states", self.name())))
     }
-    /// Answers every item, from the canvas alone unless the model [uses](Self::uses) more.
+    /// Answers every item. The default answers from the canvas alone.
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
@@ -104,13 +104,13 @@ pub trait Denoiser: Send + Sync {
     }
 }
 
-/// Most items in one call of a denoiser: bounds the memory of a step.
+/// Maximum number of items in one call of a denoiser, which bounds the memory of a step.
 const TOGETHER: usize = 64;
 
-/// Asks in parts of a size that memory bounds, and holds the denoiser to its contract.
+/// Asks the denoiser in parts of bounded size, and checks the shapes of its answers.
 ///
 /// # Errors
-/// Those of the denoiser, and answers of the wrong shape.
+/// Errors of the denoiser, and answers of the wrong shape.
 pub(crate) fn ask(denoiser: &dyn Denoiser, items: &mut [Item]) -> Result<()> {
     for part in items.chunks_mut(TOGETHER) {
         denoiser.answer(part)?;
@@ -135,7 +135,7 @@ pub(crate) fn ask(denoiser: &dyn Denoiser, items: &mut [Item]) -> Result<()> {
     Ok(())
 }
 
-/// Scores of views that stand for themselves.
+/// The scores of views without a lane.
 ///
 /// # Errors
 /// As [`ask`].
@@ -149,7 +149,7 @@ pub(crate) fn scores_of(denoiser: &dyn Denoiser, views: &[CanvasView]) -> Result
     Ok(items.into_iter().filter_map(scores).collect())
 }
 
-/// Failures of the tensor library, told as errors of kind `Model`.
+/// Converts errors of the tensor library to errors of kind `Model`.
 pub(crate) trait OrModel<T> {
     fn or_model(self) -> Result<T>;
 }

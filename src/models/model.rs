@@ -8,20 +8,20 @@ use std::{path::Path, sync::Arc};
 /// File name of the label statistics in a checkpoint directory.
 pub const TOPICS: &str = "topics.safetensors";
 
-/// Largest configuration, and largest label statistics, that are read.
+/// Maximum size of a configuration file and of label statistics, in bytes.
 const MOST_CONFIG: u64 = 16 << 20;
 const MOST_TOPICS: u64 = 1 << 30;
 
 /// How a pretrained model is loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Loading {
-    /// How matrices are kept; in 32 bits if not given.
+    /// The precision of matrices in memory; 32 bits if `None`.
     pub precision: Option<Precision>,
-    /// Bytes that the model may take; what the machine has left if not given.
+    /// Maximum memory of the model in bytes; the memory that the machine has left if `None`.
     pub memory: Option<u64>,
 }
 
-/// A denoiser with what is shipped beside it.
+/// A denoiser with its label statistics and chat template.
 #[derive(Clone)]
 pub struct Model {
     denoiser: Arc<dyn Denoiser>,
@@ -30,7 +30,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A denoiser with nothing beside it.
+    /// A model without label statistics and chat template.
     pub fn new(denoiser: impl Denoiser + 'static) -> Self {
         Self { denoiser: Arc::new(denoiser), topics: None, chat: None }
     }
@@ -61,10 +61,10 @@ impl Model {
             .map_err(|e| e.context("bundled model"))
     }
 
-    /// Reads a checkpoint directory: `config.json`, `tokenizer.json`, `model.safetensors`, and `topics.safetensors`
-    /// where there is one; or a pretrained model of one of the [families](super::families::FAMILIES), as it is
-    /// downloaded, shards and chat template included (and `topics.safetensors`, if somebody has put it there), or as a
-    /// GGUF file.
+    /// Reads a checkpoint directory: `config.json`, `tokenizer.json`, `model.safetensors` and, if present,
+    /// `topics.safetensors`. Pretrained models of the [families](super::families::FAMILIES) are read as they are
+    /// downloaded, with shards and chat template, or as a GGUF file. A `topics.safetensors` may be added to a
+    /// pretrained model.
     ///
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
@@ -72,10 +72,10 @@ impl Model {
         Self::load_with(path, &Loading::default())
     }
 
-    /// [`load`](Self::load), with a say in how the weights are kept.
+    /// As [`load`](Self::load), with options for the weights of pretrained models.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and where the model's weights are kept in one way only.
+    /// As [`load`](Self::load), and options for a model whose weights are stored in one way only.
     pub fn load_with(path: &Path, loading: &Loading) -> Result<Self> {
         let path = checkpoint::place(path);
         let place = path.display().to_string();
@@ -84,7 +84,7 @@ impl Model {
         if !path.exists() {
             return Err(Error::model(format!("{place} does not exist")).help(help));
         }
-        // A configuration that cannot be read is told below, in the words of this crate's own format.
+        // A configuration that cannot be read is reported below, by the reader of this crate's own format.
         let config = read_json(&path.join(masked::CONFIG), MOST_CONFIG).ok();
         let foreign = |c: Value| c.get("model_type").and_then(Value::as_str) != Some(masked::MODEL_TYPE);
         if path.is_file() || config.is_some_and(foreign) {
@@ -106,8 +106,8 @@ impl Model {
     /// Reads a pretrained model.
     ///
     /// # Errors
-    /// Of kind `Model`, naming the file and what is wrong with it; `TooLarge` with the figures, before anything is
-    /// loaded, where the memory does not suffice.
+    /// Errors of kind `Model` name the file and the problem. `TooLarge` is returned with the figures, before anything
+    /// is loaded, where memory does not suffice.
     pub fn pretrained(path: &Path, loading: &Loading) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
         let is_gguf = matches!(checkpoint.stored, Stored::Gguf(_));
@@ -139,7 +139,7 @@ impl Model {
         Self::new(MaskedModel::from_bytes(config, tokenizer, weights)?).with_statistics(topics)
     }
 
-    /// With the label statistics of a file, if there is one.
+    /// Adds the label statistics of a file, if the file exists.
     fn with_statistics(self, file: Option<&[u8]>) -> Result<Self> {
         let topics = file.map(Topics::from_bytes).transpose().map_err(|e| e.context(TOPICS))?;
         let size = self.denoiser.vocab().len();
@@ -152,21 +152,21 @@ impl Model {
             None => Ok(self),
         }
     }
-    /// Label statistics for the `topic` guide.
+    /// Sets the label statistics for the `topic` guide.
     pub fn with_topics(mut self, topics: Topics) -> Self {
         self.topics = Some(Arc::new(topics));
         self
     }
-    /// The way the model wants conversations written down, if it was trained for them.
+    /// The chat template, if the model was trained for conversations.
     pub fn chat(&self) -> Option<&ChatTemplate> {
         self.chat.as_deref()
     }
-    /// The tokens of a prompt: as a turn of a conversation where the model has a template for them and `raw` does not
-    /// hold, as it stands otherwise.
+    /// The tokens of a prompt. A model with a chat template gets the prompt as a turn of a conversation, unless `raw`
+    /// is set; other models get it verbatim.
     ///
     /// # Errors
-    /// Text that the vocabulary cannot write or that contains a control token of the model, and a `system` text for a
-    /// model without conversations.
+    /// Text that the vocabulary cannot write, text that contains a control token of the model, and a `system` text for
+    /// a model without a chat template.
     pub fn prompt_tokens(&self, system: Option<&str>, prompt: &str, raw: bool) -> Result<Vec<Token>> {
         let vocab = self.denoiser.vocab();
         let chat = self.chat.as_deref().filter(|_| !raw && (!prompt.is_empty() || system.is_some()));
@@ -177,22 +177,22 @@ impl Model {
                 None => vocab.encode_prompt(prompt),
             };
         };
-        // A control token in what a user wrote would forge a turn.
+        // A control token in a user's text would forge a turn.
         for text in system.into_iter().chain([prompt]) {
             vocab.encode_prompt(text)?;
         }
         let turns = system.map(|s| Message::new("system", s)).into_iter().chain([Message::new("user", prompt)]);
         vocab.encode_marked(&chat.render(&turns.collect::<Vec<_>>())?)
     }
-    /// Whether this is the same model, not only an equal one.
+    /// Whether both are handles of one model.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.denoiser, &other.denoiser)
     }
-    /// What predicts the open positions.
+    /// The denoiser of the model.
     pub fn denoiser(&self) -> &dyn Denoiser {
         &*self.denoiser
     }
-    /// Label statistics, where the model has some.
+    /// The label statistics, if the model has them.
     pub fn topics(&self) -> Option<&Arc<Topics>> {
         self.topics.as_ref()
     }

@@ -1,20 +1,20 @@
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
 
-/// A Markov chain over tokens: the probability of the first, and of each after each.
+/// A Markov chain over tokens: the probabilities of the first token, and of each token after each token.
 #[derive(Debug, Clone)]
 pub struct Chain {
     /// V probabilities.
     initial: Vec<f64>,
-    /// V × V probabilities, row-major: row = token before.
+    /// V × V probabilities, row-major: the row is the previous token.
     transition: Vec<f64>,
 }
 
 /// A denoiser whose joint distribution is known in closed form.
 ///
-/// The text is a Markov chain (a mixture of chains, one per condition, where none is given), and the prediction at
-/// each position is the exact conditional marginal p(x_i | every other visible token), by forward–backward. No
-/// training, no approximation: what a sampler, a guide or a corrector does to the distribution can be computed and
-/// compared. Cost per view: O(L·V²), meant for vocabularies up to a few hundred tokens.
+/// The text is a Markov chain, or a mixture of chains where no condition is given. The prediction at each position is
+/// the exact conditional marginal p(x_i | every other visible token), by forward–backward. The effect of a sampler, a
+/// guide or a corrector on the distribution can be computed and compared. Cost per view: O(L·V²), meant for
+/// vocabularies up to a few hundred tokens.
 #[derive(Debug, Clone)]
 pub struct Oracle {
     vocab: Vocab,
@@ -25,10 +25,10 @@ pub struct Oracle {
 }
 
 impl Chain {
-    /// Probabilities are normalised row by row.
+    /// A chain from weights, which are normalised row by row.
     ///
     /// # Errors
-    /// When the sizes do not fit or a number is negative or not finite.
+    /// Sizes that do not match, and numbers that are negative or not finite.
     pub fn new(mut initial: Vec<f64>, mut transition: Vec<f64>) -> Result<Self> {
         let vocab = initial.len();
         if vocab == 0 || transition.len() != vocab * vocab {
@@ -43,10 +43,11 @@ impl Chain {
         Ok(Self { initial, transition })
     }
 
-    /// Counts transitions, each pair `smoothing` times more than it was seen. After `vocab.eos()` only it follows.
+    /// Estimates a chain from transition counts; `smoothing` is added to each count. `vocab.eos()` is followed by
+    /// itself only.
     ///
     /// # Errors
-    /// When no probability is left (no texts, no smoothing) or a token lies outside the vocabulary.
+    /// A row without any probability (no texts, no smoothing), and a token outside the vocabulary.
     pub fn fit<'a>(vocab: &Vocab, texts: impl IntoIterator<Item = &'a [Token]>, smoothing: f64) -> Result<Self> {
         let size = vocab.len();
         let writes = |t: usize| vocab.bytes(t as Token).is_some() || Some(t as Token) == vocab.eos();
@@ -77,10 +78,11 @@ impl Chain {
         self.initial.len()
     }
 
-    /// Per position p(x_i | the other visible tokens) (L × V), and the log-probability of what is visible.
+    /// Returns p(x_i | the other visible tokens) for each position (L × V), and the log-probability of the visible
+    /// tokens.
     fn marginals(&self, seen: &[Option<Token>]) -> (Vec<f64>, f64) {
         let (len, v) = (seen.len(), self.size());
-        // before[i]: x_i given what is visible to its left; after[i]: likelihood of what is visible to its right.
+        // before[i]: x_i given the visible tokens to its left; after[i]: likelihood of the visible tokens to its right.
         let mut before = vec![0.0; len * v];
         let mut after = vec![1.0; len * v];
         let mut log_evidence = 0.0;
@@ -129,12 +131,13 @@ impl Chain {
 }
 
 impl Oracle {
-    /// An unconditional chain.
+    /// An oracle of one chain, without conditions.
     pub fn new(vocab: Vocab, chain: Chain) -> Result<Self> {
         Self::mixture(vocab, vec![(String::new(), 1.0, chain)]).map(|o| Self { labels: Vec::new(), ..o })
     }
 
-    /// One chain per condition, with its prior weight. Without a condition the prediction is the exact mixture.
+    /// An oracle with one chain per condition, each with a prior weight. The prediction without a condition is the
+    /// exact mixture.
     pub fn mixture(vocab: Vocab, parts: Vec<(String, f64, Chain)>) -> Result<Self> {
         let (mut labels, mut prior, mut chains) = (Vec::new(), Vec::new(), Vec::new());
         for (label, weight, chain) in parts {
@@ -153,7 +156,7 @@ impl Oracle {
         Ok(Self { vocab, labels, prior, chains, max_len: 4096 })
     }
 
-    /// log p(visible tokens), in nats: exact, whatever is open.
+    /// The exact log p(visible tokens), in nats.
     pub fn log_prob(&self, view: &CanvasView) -> f64 {
         let seen = visible(view);
         let parts: Vec<f64> = self.parts(view).map(|(w, chain)| w.ln() + chain.marginals(&seen).1).collect();
@@ -183,7 +186,7 @@ impl Oracle {
         let best = parts.iter().map(|(_, (_, e))| *e).fold(f64::NEG_INFINITY, f64::max);
         let mut mixed = vec![0.0; seen.len() * v];
         for (weight, (marginals, evidence)) in &parts {
-            // The label's posterior given everything visible; evidence of probability zero tells nothing.
+            // The posterior of the label given all visible tokens. Evidence of probability 0 carries no information.
             let share = weight * if best.is_finite() { (evidence - best).exp() } else { 1.0 };
             mixed.iter_mut().zip(marginals).for_each(|(m, p)| *m += share * p);
         }
@@ -229,7 +232,7 @@ fn normalise(row: &mut [f64]) -> Result<()> {
     Ok(())
 }
 
-/// Divides by the sum, where there is one: keeps long chains from underflowing.
+/// Divides by the sum unless it is 0, so that long chains do not underflow.
 fn rescale(row: &mut [f64]) {
     let sum: f64 = row.iter().sum();
     if sum > 0.0 {
@@ -286,7 +289,7 @@ mod tests {
                 for text in texts(v, len) {
                     let agrees = (0..len).all(|i| i == pos || seen[i].is_none_or(|t| t as usize == text[i]));
                     if agrees {
-                        // The label is inferred from all that is visible, this position's token included.
+                        // The label is inferred from all visible tokens, including the token of this position.
                         exact[text[pos]] += (0..2).map(|c| weights[c] * joint(&chains[c], &text)).sum::<f64>();
                     }
                 }

@@ -1,4 +1,4 @@
-//! A checkpoint as a denoiser: how positions that are open are shown to the network, and nothing more.
+//! A pretrained checkpoint as a denoiser. It decides how open positions are shown to the network.
 
 mod reuse;
 
@@ -8,10 +8,10 @@ use super::{DenoiserState, Hidden, Item, Prediction, Process, SamplingDefaults, 
 use crate::models::OrModel;
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
 use candle_core::{CpuStorage, Storage, Tensor};
-use reuse::Read;
+use reuse::KeyValueCache;
 use std::{ops::Range, sync::Arc};
 
-/// Score of tokens that stand for no text: finite, and beyond any guide's reach.
+/// The score of tokens without text: finite, and out of reach of any guide.
 const NEVER: f32 = -1e4;
 
 /// A pretrained model of one of the [families](super::families::FAMILIES).
@@ -20,18 +20,19 @@ pub struct Pretrained {
     description: Description,
     vocab: Vocab,
     mask: Option<Token>,
-    /// Tokens that end a text besides the vocabulary's own end: their mass is counted as that one's.
+    /// Tokens that end a text besides the vocabulary's end token; their probability is added to that of the end token.
     ends: Vec<Token>,
     network: Transformer,
-    /// Keys and values of texts read lately.
-    read: Read,
+    /// Keys and values of recently encoded texts.
+    key_values: KeyValueCache,
 }
 
 impl Pretrained {
-    /// Reads the weights that `description` names.
+    /// Loads the weights of the network in `description`.
     ///
     /// # Errors
-    /// Tensors that are missing, of another shape or type, or belong to no layer; a masked model without a mask.
+    /// Tensors that are missing, have another shape or type, or belong to no layer; a masked model without a mask
+    /// token.
     pub fn new(
         name: String,
         description: Description,
@@ -52,25 +53,25 @@ impl Pretrained {
             return Err(Error::model(format!("special token {token} lies outside the vocabulary of {size}")));
         }
         let network = Builder { tensors: weights }.transformer(&description.plan)?;
-        Ok(Self { name, description, vocab, mask, ends, network, read: Read::default() })
+        Ok(Self { name, description, vocab, mask, ends, network, key_values: KeyValueCache::default() })
     }
 
-    /// Sizes, tokens, and how the model is used.
+    /// The description of the model: sizes, special tokens, process.
     pub fn description(&self) -> &Description {
         &self.description
     }
-    /// The network itself.
+    /// The network.
     pub fn network(&self) -> &Transformer {
         &self.network
     }
-    /// Shown where a position is open; none in a uniform-state model.
+    /// The mask token, which stands at open positions; none in a uniform-state model.
     pub fn mask(&self) -> Option<Token> {
         self.mask
     }
 }
 
 impl Pretrained {
-    /// The input for a view, and keys and values of what stands before it.
+    /// The network's input for a view, and the keys and values of the text before the input.
     fn input(&self, view: &CanvasView) -> Result<Input> {
         let (prompt, len) = (view.prompt.len(), view.prompt.len() + view.tokens.len());
         if len > self.max_len() {
@@ -94,7 +95,8 @@ impl Pretrained {
             Diffusion::Masked { pattern, timed } => {
                 let share = view.tokens.iter().filter(|t| t.is_none()).count() as f32 / view.tokens.len().max(1) as f32;
                 let noise = if timed { -(1.0 - (1.0 - 1e-3) * share).ln() } else { 0.0 };
-                // Blocks before the first one with an open position look at no later one: they are read once.
+                // Finished blocks before the first block with an open position attend to no later block, so their keys
+                // and values are computed once.
                 let start = match pattern {
                     Pattern::Blocks(size) => open.min(len.saturating_sub(1)) / size * size,
                     _ => 0,
@@ -109,14 +111,14 @@ impl Pretrained {
         Ok(Input { tokens, start, pattern, past, noise })
     }
 
-    /// Positions that `input` says something of: those of the view that it computes.
+    /// The positions of the view that `input` computes.
     fn positions(&self, view: &CanvasView, input: &Input) -> Range<usize> {
         view.prompt.len().max(input.start)..view.prompt.len() + view.tokens.len()
     }
 
-    /// The question for the logits of some positions, which `input` covers.
+    /// The question for the logits of positions that `input` covers.
     fn question<'a>(&self, input: &'a Input, positions: &Range<usize>) -> Sequence<'a> {
-        // With a shift the first token of all is predicted by its own position.
+        // With a shift, the first token of the sequence is predicted by its own position.
         let row = |pos: usize| pos.saturating_sub(usize::from(self.description.shift)).max(input.start) - input.start;
         let wanted = if positions.is_empty() { 0..0 } else { row(positions.start)..row(positions.end - 1) + 1 };
         Sequence {
@@ -137,9 +139,9 @@ impl Pretrained {
         answer.ok_or_else(|| Error::model("the network gave no answer"))
     }
 
-    /// A table with one row for each position of a view, from those of its last `len` positions, copied once. Where the
-    /// first position of a text predicts itself and the next, its row comes twice. Rows before them are zeros: they are
-    /// of decided positions, and nobody reads them.
+    /// A table with one row for each position of a view, from the rows of its last `len` positions, copied once. With a
+    /// shift, the first row may be used twice. Rows of earlier positions are zeros: those positions are decided, and no
+    /// reader uses their rows.
     fn table(&self, view: &CanvasView, rows: &Tensor, len: usize) -> Result<Vec<f32>> {
         let width = rows.dim(1).or_model()?;
         let mut values = vec![0.0; (view.tokens.len() - len) * width];
@@ -162,7 +164,7 @@ impl Pretrained {
         Ok(values)
     }
 
-    /// A view's scores from the logits of its last `len` positions.
+    /// The scores of a view, from the logits of its last `len` positions.
     fn scores(&self, view: &CanvasView, logits: &Tensor, len: usize) -> Result<Scores> {
         let (size, mut values) = (self.vocab.len(), self.table(view, logits, len)?);
         let first = (view.tokens.len() - len) * size;
@@ -170,13 +172,13 @@ impl Pretrained {
         Scores::new(size, values)
     }
 
-    /// Asks the network about many views, each as if it were alone.
+    /// Asks the network about many views. Each view gets the same answer in a batch and alone.
     fn ask_all<T>(
         &self,
         views: &[CanvasView],
         read: impl Fn(&CanvasView, &SequenceOutput, usize) -> Result<T>,
     ) -> Result<Vec<T>> {
-        // More at once win nothing: so many positions already share what it costs to read a weight.
+        // Positions in one forward. More positions gain nothing: these already share the cost of reading a weight.
         const TOGETHER: usize = 256;
         let mut answers = Vec::with_capacity(views.len());
         let mut left = views;
@@ -204,14 +206,14 @@ impl Pretrained {
 
 struct Input {
     tokens: Vec<Token>,
-    /// Position of the first of them.
+    /// The position of the first token.
     start: usize,
     pattern: Pattern,
     past: Option<Arc<Memory>>,
     noise: f32,
 }
 
-/// A token that stands for nothing, for a position nobody has filled: the same for the same position.
+/// The noise token at an open position of a uniform-state model: the same token for the same position.
 fn noise_at(pos: usize, vocab: usize) -> Token {
     let mixed = (pos as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32) as u32 % vocab as u32
@@ -282,7 +284,7 @@ impl Denoiser for Pretrained {
 }
 
 impl Pretrained {
-    /// All ways to end a text count as one; what stands for no text is out of the question.
+    /// Adds the probability of all end tokens to the end token's, and rules out tokens without text.
     fn finish(&self, row: &mut [f32]) {
         if let Some(eos) = self.vocab.eos() {
             let ends = self.ends.iter().map(|&t| row[t as usize]).chain([row[eos as usize]]);

@@ -1,17 +1,17 @@
-//! Readers: models that say how probable a written text is.
+//! Readers: models that give the log-probabilities of a written text.
 
 use super::{CausalModel, ConditionedText};
 use crate::{Result, Token, Vocab};
 
-/// Reads finished texts beside the denoiser that writes them: a causal model, say. Potentials, policies and guides ask
-/// for one by name ([`Ask::Text`](crate::Ask::Text)).
+/// A second model, for example a causal one, that reads the texts of the denoiser. Potentials, policies and guides ask
+/// a reader by name ([`Ask::Text`](crate::Ask::Text)).
 pub trait Reader: Send + Sync {
-    /// The tokens that it reads: those of the denoiser it is used beside.
+    /// The vocabulary of the reader, which must be the denoiser's.
     fn vocab(&self) -> &Vocab;
-    /// Log-probability of each token of each text given those before it, in nats.
+    /// The log-probability of each token of each text given the earlier tokens, in nats.
     ///
     /// # Errors
-    /// Texts that the model cannot hold, and failures of its own.
+    /// Texts that exceed the model's limits, and failures of the model.
     fn log_probs(&self, texts: &[Vec<Token>]) -> Result<Vec<Vec<f32>>>;
 }
 

@@ -1,10 +1,10 @@
-//! Label statistics: how much the presence of a token speaks for a topic.
+//! Label statistics: the evidence that the presence of a token gives for a topic.
 
 use crate::{Error, Result, Token};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::{BTreeSet, HashMap};
 
-/// Naive-Bayes statistics of labelled text over a model's vocabulary.
+/// Naive-Bayes statistics of labelled texts over a model's vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topics {
     labels: Vec<String>,
@@ -15,11 +15,12 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Largest weight of one token, in nats: keeps a rare token from deciding alone.
+    /// Maximum weight of one token, in nats, so that a rare token does not decide alone.
     pub const CLIP: f32 = 4.0;
 
-    /// Counts in how many texts of each label a token is present, against how many were to be expected from its
-    /// overall rate: W = log (present + 1) / (expected + 1). A token seen too rarely to tell weighs nothing.
+    /// Fits the statistics: W = log (present + 1) / (expected + 1), where `present` is the number of texts of the label
+    /// that contain the token, and `expected` follows from the token's overall rate. A token that is too rare has
+    /// weight 0.
     pub fn fit<'a, T: AsRef<[Token]>>(vocab: usize, texts: impl IntoIterator<Item = (&'a str, T)>) -> Result<Self> {
         let mut counts: HashMap<&str, (f64, Vec<f64>)> = HashMap::new();
         let mut overall = vec![0.0f64; vocab];
@@ -55,7 +56,7 @@ impl Topics {
         Ok(Self { labels, log_prior, weights, vocab })
     }
 
-    /// The topics.
+    /// The labels of the topics.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
@@ -63,7 +64,7 @@ impl Topics {
     pub fn log_prior(&self) -> &[f32] {
         &self.log_prior
     }
-    /// W_y: one weight per token.
+    /// W_y of a label: one weight per token.
     pub fn weights(&self, label: usize) -> &[f32] {
         &self.weights[label * self.vocab..(label + 1) * self.vocab]
     }
@@ -72,7 +73,8 @@ impl Topics {
         self.vocab
     }
 
-    /// A safetensors file: `weights` (labels × V, f16), `log_prior` (f32), the labels in its metadata.
+    /// Serialises the statistics as a safetensors file: `weights` (labels × V, f16), `log_prior` (f32), the labels in
+    /// its metadata.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let weights: Vec<u8> = self.weights.iter().flat_map(|&w| half::f16::from_f32(w).to_le_bytes()).collect();
         let prior: Vec<u8> = self.log_prior.iter().flat_map(|p| p.to_le_bytes()).collect();
@@ -85,10 +87,10 @@ impl Topics {
         safetensors::serialize(tensors, Some(HashMap::from([("labels".to_string(), labels)]))).map_err(damaged)
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) writes.
+    /// Reads statistics that [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors
-    /// Of kind `Model`, where the file is damaged.
+    /// A damaged file (kind `Model`).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let labels = header.metadata().as_ref().and_then(|m| m.get("labels"));

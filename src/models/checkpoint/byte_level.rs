@@ -1,17 +1,17 @@
-//! Byte-level BPE, written as a `tokenizer.json`: from the parts that other formats give.
+//! Byte-level BPE: makes a `tokenizer.json` from the parts in other formats.
 
 use super::read;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// File names of a vocabulary that has no `tokenizer.json`, and of its merges.
+/// File names of the vocabulary and the merges, where there is no `tokenizer.json`.
 pub(super) const VOCABULARY: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
 
 const MOST_BYTES: u64 = 512 << 20;
 
-/// How text is cut before bytes are merged.
+/// Patterns that split a text before bytes are merged.
 pub(super) mod cut {
     pub const QWEN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
     pub const LLAMA: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -24,7 +24,7 @@ pub(super) fn added(id: u64, content: &str, special: bool) -> Value {
            "special": special})
 }
 
-/// The whole `tokenizer.json`.
+/// Makes the whole `tokenizer.json`.
 pub(super) fn tokenizer_json(
     cut: &str,
     normalizer: Value,
@@ -44,11 +44,11 @@ pub(super) fn tokenizer_json(
                   "vocab": vocab, "merges": merges}})
 }
 
-/// The tokenizer of a directory that has `vocab.json` and `merges.txt` instead, as Dream's and SDAR's have.
-/// `config`: its `tokenizer_config.json`, which says of what kind it is and which tokens are special.
+/// Makes the `tokenizer.json` of a directory with `vocab.json` and `merges.txt`, such as Dream's and SDAR's. `config`
+/// is the directory's `tokenizer_config.json`, which names the kind of tokenizer and the special tokens.
 ///
 /// # Errors
-/// Files that are missing or damaged, and tokenizers of other kinds than Qwen's and GPT-2's.
+/// Files that are missing or damaged, and kinds of tokenizers other than Qwen's and GPT-2's.
 pub(super) fn of_parts(directory: &Path, config: &Value) -> Result<Value> {
     let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or("");
     let (cut, normalizer) = match class.trim_end_matches("Fast") {
@@ -69,7 +69,7 @@ pub(super) fn of_parts(directory: &Path, config: &Value) -> Result<Value> {
     let merges = String::from_utf8(merges).map_err(|_| Error::model(format!("{MERGES}: it is not UTF-8")))?;
     let lines = merges.lines().enumerate().filter(|(i, line)| !(line.is_empty() || *i == 0 && line.starts_with("#v")));
     let merges = lines.map(|(_, line)| json!(line)).collect();
-    // By id in the configuration of newer files, by text in a file of their own of older ones.
+    // Newer configurations list special tokens by id; older directories list them by text in a file of its own.
     let mut more: Vec<(u64, String, bool)> = Vec::new();
     for (id, token) in config.get("added_tokens_decoder").and_then(Value::as_object).into_iter().flatten() {
         let content = token.get("content").and_then(Value::as_str);
@@ -85,7 +85,7 @@ pub(super) fn of_parts(directory: &Path, config: &Value) -> Result<Value> {
         more.extend(entries.filter_map(|(content, id)| Some((id.as_u64()?, content.clone(), true))));
     }
     more.sort();
-    // Their ids hold only where the vocabulary has them.
+    // The ids of these tokens are valid only if the vocabulary has them.
     vocab.extend(more.iter().map(|(id, content, _)| (content.clone(), json!(id))));
     let added = more.iter().map(|(id, content, special)| added(*id, content, *special)).collect();
     Ok(tokenizer_json(cut, normalizer, vocab, merges, added))

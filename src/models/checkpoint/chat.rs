@@ -1,13 +1,13 @@
-//! Chat templates: how a conversation is written down for a model.
+//! Chat templates: the text format of conversations for a model.
 
 use crate::{Error, Result};
 use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, Value, syntax::SyntaxConfig};
 use std::{collections::HashMap, path::Path, sync::Arc, sync::mpsc, thread, time::Duration};
 
-/// File name of a template that stands alone.
+/// File name of a template in a file of its own.
 pub const CHAT_TEMPLATE: &str = "chat_template.jinja";
 const MOST_BYTES: u64 = 4 << 20;
-/// Templates take milliseconds. The fuel that they are given bounds all but a few operations on lists.
+/// The time limit of a template. Templates take milliseconds, and fuel bounds all but a few operations on lists.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One turn of a conversation.
@@ -15,18 +15,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
-    /// What they say.
+    /// The text of the turn.
     pub content: String,
 }
 
 impl Message {
-    /// A turn by its role.
+    /// A turn of a role.
     pub fn new(role: &str, content: impl Into<String>) -> Self {
         Self { role: role.into(), content: content.into() }
     }
 }
 
-/// A model's own way to write down a conversation.
+/// A model's template for conversations.
 pub struct ChatTemplate {
     environment: Arc<Environment<'static>>,
     /// `bos_token`, `eos_token`, … as texts.
@@ -34,10 +34,10 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// The template of a checkpoint, if it has one: a file of its own, or in `tokenizer_config.json`.
+    /// Reads the template of a checkpoint, if it has one: from a file of its own, or from `tokenizer_config.json`.
     ///
     /// # Errors
-    /// A template that cannot be read, with its line.
+    /// A template that cannot be parsed; the error has the line.
     pub fn open(
         directory: &Path,
         tokenizer_config: &serde_json::Value,
@@ -62,13 +62,13 @@ impl ChatTemplate {
     }
 
     /// # Errors
-    /// A template that cannot be read, with its line.
+    /// A template that cannot be parsed; the error has the line.
     pub fn new(source: String, tokens: &HashMap<String, String>) -> Result<Self> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|e| Error::model("the chat template cannot be read").because(e))?);
-        // A unit for each instruction, and for so many bytes of text.
+        // One unit per instruction, and one per block of output bytes.
         environment.set_fuel(Some(2_000_000));
         environment.set_unknown_method_callback(python_method);
         environment.add_function("raise_exception", |why: String| -> std::result::Result<Value, minijinja::Error> {
@@ -80,10 +80,10 @@ impl ChatTemplate {
         Ok(Self { environment: Arc::new(environment), tokens: tokens.clone() })
     }
 
-    /// The conversation up to where the answer begins.
+    /// Renders the conversation up to the start of the answer.
     ///
     /// # Errors
-    /// What the template itself refuses, such as roles it does not know; a template that does not come to an end.
+    /// Errors of the template itself, such as unknown roles; a template that does not terminate.
     pub fn render(&self, messages: &[Message]) -> Result<String> {
         let refused = |e| Error::input("the model's chat template refuses the conversation").because(e);
         let message = |m: &Message| Value::from_pairs([("role", m.role.as_str()), ("content", m.content.as_str())]);
@@ -99,7 +99,7 @@ impl ChatTemplate {
         let (environment, (sender, receiver)) = (Arc::clone(&self.environment), mpsc::channel());
         let render = move || {
             let text = environment.get_template("chat").and_then(|template| template.render(values));
-            // Nobody listens any more if it took too long.
+            // After the time limit the receiver is gone, so a failed send is ignored.
             let _ = sender.send(text);
         };
         thread::Builder::new().stack_size(8 << 20).spawn(render).map_err(|e| Error::io(e.to_string()))?;
@@ -111,7 +111,7 @@ impl ChatTemplate {
     }
 }
 
-/// Python's methods, which templates are written with.
+/// Python's methods of strings and tables, which templates use.
 fn python_method(
     _: &mut State,
     value: &Value,

@@ -1,7 +1,7 @@
 //! GGUF files of the masked families: LLaDA, LLaDA-MoE, Dream.
 //!
-//! The metadata is rewritten as the configuration of the family, so that one description serves both formats; tensors
-//! are looked up under llama.cpp's names.
+//! The metadata is rewritten as the configuration of the family, so one description serves both formats. Tensors are
+//! looked up under llama.cpp's names.
 
 use super::device;
 use super::map::{forget, map};
@@ -17,25 +17,25 @@ use memmap2::Mmap;
 use serde_json::{Value, json};
 use std::{borrow::Cow, collections::BTreeMap, io::Cursor, ops::Range, path::Path, sync::Arc};
 
-/// Largest header that is read: values take many times the bytes in memory that they take in the file.
+/// Maximum size of a header. Parsed values take many times their bytes in the file.
 const MOST_HEADER: usize = 64 << 20;
 const AGAIN: &str = "download or copy the file again";
 const HELP: &str = "a model is a directory with config.json, tokenizer.json and weights, or a GGUF file";
 
-/// Architectures that are read, by llama.cpp's names.
+/// The supported architectures, by llama.cpp's names.
 const ARCHITECTURES: &[(&str, Names)] = &[
     ("llada", Names { layers: "model.transformer.blocks.", parts: LLADA, interleaved: true }),
     ("llada-moe", Names { layers: "model.layers.", parts: QWEN, interleaved: false }),
     ("dream", Names { layers: "model.layers.", parts: QWEN, interleaved: false }),
 ];
 
-/// How a family's tensors are called in a GGUF file.
+/// The names of a family's tensors in a GGUF file.
 struct Names {
-    /// What stands before a layer's number.
+    /// The prefix in front of a layer's number.
     layers: &'static str,
-    /// Names outside and inside layers.
+    /// The names outside and inside layers.
     parts: &'static [(&'static str, &'static str)],
-    /// Rows of queries and keys are stored in the order of interleaved rotary pairs.
+    /// Whether the rows of queries and keys are stored in the order of interleaved rotary pairs.
     interleaved: bool,
 }
 
@@ -88,10 +88,10 @@ struct Found<'a> {
 }
 
 impl Gguf {
-    /// Opens a file and checks that every tensor lies in it.
+    /// Opens a file and checks that every tensor lies within it.
     ///
     /// # Errors
-    /// A file that is missing, damaged, or of an architecture that is not read, with those that are.
+    /// A file that is missing or damaged, or an unsupported architecture; the error lists the supported ones.
     pub fn open(path: &Path) -> Result<Self> {
         let map = map(path).map_err(|e| Error::model("it cannot be read").because(e).help(AGAIN))?;
         if !map.starts_with(b"GGUF") {
@@ -115,7 +115,7 @@ impl Gguf {
         Ok(new)
     }
 
-    /// Where a tensor's bytes lie.
+    /// The byte range of a tensor.
     fn range(&self, name: &str) -> Result<Range<usize>> {
         let outside = || Error::model(format!("tensor {name:?} lies outside the file")).help(AGAIN);
         let info = self.content.tensor_infos.get(name).ok_or_else(outside)?;
@@ -133,11 +133,11 @@ impl Gguf {
     fn has(&self, name: &str) -> bool {
         self.content.tensor_infos.contains_key(name)
     }
-    /// The metadata under a key.
+    /// The metadata of a key.
     pub(super) fn meta(&self, key: &str) -> Option<&Meta> {
         self.content.metadata.get(key)
     }
-    /// A number or text of the metadata.
+    /// A number or text of the metadata as JSON.
     pub(super) fn value(&self, key: &str) -> Value {
         match self.meta(key) {
             Some(Meta::String(text)) => json!(text),
@@ -148,7 +148,7 @@ impl Gguf {
             None => Value::Null,
         }
     }
-    /// Bytes of each type of numbers.
+    /// The number of bytes per type of numbers.
     pub fn dtypes(&self) -> BTreeMap<String, u64> {
         let mut types = BTreeMap::new();
         for (name, info) in &self.content.tensor_infos {
@@ -158,10 +158,10 @@ impl Gguf {
         types
     }
 
-    /// The description that the metadata makes.
+    /// The description of the model, from the metadata.
     ///
     /// # Errors
-    /// Of metadata that are missing, wrong or not supported.
+    /// Metadata that are missing, wrong or not supported.
     pub fn describe(&self) -> Result<Description> {
         let name = ARCHITECTURES[self.architecture].0;
         let own = |key: &str| self.value(&format!("{name}.{key}"));
@@ -206,7 +206,7 @@ impl Gguf {
         describe(&config)
     }
 
-    /// Name in the file, and the expert of a stack.
+    /// The name of a tensor in the file, and the index of the expert in a stack.
     fn place(&self, name: &str) -> Option<(String, Option<usize>)> {
         let names = self.names();
         let (stem, end) = name.rsplit_once('.')?;
@@ -241,15 +241,15 @@ impl Gguf {
         Ok(Found { kind, bytes, range })
     }
 
-    /// Holds the plan against the file.
+    /// Checks the plan against the file.
     ///
     /// # Errors
-    /// Naming the first tensor that is missing or of another shape.
+    /// The first tensor that is missing or has another shape.
     pub fn check(&self, plan: &TransformerPlan) -> Result<()> {
         plan.tensors().into_iter().try_for_each(|tensor| self.find(tensor).map(|_| ()))
     }
 
-    /// Bytes of memory that the weights take: as stored, tables and vectors in 16 and 32 bits.
+    /// The memory of the weights in bytes: matrices as stored, tables in 16 bits, vectors in 32 bits.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -259,8 +259,8 @@ impl Gguf {
         Ok(sizes.collect::<Result<Vec<u64>>>()?.into_iter().fold(table, u64::saturating_add))
     }
 
-    /// Rows of queries and keys in the order that half-split rotary positions want: row (head, half, i) of the
-    /// checkpoint is row (head, i, half) of the file.
+    /// Reorders the rows of queries and keys for half-split rotary positions: row (head, half, i) of the checkpoint is
+    /// row (head, i, half) of the file.
     fn ordered<'a>(&self, plan: &TensorPlan, bytes: &'a [u8], heads: usize) -> Cow<'a, [u8]> {
         let turned = [".q_proj.", ".k_proj."].iter().any(|part| plan.name.contains(part));
         if !self.names().interleaved || !turned {
@@ -275,17 +275,17 @@ impl Gguf {
         Cow::Owned((0..rows).flat_map(|row| bytes[source(row) * width..][..width].iter().copied()).collect())
     }
 
-    /// Reads tensors, as they are stored.
+    /// A reader of the tensors, in the precision in which they are stored.
     pub fn reader<'a>(&'a self, plan: &TransformerPlan) -> GgufReader<'a> {
         let attention = plan.layers.first().map(|layer| (layer.attention.heads, layer.attention.kv_heads));
         GgufReader { gguf: self, heads: attention.unwrap_or((1, 1)) }
     }
 }
 
-/// Reads tensors of a GGUF file.
+/// A reader of a GGUF file's tensors.
 pub struct GgufReader<'a> {
     gguf: &'a Gguf,
-    /// Of queries and of keys.
+    /// The numbers of query heads and key heads.
     heads: (usize, usize),
 }
 
@@ -299,7 +299,7 @@ impl GgufReader<'_> {
     }
 }
 
-/// The type of numbers that are not quantised.
+/// The type of plain numbers; `None` for quantised blocks.
 fn plain(kind: GgmlDType) -> Option<DType> {
     match kind {
         GgmlDType::F32 => Some(DType::F32),

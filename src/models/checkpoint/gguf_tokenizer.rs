@@ -1,4 +1,4 @@
-//! The tokenizer inside a GGUF file, written as a `tokenizer.json`.
+//! The tokenizer inside a GGUF file, converted to a `tokenizer.json`.
 
 use super::byte_level::{added, cut, tokenizer_json};
 use super::gguf::Gguf;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 const HELP: &str = "put the model's tokenizer.json beside the file";
 
-/// How text is cut before bytes are merged, by llama.cpp's names.
+/// Patterns that split a text before bytes are merged, by llama.cpp's names.
 const CUTS: &[(&[&str], &str)] = &[
     (&["qwen2", "dream"], cut::QWEN),
     (&["llama-bpe", "llama3", "llada-moe", "bailingmoe"], cut::LLAMA),
@@ -16,10 +16,10 @@ const CUTS: &[(&[&str], &str)] = &[
 ];
 
 impl Gguf {
-    /// `tokenizer.json` and `tokenizer_config.json`, as the metadata say.
+    /// Makes `tokenizer.json` and `tokenizer_config.json` from the metadata.
     ///
     /// # Errors
-    /// Vocabularies of other kinds than byte-level BPE, and ways to cut text that are not known.
+    /// Vocabularies other than byte-level BPE, and unknown splitting patterns.
     pub fn tokenizer(&self) -> Result<(Value, Value)> {
         let kind = self.value("tokenizer.ggml.model");
         if kind != "gpt2" {
@@ -49,7 +49,7 @@ impl Gguf {
                 .collect(),
             _ => Vec::new(),
         };
-        // 3: control, 4: written by users; the rest are pieces of text.
+        // Token types: 3 is control, 4 is user-defined; all others are pieces of text.
         let added = (0..)
             .zip(&kinds)
             .filter(|(_, kind)| matches!(kind, 3 | 4))

@@ -1,4 +1,4 @@
-//! Files as memory, so that weights are read when they are needed and shared between processes.
+//! Memory-mapped files: weights are read when they are needed, and shared between processes.
 #![allow(unsafe_code)]
 
 use memmap2::Mmap;
@@ -22,8 +22,8 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
     unsafe { Mmap::map(&file) }
 }
 
-/// Tells the system that a part has been read and is not needed soon, so that it does not count as this process's
-/// memory. Where the system does not listen nothing happens.
+/// Tells the system that a part is not needed soon, so that the part does not count as this process's memory. Systems
+/// that ignore the advice are fine.
 pub(super) fn forget(map: &Mmap, part: &Range<usize>) {
     #[cfg(unix)]
     {

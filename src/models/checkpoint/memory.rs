@@ -1,4 +1,4 @@
-//! What weights take in memory, and what there is.
+//! The memory of weights, and the memory that is available.
 
 use crate::models::transformer::{TransformerPlan, plan::TensorPlan};
 use crate::{Error, Result};
@@ -19,14 +19,14 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// All of them, widest first.
+    /// All precisions, widest first.
     pub const ALL: [Self; 4] = [Self::F32, Self::Half, Self::Q8_0, Self::Q4K];
 
-    /// By its name.
+    /// Looks a precision up by name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|p| p.name() == name)
     }
-    /// As flags name it.
+    /// The name in flags.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -35,8 +35,8 @@ impl Precision {
             Self::Q4K => "q4k",
         }
     }
-    /// The blocks that rows of so many weights are quantised to; none where they are kept plain. Rows that do not fill
-    /// large blocks take smaller ones of eight bits.
+    /// The kind of block for rows of `columns` weights; `None` where rows stay plain numbers. Rows that do not fill
+    /// large blocks get smaller blocks of 8 bits.
     pub fn blocks(self, columns: usize) -> Option<GgmlDType> {
         let kinds: &[GgmlDType] = match self {
             Self::F32 | Self::Half => &[],
@@ -46,7 +46,7 @@ impl Precision {
         kinds.iter().copied().find(|kind| columns.is_multiple_of(kind.block_size()))
     }
 
-    /// Bytes of a weight in a large matrix.
+    /// The number of bytes per weight in a large matrix.
     pub fn bytes_per_weight(self) -> f64 {
         match self.blocks(256) {
             Some(kind) => kind.type_size() as f64 / kind.block_size() as f64,
@@ -54,8 +54,8 @@ impl Precision {
             None => 2.0,
         }
     }
-    /// Bytes that a network's weights take. Vectors stay in f32, embeddings in 16 bits whatever the precision of the
-    /// matrices.
+    /// The memory of a network's weights in bytes. Vectors stay in f32 and embeddings in 16 bits, whatever the
+    /// precision of matrices.
     pub fn bytes(self, plan: &TransformerPlan) -> u64 {
         let each = |tensor: &&TensorPlan| {
             let n = tensor.elements();
@@ -72,7 +72,7 @@ impl Precision {
     }
 }
 
-/// Bytes that this process may still take; None where the system does not tell.
+/// The memory that this process may still take, in bytes; `None` where the system does not tell.
 pub fn available() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
@@ -82,10 +82,11 @@ pub fn available() -> Option<u64> {
     Some(group.map_or(machine, |group| group.min(machine)))
 }
 
-/// Refuses weights that do not fit.
+/// Checks that weights fit into memory.
 ///
 /// # Errors
-/// With the figures, when `needed` bytes are more than `limit`, or than there are; `instead` says what would fit.
+/// `needed` bytes that exceed `limit` or the available memory; the error has the figures, and `instead` names what
+/// would fit.
 pub fn check(needed: u64, limit: Option<u64>, instead: impl FnOnce(u64) -> Option<String>) -> Result<()> {
     let Some(limit) = limit.or_else(available) else { return Ok(()) };
     if needed <= limit {

@@ -1,4 +1,4 @@
-//! A checkpoint directory as it is downloaded: configuration, weights, tokenizer, chat template.
+//! Checkpoint directories as they are downloaded: configuration, weights, tokenizer, chat template.
 
 mod byte_level;
 mod chat;
@@ -25,8 +25,8 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::OnceLock}
 /// File name of the configuration.
 pub const CONFIG: &str = "config.json";
 
-/// Where a model lies that somebody names: a directory, or a GGUF file, which has everything in it. Any other of a
-/// checkpoint's files (a shard, the index, the configuration) stands for the directory it lies in.
+/// The location of a model: a directory, or a GGUF file, which holds everything. Any other file of a checkpoint (a
+/// shard, the index, the configuration) stands for its directory.
 pub fn place(path: &Path) -> &Path {
     let part = path.extension().is_some_and(|e| e == "safetensors" || e == "json");
     match path.parent().filter(|_| part && path.is_file()) {
@@ -36,26 +36,26 @@ pub fn place(path: &Path) -> &Path {
     }
 }
 
-/// A checkpoint whose configuration has been read; the weights are mapped, not loaded.
+/// A checkpoint whose configuration is read and whose weights are mapped, not loaded.
 pub struct Checkpoint {
-    /// The last part of its path.
+    /// The name: the last part of the path.
     pub name: String,
-    /// What its configuration says.
+    /// The description of the model, from the configuration.
     pub description: Description,
-    /// Its weights.
+    /// The stored weights.
     pub stored: Stored,
 }
 
 /// The weights of a checkpoint.
 pub enum Stored {
-    /// In files of their own.
+    /// Weights in safetensors files.
     Safetensors(Weights),
-    /// In one file with everything else.
+    /// Weights in a GGUF file.
     Gguf(Gguf),
 }
 
 impl Checkpoint {
-    /// Opens a directory, or a GGUF file, and holds the weights against the configuration.
+    /// Opens a directory or a GGUF file, and checks the weights against the configuration.
     ///
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
@@ -91,7 +91,7 @@ impl Checkpoint {
         }
     }
 
-    /// Where weights are read in `precision`; a GGUF file is read as it is.
+    /// A reader of the weights in `precision`; a GGUF file is read as it is stored.
     pub fn reader(&self, precision: Precision) -> Box<dyn Tensors + '_> {
         match &self.stored {
             Stored::Safetensors(weights) => Box::new(weights.reader(precision)),
@@ -99,8 +99,8 @@ impl Checkpoint {
         }
     }
 
-    /// Bytes of memory that the model takes while it works: the weights, what a matrix takes while it is converted,
-    /// and a step's logits.
+    /// The memory of the running model in bytes: the weights, the buffer of a matrix under conversion, and the logits
+    /// of a step.
     pub fn needed(&self, precision: Precision) -> u64 {
         let plan = &self.description.plan;
         let logits = 4 * 256 * plan.vocab() as u64;
@@ -111,14 +111,14 @@ impl Checkpoint {
         weights.saturating_add(logits).saturating_add(64 << 20)
     }
 
-    /// Files of weights.
+    /// The number of weight files.
     pub fn files(&self) -> usize {
         match &self.stored {
             Stored::Safetensors(weights) => weights.files(),
             Stored::Gguf(_) => 1,
         }
     }
-    /// The types of numbers that occur, with the bytes each takes.
+    /// The number of bytes per type of numbers.
     pub fn dtypes(&self) -> BTreeMap<String, u64> {
         match &self.stored {
             Stored::Safetensors(weights) => weights.dtypes(),
@@ -127,7 +127,7 @@ impl Checkpoint {
     }
 }
 
-/// Where pretrained networks run: the first GPU in a build with the feature `cuda` or `metal`, the CPU otherwise.
+/// The device of pretrained networks: the first GPU in a build with the feature `cuda` or `metal`, the CPU otherwise.
 pub fn device() -> Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     let open = || {
@@ -147,7 +147,7 @@ pub fn device() -> Device {
 /// Reads a JSON file of at most `limit` bytes.
 ///
 /// # Errors
-/// A file that is missing, too large, or no JSON.
+/// A file that is missing, too large, or not JSON.
 pub(crate) fn read_json(path: &Path, limit: u64) -> Result<Value> {
     let bytes = read(path, limit)?;
     serde_json::from_slice(&bytes).map_err(|e| Error::model("it is not JSON").because(e))

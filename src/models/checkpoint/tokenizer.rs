@@ -1,4 +1,4 @@
-//! `tokenizer.json` and `tokenizer_config.json`: the vocabulary, and which of its tokens mean what.
+//! The tokenizer of a checkpoint: its vocabulary and the roles of special tokens.
 
 use super::byte_level::{self, VOCABULARY};
 use super::{Gguf, read, read_json};
@@ -10,33 +10,33 @@ use tokenizers::Tokenizer;
 
 /// File name of the tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
-/// File name of what the tokenizer's special tokens are for.
+/// File name of the tokenizer's configuration, which gives special tokens their roles.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// File name of the defaults of generation.
+/// File name of the generation defaults.
 pub const GENERATION_CONFIG: &str = "generation_config.json";
 
 const MOST_BYTES: u64 = 512 << 20;
 const FITTING: &str = "use the tokenizer.json that belongs to these weights";
 
-/// Names that masks go by.
+/// The usual names of mask tokens.
 const MASKS: &[&str] = &["<|mdm_mask|>", "<|mask|>", "<|MASK|>", "[MASK]", "<mask>", "<|mask_token|>"];
-/// Names of tokens that end a turn: in an answer they mean its end.
+/// The usual names of tokens that end a turn, and so end an answer.
 const TURN_ENDS: &[&str] =
     &["<|eot_id|>", "<|im_end|>", "<|role_end|>", "<end_of_turn>", "<turn|>", "<|endoftext|>", "<|end|>"];
 
-/// The vocabulary with its special tokens.
+/// A vocabulary with its special tokens.
 pub struct Tokens {
-    /// What tokens write.
+    /// The vocabulary.
     pub vocab: Vocab,
-    /// Stands for an open position.
+    /// The mask token.
     pub mask: Option<Token>,
-    /// Tokens that end a text, besides the vocabulary's own.
+    /// Tokens that end a text, besides the vocabulary's end token.
     pub ends: Vec<Token>,
-    /// What special tokens are called, by their part: `bos_token`, `eos_token`, …
+    /// The texts of special tokens by role: `bos_token`, `eos_token`, …
     pub names: HashMap<String, String>,
     /// The whole `tokenizer_config.json`.
     pub config: Value,
-    /// The whole `generation_config.json`; null where there is none.
+    /// The whole `generation_config.json`; null if it is missing.
     pub generation: Value,
 }
 
@@ -65,7 +65,8 @@ impl Tokens {
         Self::new(tokenizer(&bytes)?, config, generation, description)
     }
 
-    /// The tokenizer of a GGUF file: a `tokenizer.json` beside it if there is one, otherwise its own.
+    /// Reads the tokenizer of a GGUF file: a `tokenizer.json` beside the file if there is one, otherwise the file's
+    /// own.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -97,7 +98,7 @@ impl Tokens {
         ends.extend(named("eos_token"));
         ends.extend(tokens(generation.get("eos_token_id")));
         ends.extend(TURN_ENDS.iter().filter_map(|t| tokenizer.token_to_id(t)));
-        // Where nobody names one, as beside GPT-2's tokenizer, the first of those that end a turn.
+        // Where no file names an end token, as with GPT-2's tokenizer, the first token that ends a turn is used.
         let eos = ends.first().copied();
         let pad = description.pad.or_else(|| named("pad_token")).filter(|&p| Some(p) != eos && Some(p) != mask);
         ends.sort_unstable();
@@ -113,7 +114,7 @@ fn tokenizer(bytes: &[u8]) -> Result<Tokenizer> {
     Tokenizer::from_bytes(bytes).map_err(|e| Error::model(format!("{TOKENIZER}: cannot be read: {e}")).help(FITTING))
 }
 
-/// A token that the configuration calls special must not be a piece of text in the tokenizer.
+/// Checks that a special token of the configuration is no piece of text in the tokenizer.
 fn check_special(tokenizer: &Tokenizer, what: &str, token: Token) -> Result<()> {
     let Some(text) = tokenizer.id_to_token(token) else {
         return Err(Error::model(format!(
@@ -130,7 +131,7 @@ fn check_special(tokenizer: &Tokenizer, what: &str, token: Token) -> Result<()> 
     .help(FITTING))
 }
 
-/// `…_token` of a tokenizer's configuration: a string, or an object with `content`.
+/// The entries `…_token` of a tokenizer's configuration: a string, or an object with `content`.
 fn names(config: &Value) -> HashMap<String, String> {
     let text = |v: &Value| v.as_str().or_else(|| v.get("content")?.as_str()).map(str::to_string);
     let entries = config.as_object().into_iter().flatten();

@@ -18,12 +18,12 @@ use std::{
     sync::Arc,
 };
 
-/// The only file of weights, where there are no shards.
+/// File name of the weights in a checkpoint without shards.
 pub const WEIGHTS: &str = "model.safetensors";
-/// Which shard has which tensor.
+/// File name of the index from tensors to shards.
 pub const INDEX: &str = "model.safetensors.index.json";
 
-/// Largest index that is read.
+/// Maximum size of an index.
 const MOST_INDEX_BYTES: u64 = 256 << 20;
 const AGAIN: &str = "download or copy the checkpoint again";
 
@@ -34,7 +34,7 @@ struct Entry {
     bytes: Range<usize>,
 }
 
-/// Tensors by name, mapped into memory, none of them read yet.
+/// The tensors of a checkpoint by name, mapped into memory and not yet read.
 pub struct Weights {
     files: Vec<(String, Mmap)>,
     entries: BTreeMap<String, Entry>,
@@ -44,8 +44,8 @@ impl Weights {
     /// Opens the weights of a checkpoint directory.
     ///
     /// # Errors
-    /// Files that are missing, truncated or damaged; an index that names a tensor which its shard does not have, or a
-    /// file outside the directory.
+    /// Files that are missing, truncated or damaged; an index that names a file outside the directory, or a tensor that
+    /// its shard lacks.
     pub fn open(directory: &Path) -> Result<Self> {
         let index = directory.join(INDEX);
         let mut new = Self { files: Vec::new(), entries: BTreeMap::new() };
@@ -88,7 +88,7 @@ impl Weights {
             .map_err(|e| Error::model(format!("cannot read {name}")).because(e).help(AGAIN))?;
         let damaged =
             |e| Error::model(format!("{name}: truncated or damaged ({} bytes)", bytes.len())).because(e).help(AGAIN);
-        // Checks the header, every shape against its bytes, and the length of the file.
+        // `read_metadata` checks the header, every shape against its bytes, and the length of the file.
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let file = self.files.len();
         for (tensor, info) in metadata.tensors() {
@@ -103,8 +103,8 @@ impl Weights {
         Ok(())
     }
 
-    /// The same under the names of `plan`, where the file has all of them without the first part of the plan's
-    /// (`model.`, `backbone.`), or with something before it: `state_dict` of a part of a model, or of a wrapper.
+    /// Renames the tensors to the names of `plan`, if the files have all of them without the plan's first part
+    /// (`model.`, `backbone.`) or with a further part in front: the `state_dict` of a part of a model, or of a wrapper.
     #[must_use]
     pub fn named_as(mut self, plan: &TransformerPlan) -> Self {
         let embedding = &plan.embedding.name;
@@ -138,11 +138,11 @@ impl Weights {
     pub fn files(&self) -> usize {
         self.files.len()
     }
-    /// Bytes of all tensors as they are stored.
+    /// The number of stored bytes of all tensors.
     pub fn bytes(&self) -> u64 {
         self.entries.values().map(|e| e.bytes.len() as u64).sum()
     }
-    /// The types of numbers that occur, with the bytes each takes.
+    /// The number of bytes per type of numbers.
     pub fn dtypes(&self) -> BTreeMap<String, u64> {
         let mut types = BTreeMap::new();
         for entry in self.entries.values() {
@@ -151,11 +151,11 @@ impl Weights {
         types
     }
 
-    /// Holds the plan against the files: every tensor is there with its shape, and no other is, but for names that
-    /// contain one of `ignored`.
+    /// Checks the plan against the files: every tensor must be there with its shape. No other tensor may be there,
+    /// unless its name contains one of `ignored`.
     ///
     /// # Errors
-    /// Naming the first tensor that is missing, of another shape or type, or belongs to no layer.
+    /// The first tensor that is missing, has another shape or type, or belongs to no layer.
     pub fn check(&self, plan: &TransformerPlan, ignored: &[&str]) -> Result<()> {
         let tensors = plan.tensors();
         for tensor in &tensors {
@@ -197,13 +197,13 @@ impl Weights {
         Ok((entry, dtype))
     }
 
-    /// Reads tensors, matrices in `precision`.
+    /// A reader of the tensors, with matrices in `precision`.
     pub fn reader(&self, precision: Precision) -> WeightsReader<'_> {
         WeightsReader { weights: self, precision }
     }
 }
 
-/// Reads tensors of a checkpoint.
+/// A reader of a checkpoint's tensors.
 pub struct WeightsReader<'a> {
     weights: &'a Weights,
     precision: Precision,
@@ -272,7 +272,7 @@ impl Tensors for WeightsReader<'_> {
     }
 }
 
-/// 16 bits of the kind that a file has already.
+/// The 16-bit type for a stored type.
 fn half(stored: DType) -> DType {
     if stored == DType::F16 { DType::F16 } else { DType::BF16 }
 }

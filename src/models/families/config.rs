@@ -1,4 +1,4 @@
-//! Reading `config.json`: every key with the type and the range it must have.
+//! A typed reader for `config.json`: every key has a type and a range.
 
 use crate::models::transformer::{RopeScaling, plan::Activation, plan::RopePlan};
 use crate::{Error, Result, Token};
@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy)]
 pub struct Config<'a>(&'a Map<String, Value>);
 
-/// No size of a model is larger; keeps products of sizes far from overflowing.
+/// Maximum of any size, which keeps products of sizes far from overflow.
 const LARGEST: usize = 1 << 24;
 
 impl<'a> Config<'a> {
     /// # Errors
-    /// When it is no object.
+    /// A value that is no object.
     pub fn new(value: &'a Value) -> Result<Self> {
         value.as_object().map(Self).ok_or_else(|| Error::model("the configuration is not a JSON object"))
     }
@@ -27,7 +27,7 @@ impl<'a> Config<'a> {
         Error::model(format!("\"{key}\" is {found}, expected {expected}"))
     }
 
-    /// A size from 1 up, if the key is there.
+    /// A size of at least 1, if the key is present.
     ///
     /// # Errors
     /// Anything else than a whole number in range.
@@ -38,14 +38,14 @@ impl<'a> Config<'a> {
             _ => Err(Self::wrong(key, &format!("a whole number from 1 to {LARGEST}"), value)),
         }
     }
-    /// A size that must be there.
+    /// A required size.
     ///
     /// # Errors
     /// A missing key, or a value out of range.
     pub fn size(&self, key: &str) -> Result<usize> {
         self.size_if(key)?.ok_or_else(|| Error::model(format!("\"{key}\" is missing")))
     }
-    /// A size of at most `limit`: one that multiplies the number of tensors.
+    /// A required size of at most `limit`, for sizes that multiply the number of tensors.
     ///
     /// # Errors
     /// A missing key, or a value out of range.
@@ -55,7 +55,7 @@ impl<'a> Config<'a> {
             n => Err(Error::model(format!("\"{key}\" is {n}, expected 1 to {limit}"))),
         }
     }
-    /// A count from 0 up; 0 where the key is absent.
+    /// A count of at least 0; 0 where the key is absent.
     ///
     /// # Errors
     /// Anything else than a whole number in range.
@@ -65,7 +65,7 @@ impl<'a> Config<'a> {
             _ => Ok(self.size_if(key)?.unwrap_or(0)),
         }
     }
-    /// A number above 0, if the key is there.
+    /// A number above 0, if the key is present.
     ///
     /// # Errors
     /// Anything else.
@@ -91,7 +91,7 @@ impl<'a> Config<'a> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| Self::wrong(key, "true or false", value))
     }
-    /// A text, if the key is there.
+    /// A text, if the key is present.
     ///
     /// # Errors
     /// Anything else.
@@ -99,7 +99,7 @@ impl<'a> Config<'a> {
         let Some(value) = self.get(key) else { return Ok(None) };
         value.as_str().map(Some).ok_or_else(|| Self::wrong(key, "a string", value))
     }
-    /// A table, if the key is there.
+    /// A table, if the key is present.
     ///
     /// # Errors
     /// Anything else.
@@ -107,7 +107,7 @@ impl<'a> Config<'a> {
         let Some(value) = self.get(key) else { return Ok(None) };
         value.as_object().map(|m| Some(Self(m))).ok_or_else(|| Self::wrong(key, "an object", value))
     }
-    /// One token, or a list of them; none where the key is absent.
+    /// One token or a list of tokens; empty where the key is absent.
     ///
     /// # Errors
     /// Anything else.
@@ -116,14 +116,14 @@ impl<'a> Config<'a> {
         let token = |v: &Value| v.as_u64().and_then(|n| Token::try_from(n).ok());
         let tokens = match value {
             Value::Array(items) => items.iter().map(token).collect(),
-            // A negative id stands for none.
+            // A negative id stands for no token.
             Value::Number(n) if n.as_i64().is_some_and(|n| n < 0) => Some(Vec::new()),
             one => token(one).map(|t| vec![t]),
         };
         tokens.ok_or_else(|| Self::wrong(key, "a token or a list of tokens", value))
     }
 
-    /// Refuses a switch that no implementation here follows.
+    /// Refuses a switch that is not supported.
     ///
     /// # Errors
     /// If the switch is on.
@@ -157,7 +157,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Dimensions of a head that rotary positions turn: an even number, all of them where nothing is said.
+    /// The number of rotated dimensions of a head: even, and all of them by default.
     ///
     /// # Errors
     /// Shares that are no positive numbers.
@@ -185,10 +185,10 @@ impl<'a> Config<'a> {
     }
 }
 
-/// Numbers of heads that fit each other.
+/// Checks that the numbers of heads and their width fit each other.
 ///
 /// # Errors
-/// When heads cannot share keys evenly, or a head cannot be turned.
+/// Heads that cannot share keys evenly, and a head of odd width.
 pub fn check_heads(heads: usize, kv_heads: usize, head_dim: usize) -> Result<()> {
     if !heads.is_multiple_of(kv_heads) {
         return Err(Error::model(format!("{heads} heads cannot share {kv_heads} heads of keys evenly")));
@@ -199,10 +199,10 @@ pub fn check_heads(heads: usize, kv_heads: usize, head_dim: usize) -> Result<()>
     Ok(())
 }
 
-/// The width of a head where all heads together are as wide as the network.
+/// The width of a head, where all heads together have the width of the network.
 ///
 /// # Errors
-/// When they do not divide it.
+/// A width that the heads do not divide.
 pub fn even_head(hidden: usize, heads: usize) -> Result<usize> {
     match hidden.is_multiple_of(heads) {
         true => Ok(hidden / heads),

@@ -41,7 +41,8 @@ pub fn describe(config: &Config) -> Result<Description> {
         window: text.size_if("sliding_window")?.unwrap_or(512),
     };
     let heads_of = (0..layers).map(|i| head_sizes(&text, i, kinds[i])).collect::<Result<Vec<_>>>()?;
-    // Rotary angles depend on the kind of layer and its head; all layers of a kind have the same.
+    // Rotary angles depend on the kind of a layer and the width of its heads, which are the same for all layers of a
+    // kind.
     let mut ropes = Vec::new();
     for kind in [SLIDING, FULL] {
         let head = (0..layers).find(|&i| kinds[i] == kind).map_or(2, |i| heads_of[i].0);
@@ -71,7 +72,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     // The defaults of its own generation code.
     let process = Diffusion::Uniform { canvas, steps: 48, temperature: (0.8, 0.4) };
     let mut new = Description::new("DiffusionGemma", plan, max_len, process).with_tokens(&text)?;
-    // The encoder's tensors are the decoder's, but for the factors of its layers, which are read.
+    // The encoder shares the decoder's tensors, except the factors of its layers, which are read.
     new.ignored.extend(["encoder.vision_tower.", "encoder.embed_vision.", "encoder.language_model."]);
     if !tied {
         return Err(Error::unsupported(
@@ -95,14 +96,14 @@ fn kinds(text: &Config, layers: usize) -> Result<Vec<&'static str>> {
         }
         Some(_) => return Err(Error::model(format!("\"layer_types\": expected a list of {layers}"))),
     };
-    // As the family's own code has it.
+    // The family's own code does the same.
     if let Some(last) = kinds.last_mut() {
         *last = FULL;
     }
     Ok(kinds)
 }
 
-/// Width of a head, and heads of keys, of one layer.
+/// The width of a head and the number of key heads of one layer.
 fn head_sizes(text: &Config, layer: usize, kind: &str) -> Result<(usize, usize)> {
     let mut head = text.size_if("head_dim")?.unwrap_or(256);
     let mut kv_heads = text.size_if("num_key_value_heads")?.unwrap_or(4);

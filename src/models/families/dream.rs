@@ -1,4 +1,4 @@
-//! Dream, Dream-Coder, DiffuCoder: Qwen2's network, bidirectional, its output one position late.
+//! Dream, Dream-Coder, DiffuCoder: Qwen2's network, bidirectional, with the output one position late.
 
 use super::config::Config;
 use super::qwen::{Sizes, Variant, dense, window_note};

@@ -1,4 +1,4 @@
-//! LLaDA-8B, LLaDA-1.5 and their kin: OLMo's network without the causal mask.
+//! LLaDA-8B, LLaDA-1.5 and relatives: OLMo's network without the causal mask.
 
 use super::config::{Config, check_heads, even_head};
 use super::qwen::MOST_LAYERS;
@@ -94,7 +94,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     Ok(new)
 }
 
-/// What all norms of a checkpoint have in common.
+/// The properties that all norms of a checkpoint share.
 struct Norms {
     kind: NormKind,
     eps: f64,

@@ -6,7 +6,7 @@ use super::{Description, Diffusion};
 use crate::models::transformer::{Pattern, plan::*};
 use crate::{Error, Result};
 
-/// Where the configuration gives none.
+/// The block size, where the configuration gives none.
 const BLOCK: usize = 32;
 
 pub fn describe(config: &Config) -> Result<Description> {
@@ -54,7 +54,7 @@ pub fn describe(config: &Config) -> Result<Description> {
                     choice_bias: choice_bias.then(|| TensorPlan::new(format!("{mlp}.gate.expert_bias"), &[experts])),
                     top_k,
                     groups,
-                    // The family's own code does so whatever `norm_topk_prob` says.
+                    // The family's own code ignores `norm_topk_prob`.
                     renormalize: top_k > 1,
                     scale,
                     expert_scale: None,

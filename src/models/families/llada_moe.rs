@@ -67,7 +67,7 @@ pub fn describe(config: &Config) -> Result<Description> {
     Ok(new)
 }
 
-/// Which layers have experts: `moe_layer_freq` is a list of 0 and 1, or a period.
+/// The layers with experts: `moe_layer_freq` is a list of 0 and 1, or a period.
 struct Mixed(Vec<bool>);
 
 impl Mixed {

@@ -1,4 +1,4 @@
-//! MDLM: a diffusion transformer (adaLN) that is told the noise level, if it was trained so.
+//! MDLM: a diffusion transformer (adaLN), conditioned on the noise level if it was trained so.
 
 use super::config::{Config, check_heads, even_head};
 use super::qwen::MOST_LAYERS;

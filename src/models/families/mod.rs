@@ -1,5 +1,5 @@
-//! The families of checkpoints, one description each: which tensors there are, who attends to whom, which tokens are
-//! special. Nothing outside this folder asks for a family by name.
+//! The families of checkpoints. Each has a description: its tensors, attention pattern and special tokens. No code
+//! outside this folder refers to a family by name.
 
 pub mod config;
 mod diffusion_gemma;
@@ -17,23 +17,23 @@ use crate::{Error, Result, Token};
 use config::Config;
 use serde_json::Value;
 
-/// How a model's process shows what is not decided yet.
+/// The diffusion process of a family: how positions that are not decided are shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Diffusion {
-    /// As a mask token; attention follows the pattern.
+    /// Open positions are shown as a mask token.
     Masked {
-        /// Who attends to whom.
+        /// The attention pattern.
         pattern: Pattern,
-        /// The network is told the share of masks as a noise level.
+        /// Whether the network receives the share of masks as a noise level.
         timed: bool,
     },
-    /// As random tokens on a canvas of this many positions, behind what an encoder has read.
+    /// Open positions are shown as random tokens on a canvas, after a prompt that an encoder reads.
     Uniform {
-        /// Positions of a canvas.
+        /// Number of positions of a canvas.
         canvas: usize,
-        /// Most steps of a canvas.
+        /// Maximum number of steps of a canvas.
         steps: usize,
-        /// At its first and after its last step.
+        /// The temperature at the first step, and after the last.
         temperature: (f32, f32),
     },
 }
@@ -41,38 +41,38 @@ pub enum Diffusion {
 /// Everything that distinguishes one checkpoint from another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
-    /// What people call it.
+    /// The usual name.
     pub family: &'static str,
     /// The network.
     pub plan: TransformerPlan,
-    /// Most positions, prompt included.
+    /// Maximum number of positions, including the prompt.
     pub max_len: usize,
-    /// How open positions are shown.
+    /// The diffusion process.
     pub process: Diffusion,
-    /// The output at position i − 1 predicts token i.
+    /// Whether the output at position i − 1 predicts token i.
     pub shift: bool,
-    /// From the configuration, if it says.
+    /// The mask token, if the configuration names one.
     pub mask: Option<Token>,
-    /// Used where neither configuration nor tokenizer name a mask.
+    /// The mask token where neither configuration nor tokenizer name one.
     pub mask_default: Option<Token>,
     /// Tokens that end a text.
     pub eos: Vec<Token>,
-    /// Fills what lies behind the end.
+    /// The token that fills positions behind the end.
     pub pad: Option<Token>,
-    /// Stands before a text.
+    /// The token in front of a text.
     pub bos: Option<Token>,
-    /// Tensors that the text model has no use for, by a part of their names.
+    /// Tensors that the text model does not use, by a part of their names.
     pub ignored: Vec<&'static str>,
-    /// What a user should know: switches of the configuration without effect.
+    /// Notes for the user: switches of the configuration without effect.
     pub notes: Vec<String>,
 }
 
 impl Description {
-    /// A description without special tokens, remarks or shift.
+    /// A description without special tokens, notes and shift.
     fn new(family: &'static str, plan: TransformerPlan, max_len: usize, process: Diffusion) -> Self {
         let mut ignored = vec!["rotary_emb.inv_freq"];
         if plan.head.is_none() {
-            // A head that is tied to the embedding may be stored all the same.
+            // A head that is tied to the embedding may be stored nevertheless.
             ignored.extend(["lm_head.weight", "transformer.ff_out.weight"]);
         }
         Self {
@@ -91,7 +91,7 @@ impl Description {
         }
     }
 
-    /// What an open position is in the model's process.
+    /// The kind of the diffusion process.
     pub fn kind(&self) -> Process {
         match self.process {
             Diffusion::Uniform { .. } => Process::Uniform,
@@ -99,7 +99,7 @@ impl Description {
         }
     }
 
-    /// How the model is sampled where nobody says otherwise.
+    /// The sampling defaults of the model.
     pub fn defaults(&self) -> SamplingDefaults {
         match self.process {
             Diffusion::Uniform { canvas, steps, temperature } => SamplingDefaults {
@@ -117,7 +117,7 @@ impl Description {
         }
     }
 
-    /// What the model uses beside the canvas.
+    /// The inputs that the model uses beside the canvas.
     pub fn uses(&self) -> Uses {
         match self.process {
             Diffusion::Uniform { .. } => Uses { state: true, feedback: true, caches: false },
@@ -126,7 +126,7 @@ impl Description {
         }
     }
 
-    /// With the schedule that a `generation_config.json` has for canvases, null if there is none.
+    /// Adds the canvas schedule of a `generation_config.json`; null if there is none.
     ///
     /// # Errors
     /// Numbers out of range.
@@ -145,7 +145,7 @@ impl Description {
         Ok(self)
     }
 
-    /// Special tokens under their usual keys.
+    /// Reads the special tokens under their usual keys.
     fn with_tokens(mut self, config: &Config) -> Result<Self> {
         self.mask = config.tokens("mask_token_id")?.first().copied();
         self.eos = config.tokens("eos_token_id")?;
@@ -155,18 +155,18 @@ impl Description {
     }
 }
 
-/// A family, and how its configurations are recognised.
+/// A family, and the keys that identify its configurations.
 pub struct Family {
-    /// What people call it.
+    /// The usual name.
     pub name: &'static str,
-    /// Values of `model_type`.
+    /// The values of `model_type`.
     pub model_types: &'static [&'static str],
-    /// Values in `architectures`, where `model_type` alone does not tell.
+    /// The values in `architectures`, where `model_type` is ambiguous.
     pub architectures: &'static [&'static str],
     describe: fn(&Config) -> Result<Description>,
 }
 
-/// Every family there is. Of several that share a `model_type`, those with matching `architectures` come first.
+/// All families. Of families that share a `model_type`, one with matching `architectures` comes first.
 pub const FAMILIES: &[Family] = &[
     Family {
         name: "LLaDA-MoE",
@@ -202,11 +202,11 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
-/// Reads a `config.json`.
+/// Reads the description of a `config.json`.
 ///
 /// # Errors
-/// A family that is not known, with the list of those that are; keys that are missing, of the wrong type, out of
-/// range or contradict each other; switches that are not supported.
+/// An unknown family (the error lists the known ones); keys that are missing, of the wrong type, out of range or
+/// contradictory; switches that are not supported.
 pub fn describe(config: &Value) -> Result<Description> {
     let config = Config::new(config)?;
     let model_type = config.text("model_type")?;
@@ -214,7 +214,7 @@ pub fn describe(config: &Value) -> Result<Description> {
         config.get("architectures").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let by_architecture = FAMILIES.iter().find(|f| f.architectures.iter().any(|a| architectures.contains(a)));
     let by_type = || FAMILIES.iter().find(|f| model_type.is_some_and(|t| f.model_types.contains(&t)));
-    // A mixture may call itself plainly `llada` and be told by its experts only.
+    // A mixture of experts may have the type `llada`; then only its expert keys identify it.
     let by_experts = || FAMILIES.iter().find(|f| f.name == "LLaDA-MoE" && config.get("num_experts").is_some());
     let family = match (by_architecture, model_type) {
         (Some(family), _) => Some(family),

@@ -1,23 +1,23 @@
-//! What Dream, SDAR and the mixtures share: layers named as in Qwen.
+//! Layers named as in Qwen, which Dream, SDAR and the mixtures of experts share.
 
 use super::config::{Config, check_heads, even_head};
 use crate::Result;
 use crate::models::transformer::plan::*;
 
-/// Most layers of a network, and most experts of a layer.
+/// Maximum number of layers of a network, and of experts of a layer.
 pub const MOST_LAYERS: usize = 1024;
 pub const MOST_EXPERTS: usize = 4096;
 
-/// Which parts of a layer have what.
+/// The optional parts of a layer.
 pub struct Variant {
     pub qkv_bias: bool,
     pub out_bias: bool,
-    /// Norms of queries and keys, head by head.
+    /// Whether queries and keys are normalised, head by head.
     pub qk_norm: bool,
     pub theta: f64,
 }
 
-/// Sizes that all of them give by the same keys.
+/// The sizes that all these families give under the same keys.
 pub struct Sizes {
     pub hidden: usize,
     pub layers: usize,
@@ -51,7 +51,7 @@ impl Sizes {
         })
     }
 
-    /// gate, up and down below `name`.
+    /// A feed-forward layer with `gate`, `up` and `down` below `name`.
     pub fn mlp(&self, name: &str, width: usize, activation: Activation) -> MlpPlan {
         let linear = |part: &str, out, inputs| LinearPlan::new(&format!("{name}.{part}"), out, inputs, false);
         MlpPlan {
@@ -62,7 +62,7 @@ impl Sizes {
         }
     }
 
-    /// Layers named `model.layers.N.{self_attn,mlp,…}`.
+    /// A layer named `model.layers.N.{self_attn,mlp,…}`.
     pub fn layer(&self, index: usize, variant: &Variant, feed_forward: FeedForwardPlan) -> LayerPlan {
         let name = |part: &str| format!("model.layers.{index}.{part}");
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
@@ -97,7 +97,7 @@ impl Sizes {
         }
     }
 
-    /// A network of such layers, with the usual names around them.
+    /// A network of such layers, with the usual names of embedding, norm and head.
     pub fn network(&self, config: &Config, rope: RopePlan, layers: Vec<LayerPlan>) -> Result<TransformerPlan> {
         let tied = config.flag("tie_word_embeddings", false)?;
         Ok(TransformerPlan {
@@ -130,7 +130,7 @@ pub fn dense(config: &Config, variant: &Variant, sizes: &Sizes) -> Result<Transf
     sizes.network(config, rope, layers)
 }
 
-/// What to say where the configuration asks for sliding windows, which these families' own code does not follow.
+/// The note where the configuration asks for sliding windows, which these families' own code ignores.
 pub fn window_note(config: &Config) -> Result<Option<String>> {
     let on = config.flag("use_sliding_window", false)?;
     Ok(on.then(|| "use_sliding_window is set; like the family's own code, attention here is not windowed".into()))

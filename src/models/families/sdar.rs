@@ -6,7 +6,7 @@ use super::{Description, Diffusion};
 use crate::Result;
 use crate::models::transformer::Pattern;
 
-/// Where the configuration gives none.
+/// The block size, where the configuration gives none.
 const BLOCK: usize = 4;
 
 pub fn describe(config: &Config) -> Result<Description> {

@@ -1,4 +1,4 @@
-//! Checkpoints: a configuration, a tokenizer and weights.
+//! Checkpoints of the small models: a configuration, a tokenizer and weights.
 
 use super::weight_format::{SCALES, numbers};
 use super::{MaskedConfig, MaskedModel, MaskedNetwork, Parameter};
@@ -13,11 +13,11 @@ pub const TOKENIZER: &str = "tokenizer.json";
 /// File name of the weights in a checkpoint directory.
 pub const WEIGHTS: &str = "model.safetensors";
 
-/// What the three files of a checkpoint hold.
+/// The contents of a checkpoint's three files.
 pub struct MaskedCheckpoint {
     /// Sizes and special tokens.
     pub config: MaskedConfig,
-    /// What the tokens write.
+    /// The vocabulary.
     pub vocab: Vocab,
     /// The weights, ready to run.
     pub network: MaskedNetwork,
@@ -27,7 +27,7 @@ impl MaskedCheckpoint {
     /// Reads the bytes of the three files.
     ///
     /// # Errors
-    /// Naming the file, and the tensor with its expected and found shape, where they do not fit each other.
+    /// Files that do not fit each other. The error names the file, and the tensor with its expected and found shape.
     pub fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8]) -> Result<Self> {
         let config = MaskedConfig::from_json(config).map_err(|e| e.context(CONFIG))?;
         let tokenizer = tokenizers::Tokenizer::from_bytes(tokenizer)
@@ -64,10 +64,10 @@ impl MaskedCheckpoint {
 }
 
 impl MaskedModel {
-    /// A model from the bytes of its three files.
+    /// Makes a model from the bytes of its three files.
     ///
     /// # Errors
-    /// Naming the file, and the tensor with its expected and found shape, where they do not fit each other.
+    /// Files that do not fit each other. The error names the file, and the tensor with its expected and found shape.
     pub fn from_bytes(config: &[u8], tokenizer: &[u8], weights: &[u8]) -> Result<Self> {
         let MaskedCheckpoint { config, vocab, network } = MaskedCheckpoint::from_bytes(config, tokenizer, weights)?;
         Self::new(config, vocab, network)

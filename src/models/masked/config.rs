@@ -1,4 +1,4 @@
-//! `config.json` of a checkpoint.
+//! The `config.json` of a checkpoint.
 
 use crate::{Error, Result, Token};
 use serde::{Deserialize, Serialize};
@@ -7,53 +7,53 @@ use std::collections::BTreeSet;
 /// The value of `model_type`.
 pub const MODEL_TYPE: &str = "stencil";
 
-/// Shape and special tokens of a masked diffusion transformer.
+/// Sizes and special tokens of a masked diffusion transformer, or of a causal one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaskedConfig {
     /// Always [`MODEL_TYPE`].
     pub model_type: String,
-    /// Name for reports.
+    /// The name in reports.
     pub name: String,
-    /// Tokens, special ones included.
+    /// Number of tokens, including special ones.
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
-    /// Blocks of attention and feed-forward.
+    /// Number of blocks of attention and feed-forward.
     pub layers: usize,
-    /// Attention heads; each gets an even share of the width.
+    /// Number of attention heads, which share the width evenly.
     pub heads: usize,
     /// Width of the gated feed-forward layer.
     pub ff_size: usize,
-    /// Most positions, prompt and text together; the condition's position is not counted.
+    /// Maximum number of positions of prompt and text together, without the position of the condition.
     pub max_len: usize,
     /// Base of the rotary positions.
     pub rope_theta: f64,
-    /// Added to the mean square before its root.
+    /// The constant added to the mean square in RMS norms.
     pub norm_eps: f64,
-    /// Shown where a position is open.
+    /// The mask token, which stands at open positions.
     pub mask_token: Token,
-    /// Ends a text and fills the canvas after it.
+    /// The token that ends a text and fills the canvas behind it.
     pub eos_token: Token,
-    /// Stands in front where there is no condition.
+    /// The token in front of a text without a condition.
     pub null_token: Token,
-    /// Labels the model was trained with, each with the token that stands in front.
+    /// The conditions that the model was trained with.
     pub conditions: Vec<Condition>,
-    /// Each position sees only what stands before it, and predicts what follows: a language model from left to right.
+    /// Whether the model is causal: each position attends to earlier positions and predicts the next token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub causal: bool,
-    /// How long the training texts are in tokens, their end included: quantiles, evenly spaced.
+    /// Evenly spaced quantiles of the lengths of the training texts, in tokens including the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lengths: Vec<usize>,
 }
 
-/// A label and its token.
+/// A condition: a label, and the token in front of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
-    /// As the user names it.
+    /// The label, by which users name the condition.
     pub label: String,
-    /// Stands in front of the text.
+    /// The token in front of the text.
     pub token: Token,
 }
 
@@ -61,7 +61,7 @@ impl MaskedConfig {
     /// Reads and checks `config.json`.
     ///
     /// # Errors
-    /// On another model type, unknown or missing keys, sizes that fit no model.
+    /// Another model type, unknown or missing keys, and sizes that fit no model.
     pub fn from_json(json: &[u8]) -> Result<Self> {
         let value: serde_json::Value =
             serde_json::from_slice(json).map_err(|e| Error::model("it is not JSON").because(e))?;
@@ -79,7 +79,7 @@ impl MaskedConfig {
     }
 
     /// # Errors
-    /// When the sizes contradict each other or are absurd.
+    /// Sizes that contradict each other or are out of range.
     pub fn check(&self) -> Result<()> {
         const LIMIT: usize = 1 << 20;
         let sizes = [
@@ -116,7 +116,7 @@ impl MaskedConfig {
         Ok(())
     }
 
-    /// Tokens that stand for no text and must never be predicted.
+    /// The tokens without text, which must never be predicted.
     pub fn unpredictable(&self) -> impl Iterator<Item = Token> + '_ {
         [self.mask_token, self.null_token].into_iter().chain(self.conditions.iter().map(|c| c.token))
     }

@@ -1,29 +1,28 @@
-//! The backward pass, written out: the steps of the forward pass in reverse.
+//! The backward pass: the operations of the forward pass in reverse.
 
 use super::network::{MaskedNetwork, PackedSequences, Part};
 use super::workspace::{BlockBuffers, Workspace};
 use crate::kernels::{Matrix, MatrixMut, attention_backward, cross_entropy_backward, gemm, swiglu_backward};
 use std::ops::Range;
 
-/// What the network should say, and how much each word of it counts.
+/// The target tokens of a batch and the weights of their losses.
 #[derive(Debug, Clone, Default)]
 pub struct Targets {
     /// Positions with a loss, ascending.
     pub rows: Vec<u32>,
-    /// What stands there.
+    /// The target token of each row.
     pub tokens: Vec<u32>,
-    /// Weights of the losses.
+    /// The weight of each loss.
     pub weights: Vec<f32>,
 }
 
 impl MaskedNetwork {
-    /// Σ weight·(−log p(token)) in nats; adds its gradient to `gradient`, which is laid out as the weights.
+    /// Returns Σ weight·(−log p(token)) in nats. Adds the gradient to `gradient`, which is laid out as the weights.
     ///
-    /// The batch goes through the network in parts of bounded size whose gradients add up, so the memory it takes does
-    /// not grow with it.
+    /// The batch is computed in parts of bounded size whose gradients add up, so memory does not grow with the batch.
     ///
     /// # Panics
-    /// When `gradient` or `targets` have other lengths than they should, or on a token or row that there is not.
+    /// If `gradient` or `targets` have wrong lengths, or a token or row is out of range.
     pub fn loss_and_gradient(&self, packed: &PackedSequences, targets: &Targets, gradient: &mut [f32]) -> f64 {
         let rows = targets.rows.len();
         assert_eq!((targets.tokens.len(), targets.weights.len()), (rows, rows), "one target and weight per row");
@@ -41,7 +40,7 @@ impl MaskedNetwork {
         })
     }
 
-    /// Loss and gradient of the part's rows; leaves the gradient of the last block's output in `dx`.
+    /// Loss and gradient of the part's rows. Leaves the gradient of the last block's output in `dx`.
     fn head_backward(&self, part: &Part, targets: &Targets, gradient: &mut [f32], workspace: &mut Workspace) -> f64 {
         let (d, vocab, rows) = (self.d, self.vocab, part.rows.len());
         let Workspace { picked, normed, logits, losses, dx, dpicked, dnormed, .. } = workspace;
@@ -99,7 +98,7 @@ impl MaskedNetwork {
         }
     }
 
-    /// Of y = x·w: replaces `dx`, and adds the gradient of w to `gradient`.
+    /// The backward pass of y = x·w: replaces `dx`, and adds the gradient of w to `gradient`.
     fn multiply_backward(
         &self,
         n: usize,

@@ -1,4 +1,4 @@
-//! A masked diffusion transformer: open positions are shown to the network as a mask token, and only here.
+//! A masked diffusion transformer. This module shows open positions to the network as a mask token.
 
 mod checkpoint;
 mod config;
@@ -16,10 +16,10 @@ pub use weight_format::{WeightFormat, weights_to_bytes};
 use super::{Hidden, SamplingDefaults};
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Vocab};
 
-/// Score of tokens that stand for no text (mask, conditions): finite, and beyond any guide's reach.
+/// The score of tokens without text (mask, conditions): finite, and out of reach of any guide.
 pub(super) const NEVER: f32 = -1e4;
 
-/// What a tokenizer must be to fit a configuration.
+/// Checks that a tokenizer fits a configuration.
 pub(super) fn check_special_tokens(config: &MaskedConfig, vocab: &Vocab) -> Result<()> {
     if vocab.len() != config.vocab_size {
         return Err(Error::model(format!(
@@ -48,7 +48,7 @@ pub struct MaskedModel {
 
 impl MaskedModel {
     /// # Errors
-    /// When the tokenizer does not fit the configuration.
+    /// A tokenizer that does not fit the configuration.
     pub fn new(config: MaskedConfig, vocab: Vocab, network: MaskedNetwork) -> Result<Self> {
         config.check()?;
         if config.causal {
@@ -67,12 +67,12 @@ impl MaskedModel {
     pub fn config(&self) -> &MaskedConfig {
         &self.config
     }
-    /// The network itself.
+    /// The network.
     pub fn network(&self) -> &MaskedNetwork {
         &self.network
     }
 
-    /// The views as one batch, and the rows of their open and written positions.
+    /// Packs the views into one batch. Returns the batch and the rows of the views' positions.
     fn pack(&self, views: &[CanvasView]) -> Result<(PackedSequences, Vec<u32>)> {
         let mut packed = PackedSequences::default();
         let mut rows = Vec::new();
@@ -122,7 +122,7 @@ impl Denoiser for MaskedModel {
     fn conditions(&self) -> &[String] {
         &self.labels
     }
-    /// Chosen by what the bundled model then writes, as varied as it can be while it still reads well
+    /// Defaults for the bundled model: as varied as its texts can be while they still read well
     /// (`docs/measurements.md`).
     fn defaults(&self) -> SamplingDefaults {
         SamplingDefaults { temperature: (1.0, 1.0), templates: Some(("entropy", 0.8)), ..SamplingDefaults::default() }

@@ -1,4 +1,4 @@
-//! The network: what training and inference both run, on flat f32 arrays.
+//! The network of training and inference, on flat f32 arrays.
 
 use super::config::MaskedConfig;
 use super::workspace::{BlockBuffers, Workspace};
@@ -6,10 +6,10 @@ use crate::kernels::{Heads, Mask, Matrix, MatrixMut, RmsNorm, Rope, Sequence, at
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Name of the embedding, which is also the head.
+/// The name of the embedding, which is also the output head.
 pub const EMBEDDING: &str = "embedding.weight";
 
-/// How a weight starts.
+/// The initial values of a weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
     /// All ones.
@@ -18,25 +18,25 @@ pub enum Init {
     Normal(f64),
 }
 
-/// A weight: its name, its shape, and where its numbers stand among all of the network.
+/// A named weight of the network, with its shape and its range in the flat array of weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// As in the checkpoint.
+    /// The name in the checkpoint.
     pub name: String,
-    /// Of a matrix, (in, out).
+    /// The shape; (in, out) for a matrix.
     pub shape: Vec<usize>,
-    /// What training starts from.
+    /// The initial values for training.
     pub init: Init,
-    /// In [`MaskedNetwork::weights`], and in gradients.
+    /// The range in [`MaskedNetwork::weights`] and in gradients.
     pub range: Range<usize>,
 }
 
-/// Sequences one after the other, without padding.
+/// A batch of sequences, packed one after the other without padding.
 #[derive(Debug, Clone, Default)]
 pub struct PackedSequences {
-    /// All sequences, each with its condition in front.
+    /// The tokens of all sequences, each with its condition in front.
     pub tokens: Vec<u32>,
-    /// Positions of each sequence.
+    /// The number of positions of each sequence.
     pub lengths: Vec<usize>,
 }
 
@@ -48,7 +48,7 @@ impl PackedSequences {
         self.lengths.push(self.tokens.len() - before);
     }
 
-    /// Cuts the sequences into parts of bounded size that are computed one after the other, each with the `rows`
+    /// Cuts the batch into parts of bounded size that are computed one after the other. Each part gets the `rows`
     /// (ascending) that lie in it.
     pub(super) fn parts<'a>(&'a self, mut rows: &'a [u32]) -> impl Iterator<Item = Part<'a>> {
         let (mut tokens, mut lengths, mut start, mut first) = (self.tokens.as_slice(), self.lengths.as_slice(), 0, 0);
@@ -76,26 +76,26 @@ impl PackedSequences {
     }
 }
 
-/// Positions that go through the network together: what a pass needs of memory grows with them, not with the batch.
+/// Maximum number of positions in a part. The memory of a pass grows with this number, not with the batch.
 const PART: usize = 2048;
 
-/// Rows whose logits are there at once.
+/// Maximum number of rows whose logits are in memory at once.
 const LOGITS: usize = 256;
 
-/// Some of the sequences of a batch.
+/// A part of a batch: some of its sequences.
 pub(super) struct Part<'a> {
     pub tokens: &'a [u32],
     pub lengths: &'a [usize],
-    /// Of each token in its sequence.
+    /// The position of each token in its sequence.
     pub positions: Vec<usize>,
-    /// Within the part.
+    /// The rows, counted within the part.
     pub rows: Vec<usize>,
-    /// Rows of the parts before.
+    /// The number of rows in earlier parts.
     pub first: usize,
 }
 
 impl Part<'_> {
-    /// Ranges of rows whose logits are computed together.
+    /// The ranges of rows whose logits are computed together.
     pub fn chunks(&self) -> impl Iterator<Item = Range<usize>> {
         let rows = self.rows.len();
         (0..rows).step_by(LOGITS).map(move |start| start..rows.min(start + LOGITS))
@@ -105,7 +105,7 @@ impl Part<'_> {
 /// A transformer, bidirectional or causal: RMS norm before each block, rotary positions, SwiGLU, embeddings shared with
 /// the head.
 ///
-/// Each sequence sees exactly what it would see alone, and results do not depend on the number of threads.
+/// Sequences do not attend to each other, and results do not depend on the number of threads.
 pub struct MaskedNetwork {
     pub(super) vocab: usize,
     /// Width of the residual stream.
@@ -119,11 +119,11 @@ pub struct MaskedNetwork {
     pub(super) places: Places,
     parameters: Vec<Parameter>,
     weights: Vec<f32>,
-    /// Buffers of calls that have ended.
+    /// Buffers of finished calls, for reuse.
     idle: Mutex<Vec<Workspace>>,
 }
 
-/// Where each weight stands.
+/// The range of each weight in the flat array.
 pub(super) struct Places {
     pub embedding: Range<usize>,
     pub blocks: Vec<BlockPlaces>,
@@ -140,13 +140,13 @@ pub(super) struct BlockPlaces {
 }
 
 impl MaskedNetwork {
-    /// Asks `weight` for the numbers of each weight.
+    /// Builds a network; `weight` returns the numbers of each weight.
     ///
     /// # Errors
-    /// Those of `weight`.
+    /// Errors of `weight`.
     ///
     /// # Panics
-    /// When `weight` returns another count of numbers than the shape says.
+    /// If `weight` returns another count of numbers than the shape requires.
     pub fn build<E>(
         config: &MaskedConfig,
         mut weight: impl FnMut(&Parameter) -> std::result::Result<Vec<f32>, E>,
@@ -164,7 +164,7 @@ impl MaskedNetwork {
             Ok(range)
         };
         let embedding = take(EMBEDDING, &[vocab, d], Init::Normal(0.02))?;
-        // Blocks add to the residual stream: their last matrix starts smaller, so that the sum keeps its size (GPT-2).
+        // Blocks add to the residual stream. Their last matrix starts smaller, so that the sum keeps its scale (GPT-2).
         let inner = Init::Normal(1.0 / (d as f64).sqrt());
         let last = |fan_in: usize| Init::Normal(1.0 / (fan_in as f64 * 2.0 * config.layers as f64).sqrt());
         let blocks = (0..config.layers)
@@ -190,7 +190,7 @@ impl MaskedNetwork {
             heads: Heads::even(config.heads, size),
             mask: if config.causal { Mask::Causal } else { Mask::Full },
             norm: RmsNorm { eps: config.norm_eps as f32 },
-            // One position more than a text may have: the condition stands in front.
+            // One position more than the maximum of a text, for the condition in front.
             rope: Rope::new(config.max_len + 1, size, config.rope_theta),
             places: Places { embedding, blocks, norm },
             parameters,
@@ -199,20 +199,20 @@ impl MaskedNetwork {
         })
     }
 
-    /// All weights, one after the other.
+    /// All weights in one flat array.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
-    /// For the optimizer.
+    /// All weights, mutable for the optimizer.
     pub fn weights_mut(&mut self) -> &mut [f32] {
         &mut self.weights
     }
-    /// What stands where in [`weights`](Self::weights).
+    /// The weights by name, with their ranges in [`weights`](Self::weights).
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
     }
 
-    /// States after the last norm of the positions at `rows`, ascending: (rows, d).
+    /// The hidden states after the last norm at `rows` (ascending): (rows, d).
     ///
     /// # Panics
     /// As [`logits`](Self::logits).
@@ -227,10 +227,10 @@ impl MaskedNetwork {
         out
     }
 
-    /// Unnormalised log-probabilities of the positions at `rows`, ascending: (rows, V).
+    /// The unnormalised log-probabilities at `rows` (ascending): (rows, V).
     ///
     /// # Panics
-    /// On a token or a row that there is not, or a sequence longer than the model holds.
+    /// If a token or row is out of range, or a sequence exceeds the model's length.
     pub fn logits(&self, packed: &PackedSequences, rows: &[u32]) -> Vec<f32> {
         let mut out = vec![0.0; rows.len() * self.vocab];
         let mut rest = out.as_mut_slice();
@@ -244,10 +244,10 @@ impl MaskedNetwork {
         out
     }
 
-    /// −log p in nats of `targets`, the tokens at `rows`, ascending.
+    /// −log p in nats of `targets`, the tokens at `rows` (ascending).
     ///
     /// # Panics
-    /// As [`logits`](Self::logits), or without one target per row.
+    /// As [`logits`](Self::logits), and if there is not one target per row.
     pub fn losses(&self, packed: &PackedSequences, rows: &[u32], targets: &[u32]) -> Vec<f32> {
         assert_eq!(rows.len(), targets.len(), "one target per row");
         let mut losses = vec![0.0; rows.len()];
@@ -267,15 +267,15 @@ impl MaskedNetwork {
         losses
     }
 
-    /// Logits of final hidden states.
+    /// The output head: logits of final hidden states.
     pub(super) fn head(&self, logits: &mut [f32], normed: &[f32]) {
         let rows = normed.len() / self.d;
         let embedding = Matrix::new(&self.weights[self.places.embedding.clone()], self.vocab, self.d);
         gemm(MatrixMut::new(logits, rows, self.vocab), Matrix::new(normed, rows, self.d), embedding.t(), 1.0, false);
     }
 
-    /// Runs all blocks; leaves the states of the part's rows in `picked` and, after the last norm, in `normed`. What the
-    /// backward pass needs stays in the blocks' buffers if `keep`.
+    /// Runs all blocks. Leaves the states of the part's rows in `picked` and, after the last norm, in `normed`. With
+    /// `keep`, the blocks' buffers keep the values that the backward pass needs.
     pub(super) fn forward(&self, part: &Part, workspace: &mut Workspace, keep: bool) {
         let (n, d, ff) = (part.tokens.len(), self.d, self.ff);
         let weight = |range: &Range<usize>| &self.weights[range.clone()];
@@ -329,7 +329,7 @@ impl MaskedNetwork {
         attention(out, &lengths.iter().map(sequence).collect::<Vec<_>>(), self.heads, self.mask);
     }
 
-    /// Calls `f` with buffers of an earlier call, if there are any.
+    /// Calls `f` with the buffers of an earlier call, or with new ones.
     pub(super) fn with_workspace<R>(&self, f: impl FnOnce(&mut Workspace) -> R) -> R {
         let mut workspace = self.idle.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         let result = f(&mut workspace);

@@ -15,20 +15,20 @@ pub enum WeightFormat {
     /// 16 bits.
     #[default]
     F16,
-    /// 8 bits, and 16 more for each group of weights; vectors keep 16.
+    /// 8 bits, and 16 bits for the scale of each group of weights; vectors have 16 bits.
     Int8,
 }
 
-/// Weights that share a scale: the largest of them is 127.
+/// Number of weights that share a scale. The largest weight of a group is stored as ±127.
 const GROUP: usize = 64;
 
-/// What is added to the name of a tensor of integers for that of its scales, one f16 per [`GROUP`].
+/// The suffix of the tensor of scales, one f16 per [`GROUP`], beside a tensor of integers.
 pub(super) const SCALES: &str = ".scale";
 
-/// Weights as a safetensors file.
+/// Serialises weights as a safetensors file.
 ///
 /// # Errors
-/// When a weight does not fit (NaN, or beyond ±65504 in half precision).
+/// A weight that the format cannot hold (NaN, or beyond ±65504 in half precision).
 pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32], format: WeightFormat) -> Result<Vec<u8>> {
     let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     for Parameter { name, shape, range, .. } in parameters {
@@ -42,7 +42,7 @@ pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32], format: Weigh
             WeightFormat::Int8 if shape.len() > 1 => {
                 let scales = numbers.chunks(GROUP).map(|group| {
                     let largest = group.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-                    // Rounded up, so that the largest weight stays within 127; never 0.
+                    // The scale is rounded up, so that the largest weight stays within 127, and is never 0.
                     let scale = f16::from_f32(largest / 127.0 * 1.0005).max(f16::MIN_POSITIVE_SUBNORMAL);
                     (group, scale)
                 });
@@ -82,7 +82,7 @@ pub fn weights_to_bytes(parameters: &[Parameter], weights: &[f32], format: Weigh
 /// The numbers of a tensor; integers are multiplied by their scales.
 ///
 /// # Errors
-/// When they are of another kind, or integers without scales.
+/// A tensor of an unknown type, or integers without scales.
 pub(super) fn numbers(file: &SafeTensors, name: &str, view: &TensorView) -> Result<Vec<f32>> {
     let (halves, _) = view.data().as_chunks::<2>();
     let (floats, _) = view.data().as_chunks::<4>();

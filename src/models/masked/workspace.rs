@@ -1,11 +1,11 @@
-//! The buffers of a pass through the network, kept from one to the next.
+//! The buffers of a pass through the network, reused by later passes.
 
-/// Numbers for a number of positions, grown when needed and never given back.
+/// A growing buffer of numbers. It is never shrunk.
 #[derive(Default)]
 pub struct Buffer(Vec<f32>);
 
 impl Buffer {
-    /// The first `len` numbers; what they hold is left from before.
+    /// The first `len` numbers, with the values of earlier calls.
     pub fn get(&mut self, len: usize) -> &mut [f32] {
         if self.0.len() < len {
             self.0.resize(len, 0.0);
@@ -24,20 +24,20 @@ impl Buffer {
     }
 }
 
-/// Everything between the tokens and the loss.
+/// All intermediate values between the tokens and the loss.
 #[derive(Default)]
 pub struct Workspace {
     /// The residual stream: positions × d.
     pub x: Buffer,
-    /// One for inference, which forgets; one per block for training.
+    /// The buffers of blocks: one for inference, one per block for training.
     pub blocks: Vec<BlockBuffers>,
-    /// Of the positions with a loss, before and after the last norm: rows × d.
+    /// The states of the positions with a loss, before and after the last norm: rows × d.
     pub picked: Buffer,
     pub normed: Buffer,
-    /// Of some of the rows: rows × V.
+    /// The logits of some rows: rows × V.
     pub logits: Buffer,
     pub losses: Vec<f32>,
-    /// Gradients of the buffers of the same width.
+    /// The gradients of the buffers of the same width.
     pub dx: Buffer,
     pub dh: Buffer,
     pub dpicked: Buffer,
@@ -45,7 +45,7 @@ pub struct Workspace {
     pub dgated: Buffer,
 }
 
-/// What a block computes, in order. `x` and `middle` are copies of the stream for the backward pass.
+/// The intermediate values of a block, in order. `x` and `middle` are copies of the stream for the backward pass.
 #[derive(Default)]
 pub struct BlockBuffers {
     pub x: Buffer,

@@ -1,5 +1,5 @@
-//! What is not computed again: exactly, of finished blocks and encoded prompts; approximately, within a block of a
-//! bidirectional model, where somebody asks for it.
+//! Reuse of keys and values: exact for finished blocks and encoded prompts, approximate within a block of a
+//! bidirectional model, where the request sets a cache.
 
 use super::{DenoiserState, Input, Pretrained};
 use crate::models::OrModel;
@@ -13,25 +13,25 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Keys and values of texts read lately, the latest last.
+/// A cache of the keys and values of recently encoded texts, the latest last.
 #[derive(Default)]
-pub(super) struct Read(Mutex<Vec<(Vec<Token>, Arc<Memory>)>>);
+pub(super) struct KeyValueCache(Mutex<Vec<(Vec<Token>, Arc<Memory>)>>);
 
-/// Most texts that are kept, and the bytes they may take together.
+/// Maximum number of cached texts, and the maximum of their bytes together.
 const MOST: usize = 64;
 const MOST_BYTES: usize = 1 << 30;
 /// Logit of a token that the constraints forbid.
 const FORBIDDEN: f32 = -1e4;
 
-impl Read {
-    /// The longest known beginning of a text whose length is one of `lengths`.
+impl KeyValueCache {
+    /// Finds the longest cached prefix of a text whose length is one of `lengths`.
     fn find(&self, text: &[Token], lengths: &[usize]) -> Option<(usize, Arc<Memory>)> {
         let read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = read.iter().filter(|(known, _)| lengths.contains(&known.len()) && text.starts_with(known));
         known.max_by_key(|(known, _)| known.len()).map(|(known, memory)| (known.len(), memory.clone()))
     }
 
-    /// Keeps a text; of those it continues, only ones of `shared` tokens or fewer stay.
+    /// Caches a text. Cached prefixes of the text are dropped if they have more than `shared` tokens.
     fn keep(&self, text: &[Token], memory: Arc<Memory>, shared: usize) {
         let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         read.retain(|(known, _)| known.len() <= shared || !text.starts_with(known));
@@ -42,26 +42,26 @@ impl Read {
     }
 }
 
-/// What a uniform-state network said of its canvas a step ago.
+/// The prediction of a uniform-state network at the previous step, for self-conditioning.
 #[derive(Clone)]
 struct Belief {
     start: usize,
     logits: Tensor,
 }
 
-/// What the first step of a block has left for the others.
+/// The results of a block's first step that later steps reuse.
 #[derive(Clone)]
 struct Block {
     range: Range<Pos>,
-    /// Of everything outside of what the other steps compute.
+    /// Keys and values of the positions that later steps do not compute.
     memory: Arc<Memory>,
     /// Scores of the whole canvas.
     scores: Arc<Scores>,
 }
 
 impl Pretrained {
-    /// Keys and values of a text that no open position changes. The prompt is read at once, what follows block by
-    /// block, so that a text has the same keys and values to the bit whatever has been read before.
+    /// The keys and values of a text that does not depend on open positions. The prompt is encoded at once and the rest
+    /// block by block, so the keys and values of a text have the same bits whatever is cached.
     pub(super) fn remember(&self, text: &[Token], prompt: usize, pattern: Pattern) -> Result<Arc<Memory>> {
         let (size, from_prompt) = match self.description.process {
             Diffusion::Uniform { canvas, .. } => (canvas, false),
@@ -73,7 +73,7 @@ impl Pretrained {
         if lengths.last() != Some(&text.len()) {
             lengths.push(text.len());
         }
-        let mut known = self.read.find(text, &lengths);
+        let mut known = self.key_values.find(text, &lengths);
         let done = known.as_ref().map_or(0, |(len, _)| *len);
         for &len in lengths.iter().filter(|&&len| len > done) {
             let (start, past) = known.as_ref().map_or((0, None), |(len, memory)| (*len, Some(memory)));
@@ -87,14 +87,14 @@ impl Pretrained {
             let own = self.network.forward(&[sequence]).or_model()?.pop().and_then(|answer| answer.memory);
             let own = own.ok_or_else(|| Error::model("the network remembered nothing"))?;
             let memory = Arc::new(past.map_or(Ok(own.clone()), |past| past.followed_by(&own)).or_model()?);
-            self.read.keep(&text[..len], memory.clone(), first);
+            self.key_values.keep(&text[..len], memory.clone(), first);
             known = Some((len, memory));
         }
         known.map(|(_, memory)| memory).ok_or_else(|| Error::model("there is nothing to remember"))
     }
 
-    /// A uniform-state network is told what it said a step ago of the same canvas, or, where constraints hold, what was
-    /// made of that: the distribution given the constraints.
+    /// Predicts with self-conditioning: the network receives its own logits of the previous step or, where constraints
+    /// hold, the constrained marginals.
     pub(super) fn believing(
         &self,
         view: &CanvasView,
@@ -116,17 +116,18 @@ impl Pretrained {
         Ok(scores)
     }
 
-    /// Log-probabilities given the constraints, as the logits that a network is told.
+    /// The constrained marginals as logits for self-conditioning.
     fn projected(&self, marginals: &Marginals, prompt: usize, positions: &Range<usize>) -> Result<Tensor> {
-        // What is forbidden is far out of reach; an infinite logit would make a mean of embeddings undefined.
+        // Forbidden tokens get a large negative logit: an infinite one would make a mean of embeddings undefined.
         let finite = |&log: &f32| log.max(FORBIDDEN);
         let rows = positions.clone().flat_map(|pos| marginals.row(pos - prompt).iter().map(finite));
         let rows: Vec<f32> = rows.collect();
         Tensor::from_vec(rows, (positions.len(), self.vocab().len()), self.network.device()).or_model()
     }
 
-    /// The first step of a block computes everything; the others only the block (dual), or the block and what follows
-    /// it (prefix), behind keys and values that are no longer quite right. Source: Fast-dLLM (arXiv 2505.22618).
+    /// Predicts with an approximate cache. The first step of a block computes all positions. Later steps compute the
+    /// block only (dual), or the block and what follows it (prefix), and reuse the other keys and values, which are
+    /// then slightly out of date. Source: Fast-dLLM (arXiv 2505.22618).
     pub(super) fn reusing(&self, view: &CanvasView, state: &mut DenoiserState, cache: Cache) -> Result<Arc<Scores>> {
         let Input { tokens, start: _, pattern, past: _, noise } = self.input(view)?;
         let (prompt, len) = (view.prompt.len(), tokens.len());
@@ -135,7 +136,7 @@ impl Pretrained {
             Cache::Dual => prompt + state.block.end,
         };
         let positions = prompt + state.block.start..last;
-        // With a shift the token before the block predicts its first one.
+        // With a shift, the position before the block predicts the block's first token.
         let start = positions.start.saturating_sub(usize::from(self.description.shift));
         let Some(mut block) = state.take::<Block>().filter(|kept| kept.range == state.block) else {
             let input = Input { tokens, start: 0, pattern, past: None, noise };
@@ -155,7 +156,8 @@ impl Pretrained {
             &answer.logits,
             positions.len(),
         )?;
-        // The lane has let go of the scores of the step before: nothing is copied but what is new.
+        // The lane has dropped the scores of the previous step, so the table is not copied; only the new rows are
+        // written.
         let scores = Arc::make_mut(&mut block.scores);
         for pos in 0..own.len() {
             scores.row_mut(state.block.start + pos).copy_from_slice(own.row(pos));

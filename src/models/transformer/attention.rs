@@ -1,24 +1,26 @@
-//! Attention over packed sequences: grouped heads, norms of queries and keys, keys remembered from before.
+//! Attention over packed sequences, with grouped heads, norms of queries and keys, and cached keys.
 
 use super::ops::{Angles, Linear, Norm, attention};
 use candle_core::{Device, Result, Tensor};
 
-/// Who looks at whom.
+/// The attention pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pattern {
-    /// Every position at every other.
+    /// Every position attends to every position.
     Full,
-    /// At one's own block and those before; blocks of this many positions are counted from position 0.
+    /// Block-causal: a position attends to its own block and earlier blocks. Blocks of this many positions are counted
+    /// from position 0.
     Blocks(usize),
-    /// At oneself and what stands before; sliding layers no further back than their window.
+    /// Causal: a position attends to itself and earlier positions. Sliding layers attend no further back than their
+    /// window.
     Causal,
-    /// At every position of the canvas and at what stands before it; of the latter, sliding layers see what a causal
-    /// pass over the position before the canvas would have left in its window.
+    /// A position of the canvas attends to the whole canvas and to earlier positions. Of the earlier positions, sliding
+    /// layers attend to those in the window of a causal pass over the position before the canvas.
     Canvas,
 }
 
 impl Pattern {
-    /// Whether the query at `q` sees the key at `k`. The sequence being computed starts at `start`.
+    /// Whether the query at `q` attends to the key at `k`. The sequence being computed starts at `start`.
     pub fn sees(self, q: u32, k: u32, start: u32, window: Option<usize>) -> bool {
         match (self, window) {
             (Self::Full, _) => true,
@@ -31,17 +33,17 @@ impl Pattern {
     }
 }
 
-/// Keys, turned, and values of some positions, one pair (m, kv, head) per layer.
+/// Rotated keys, and values, of some positions: one pair (m, kv, head) per layer.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// Where the keys stand.
+    /// The positions of the keys.
     pub positions: Vec<u32>,
     /// Keys and values of each layer.
     pub layers: Vec<(Tensor, Tensor)>,
 }
 
 impl Memory {
-    /// The positions for which `keep` holds.
+    /// Selects the positions for which `keep` holds.
     pub fn select(&self, keep: impl Fn(u32) -> bool) -> Result<Self> {
         let kept: Vec<u32> = (0..).zip(&self.positions).filter(|(_, p)| keep(**p)).map(|(i, _)| i).collect();
         let positions = kept.iter().map(|&i| self.positions[i as usize]).collect();
@@ -49,7 +51,7 @@ impl Memory {
         let layers = self.layers.iter().map(|(k, v)| Ok((pick(k)?, pick(v)?))).collect::<Result<_>>()?;
         Ok(Self { positions, layers })
     }
-    /// These positions, then `others`.
+    /// Appends the positions of `others`.
     pub fn followed_by(&self, others: &Self) -> Result<Self> {
         let positions = [self.positions.as_slice(), &others.positions].concat();
         let join = |(a, b): (&(Tensor, Tensor), &(Tensor, Tensor))| {
@@ -58,25 +60,25 @@ impl Memory {
         let layers = self.layers.iter().zip(&others.layers).map(join).collect::<Result<_>>()?;
         Ok(Self { positions, layers })
     }
-    /// Bytes that it takes.
+    /// The size in bytes.
     pub fn bytes(&self) -> usize {
         let size = |t: &Tensor| t.elem_count() * t.dtype().size_in_bytes();
         self.layers.iter().map(|(k, v)| size(k) + size(v)).sum()
     }
 }
 
-/// Where one sequence of a pack lies, and what it looks at.
+/// One sequence of a pack, with its attention.
 pub struct Span<'a> {
-    /// First row and number of rows in the pack.
+    /// The rows of the sequence in the pack.
     pub rows: std::ops::Range<usize>,
-    /// Position of each row.
+    /// The position of each row.
     pub positions: &'a [u32],
     pub pattern: Pattern,
     pub past: Option<&'a Memory>,
 }
 
 impl Span<'_> {
-    /// What to add to products of queries and keys, past keys first; None where nothing is hidden.
+    /// The mask to add to the products of queries and keys, past keys first; `None` where nothing is hidden.
     fn mask(&self, window: Option<usize>, device: &Device) -> Result<Option<Tensor>> {
         let start = self.positions.first().copied().unwrap_or(0);
         let past = self.past.map_or(&[][..], |p| &p.positions);
@@ -114,7 +116,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// (n, hidden) → (n, hidden), and keys and values of all rows.
+    /// (n, hidden) → (n, hidden). Also returns the keys and values of all rows.
     pub fn forward(
         &self,
         x: &Tensor,
@@ -140,7 +142,7 @@ impl Attention {
         Ok((self.out.forward(&mixed)?, (k, v)))
     }
 
-    /// (n, heads, head), twice (n, kv, head): normed where the model norms, not yet turned.
+    /// Projects to queries (n, heads, head), keys and values (n, kv, head), which are normalised but not yet rotated.
     fn project(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         let (q, k, v) = match &self.qkv {
             Qkv::Split { q, k, v } => {
@@ -163,7 +165,7 @@ impl Attention {
         ))
     }
 
-    /// A norm as wide as all heads sees them together; any other sees each by itself.
+    /// Splits into heads. A norm as wide as all heads normalises them together; any other norm normalises each head.
     fn split(&self, x: &Tensor, heads: usize, norm: Option<&Norm>) -> Result<Tensor> {
         let shape = (x.dim(0)?, heads, self.head_dim);
         match norm {

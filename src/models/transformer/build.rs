@@ -1,4 +1,4 @@
-//! From a plan and its tensors to a network.
+//! Builds a network from a plan and its tensors.
 
 use super::attention::{Attention, Qkv};
 use super::feed_forward::{Experts, FeedForward, Mlp, Moe, Router};
@@ -9,36 +9,36 @@ use crate::models::OrModel;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
-/// Where the weights of a network come from.
+/// A source of a network's weights.
 pub trait Tensors {
-    /// A vector or a small matrix, in f32.
+    /// Reads a vector or a small matrix, in f32.
     ///
     /// # Errors
-    /// Where there is no such tensor, or of another shape.
+    /// A tensor that is missing or has another shape.
     fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor>;
-    /// A matrix (out, in), or each of a stack (n, out, in), as it is to be kept.
+    /// Reads a matrix (out, in), or the matrices of a stack (n, out, in), in the precision in which they are kept.
     ///
     /// # Errors
-    /// Where there is no such tensor, or of another shape.
+    /// A tensor that is missing or has another shape.
     fn matrices(&mut self, plan: &TensorPlan) -> Result<Vec<Matrix>>;
-    /// A table whose rows are looked up, in f32 or 16 bits.
+    /// Reads a table whose rows are looked up, in f32 or 16 bits.
     ///
     /// # Errors
-    /// Where there is no such tensor, or of another shape.
+    /// A tensor that is missing or has another shape.
     fn table(&mut self, plan: &TensorPlan) -> Result<Tensor>;
 }
 
-/// Asks for each tensor by its plan.
+/// Builds networks from a source of weights.
 pub struct Builder<'a> {
-    /// Where weights come from.
+    /// The source of the weights.
     pub tensors: &'a mut dyn Tensors,
 }
 
 impl Builder<'_> {
-    /// The network of a plan.
+    /// Builds the network of a plan.
     ///
     /// # Errors
-    /// Tensors that are missing, or of another shape.
+    /// Tensors that are missing or have another shape.
     pub fn transformer(&mut self, plan: &TransformerPlan) -> Result<Transformer> {
         let layers = plan.layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>>>()?;
         let noise = plan.noise.as_ref().map(|noise| {

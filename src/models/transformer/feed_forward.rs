@@ -1,4 +1,4 @@
-//! Gated layers and mixtures of experts.
+//! Feed-forward layers and mixtures of experts.
 
 use super::ops::{Linear, Norm, activate, add, gated};
 use super::plan::Activation;
@@ -24,7 +24,7 @@ impl Mlp {
     }
 }
 
-/// Chooses experts for each token.
+/// The router, which chooses experts for each token.
 pub struct Router {
     pub gate: Linear,
     pub sigmoid: bool,
@@ -38,7 +38,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// For each row of `x` its experts with their weights.
+    /// The experts of each row of `x`, with their weights.
     fn choose(&self, x: &Tensor) -> Result<Vec<Vec<(usize, f32)>>> {
         let logits = match &self.input {
             None => self.gate.forward(x)?,
@@ -78,7 +78,7 @@ impl Router {
     }
 }
 
-/// Indices of the `count` largest, largest first; the lower index on a tie.
+/// The indices of the `count` largest values, largest first; the lower index on a tie.
 fn best(values: &[f32], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
@@ -89,7 +89,7 @@ fn best(values: &[f32], count: usize) -> Vec<usize> {
 /// The weights of the experts.
 pub enum Experts {
     Separate(Vec<Mlp>),
-    /// Of each expert (2·width, hidden) with the gates first, and (hidden, width).
+    /// For each expert a matrix (2·width, hidden) with the gates first, and a matrix (hidden, width).
     Stacked {
         activation: Activation,
         gate_up: Vec<Linear>,
@@ -119,7 +119,7 @@ pub struct Moe {
 }
 
 impl Moe {
-    /// The router looks at `routed`, the experts at `x`.
+    /// The router reads `routed`, the experts read `x`.
     pub fn forward(&self, x: &Tensor, routed: &Tensor) -> Result<Tensor> {
         let mut out = match &self.shared {
             Some(shared) => shared.forward(x)?,
@@ -142,7 +142,7 @@ impl Moe {
     }
 }
 
-/// What follows attention.
+/// The part of a layer after attention.
 pub enum FeedForward {
     Dense(Mlp),
     Moe(Moe),
@@ -150,7 +150,7 @@ pub enum FeedForward {
 }
 
 impl FeedForward {
-    /// `x`: the residual stream through the layer's norm; `residual`: the stream itself.
+    /// `x` is the residual stream after the layer's norm, `residual` the stream itself.
     pub fn forward(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match self {
             Self::Dense(mlp) => mlp.forward(x),

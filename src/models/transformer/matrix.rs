@@ -1,4 +1,4 @@
-//! Weights as they are kept: plain numbers, or blocks of few bits.
+//! Matrices of weights in memory: plain numbers, or blocks of few bits.
 
 use crate::kernels::{Blocks, Rows, tensor};
 use candle_core::quantized::GgmlDType;
@@ -11,28 +11,28 @@ use std::{ops::Range, ptr, sync::Arc};
 pub enum Matrix {
     /// f32, bf16 or f16.
     Dense(Tensor),
-    /// Quantised.
+    /// Blocks of quantised weights.
     Quantised(Arc<QuantisedMatrix>),
 }
 
-/// A matrix whose rows are blocks of quantised weights. Products are taken in f32, some rows at a time: only the
-/// weights lose precision, and every kind of block costs about the same.
+/// A matrix whose rows are blocks of quantised weights. Products are computed in f32, a few rows at a time: only the
+/// weights lose precision, and all kinds of blocks cost about the same.
 pub struct QuantisedMatrix {
-    /// So many rows each, the last one fewer.
+    /// Parts of `height` rows each; the last part may have fewer.
     parts: Vec<Blocks>,
     height: usize,
     rows: usize,
     columns: usize,
 }
 
-/// Weights of a part: what is held in f32 at a time while a matrix is quantised.
+/// Number of weights in a part. One part at a time is in f32 while a matrix is quantised.
 const PART: usize = 1 << 20;
 
 impl QuantisedMatrix {
-    /// Quantises (rows, columns) numbers; `read` gives some rows of them.
+    /// Quantises a matrix of (rows, columns) numbers; `read` returns a range of its rows.
     ///
     /// # Errors
-    /// When the columns are no multiple of the block, or what `read` says.
+    /// Columns that are no multiple of the block, and errors of `read`.
     pub fn quantize(
         kind: GgmlDType,
         (rows, columns): (usize, usize),
@@ -47,10 +47,10 @@ impl QuantisedMatrix {
         })
     }
 
-    /// Blocks as a file holds them, row after row.
+    /// Makes a matrix from blocks as a file stores them, row after row.
     ///
     /// # Errors
-    /// When the bytes are not those of so many rows.
+    /// A number of bytes that does not match the rows.
     pub fn from_bytes(kind: GgmlDType, bytes: &[u8], (rows, columns): (usize, usize)) -> Result<Self> {
         let width = columns / kind.block_size() * kind.type_size();
         if bytes.len() != rows * width {
@@ -74,10 +74,10 @@ impl QuantisedMatrix {
         Ok(Self { parts: parts.collect::<Result<_>>()?, height, rows, columns })
     }
 
-    /// Rows of the table by their numbers: (n, columns), f32.
+    /// Looks rows up by their numbers: (n, columns), f32.
     ///
     /// # Errors
-    /// A row that the table lacks.
+    /// A row out of range.
     pub fn lookup(&self, rows: &[u32]) -> Result<Vec<f32>> {
         let mut out = vec![0.0; rows.len() * self.columns];
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(self.columns.max(1))) {
@@ -104,10 +104,10 @@ impl Rows for QuantisedMatrix {
 }
 
 impl Matrix {
-    /// Rows and columns.
+    /// The numbers of rows and columns.
     ///
     /// # Errors
-    /// Of a tensor that is no matrix.
+    /// A tensor that is no matrix.
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Self::Dense(weight) => weight.dims2(),
@@ -118,7 +118,7 @@ impl Matrix {
     /// x·Wᵀ + b: (…, in) → (…, out).
     ///
     /// # Errors
-    /// Of shapes that do not multiply.
+    /// Shapes that cannot be multiplied.
     pub fn linear(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         match self {
             Self::Dense(weight) if tensor::fits(x) => tensor::linear(x, weight, bias),
@@ -126,7 +126,7 @@ impl Matrix {
                 let y = x.matmul(&weight.to_dtype(x.dtype())?.t()?)?;
                 bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
             }
-            // Blocks stay on the CPU.
+            // Quantised matrices stay on the CPU.
             Self::Quantised(_) if !x.device().is_cpu() => {
                 let bias = bias.map(|bias| bias.to_device(&Device::Cpu)).transpose()?;
                 self.linear(&x.to_device(&Device::Cpu)?, bias.as_ref())?.to_device(x.device())

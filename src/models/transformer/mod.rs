@@ -1,6 +1,6 @@
-//! One transformer for all families of checkpoints, described by data.
+//! One transformer for all families of checkpoints, described by a plan.
 //!
-//! Sequences lie one after the other, without padding: each sees exactly what it would see alone.
+//! Sequences are packed without padding and do not attend to each other.
 
 mod attention;
 mod build;
@@ -26,26 +26,26 @@ use std::ops::Range;
 /// One sequence of a batch.
 #[derive(Debug, Clone)]
 pub struct Sequence<'a> {
-    /// What stands at its positions.
+    /// The tokens of the sequence.
     pub tokens: Vec<u32>,
     /// Position of the first token.
     pub start: usize,
-    /// Who attends to whom.
+    /// The attention pattern.
     pub pattern: Pattern,
-    /// Keys and values of positions that are not computed again.
+    /// Cached keys and values of earlier positions.
     pub past: Option<&'a Memory>,
-    /// Indices into `tokens` whose logits are wanted.
+    /// The indices into `tokens` for which logits are computed.
     pub wanted: Range<usize>,
-    /// Whether keys and values are wanted.
+    /// Whether to return keys and values.
     pub remember: bool,
     /// Noise level, for networks that are conditioned on it.
     pub noise: f32,
-    /// What the network believed of these tokens before: logits (tokens, V). For networks that condition on themselves.
+    /// The logits (tokens, V) of the previous step, for networks with self-conditioning.
     pub belief: Option<Tensor>,
 }
 
 impl Sequence<'_> {
-    /// A whole text at position 0, all logits wanted.
+    /// A whole text from position 0, with all logits.
     pub fn whole(tokens: Vec<u32>, pattern: Pattern) -> Self {
         let wanted = 0..tokens.len();
         Self { tokens, start: 0, pattern, past: None, wanted, remember: false, noise: 0.0, belief: None }
@@ -55,11 +55,11 @@ impl Sequence<'_> {
 /// The result of a forward for one sequence.
 #[derive(Debug, Clone)]
 pub struct SequenceOutput {
-    /// (wanted, V), f32.
+    /// The logits: (wanted, V), f32.
     pub logits: Tensor,
-    /// (wanted, hidden), f32: what the logits are made from.
+    /// The last hidden states, from which the logits are computed: (wanted, hidden), f32.
     pub hidden: Tensor,
-    /// Keys and values of the sequence's own positions, if it was asked to remember.
+    /// The keys and values of the sequence's own positions, if `remember` is set.
     pub memory: Option<Memory>,
 }
 
@@ -71,7 +71,7 @@ struct Noise {
 }
 
 impl Noise {
-    /// silu of the embedded levels: (sequences, condition). Source: DiT, arXiv 2212.09748.
+    /// The SiLU of the embedded levels: (sequences, condition). Source: DiT, arXiv 2212.09748.
     fn condition(&self, levels: &[f32], device: &Device) -> Result<Tensor> {
         let half = self.width / 2;
         let frequency = |i: usize| (-(1e4f32.ln()) * i as f32 / half as f32).exp();
@@ -116,9 +116,9 @@ pub struct Transformer {
     self_conditioning: Option<SelfConditioning>,
 }
 
-/// Shift, scale and gate: x·(1 + scale) + shift before a part, gate on what it gives.
+/// Shift, scale and gate of adaLN: x·(1 + scale) + shift in front of a part, and a gate on its output.
 struct Modulation {
-    /// (n, hidden) each
+    /// Parts of (n, hidden) each.
     parts: Vec<Tensor>,
 }
 
@@ -136,18 +136,18 @@ impl Modulation {
 }
 
 impl Transformer {
-    /// Whether a sequence gets the very bits in a batch that it gets alone: products on the CPU do not depend on what else
-    /// is multiplied.
+    /// Whether a sequence gets the same bits in a batch and alone. This holds for products on the CPU, which do not
+    /// depend on the other rows.
     pub fn batches(&self) -> bool {
         self.embedding.device().is_cpu()
     }
 
-    /// Where the weights are.
+    /// The device of the weights.
     pub fn device(&self) -> &Device {
         self.embedding.device()
     }
 
-    /// One forward for all sequences. A batch either encodes ([`Pattern::Causal`]) or does not.
+    /// Runs one forward for all sequences. A batch either encodes ([`Pattern::Causal`]) or decodes.
     pub fn forward(&self, sequences: &[Sequence]) -> Result<Vec<SequenceOutput>> {
         let device = self.embedding.device();
         let tokens: Vec<u32> = sequences.iter().flat_map(|s| s.tokens.iter().copied()).collect();
@@ -204,7 +204,7 @@ impl Transformer {
         if self.embedding_scale == 1.0 { Ok(x) } else { x * f64::from(self.embedding_scale) }
     }
 
-    /// Adds what the network believed before, as a mean of embeddings; nothing at a first step.
+    /// Self-conditioning: adds the previous step's prediction as a mean of embeddings; adds nothing at a first step.
     fn believe(&self, own: &SelfConditioning, x: &Tensor, sequences: &[Sequence]) -> Result<Tensor> {
         let mut signals = Vec::with_capacity(sequences.len());
         for s in sequences {
@@ -217,9 +217,9 @@ impl Transformer {
         own.post.forward(&add(x, &signal)?)
     }
 
-    /// The mean of the embeddings under these logits: (n, V) → (n, hidden).
+    /// The mean embedding under the softmax of logits: (n, V) → (n, hidden).
     fn mean_embedding(&self, logits: &Tensor) -> Result<Tensor> {
-        // Rows of the table that are widened at a time.
+        // The number of rows of the table that are widened at a time.
         const ROWS: usize = 1 << 14;
         let shares = candle_nn::ops::softmax_last_dim(logits)?;
         let vocab = self.embedding.dim(0)?;
@@ -235,7 +235,7 @@ impl Transformer {
         Ok(sum)
     }
 
-    /// Last hidden states and logits of the rows that are wanted.
+    /// The last hidden states and the logits of the wanted rows.
     fn head(
         &self,
         x: &Tensor,

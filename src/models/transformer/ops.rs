@@ -1,4 +1,4 @@
-//! The operations that networks are made of. Everything a device could do faster is a function here.
+//! The operations of networks. A device-specific kernel would replace a function of this file.
 
 use super::matrix::Matrix;
 use super::plan::{Activation, NormKind};
@@ -8,13 +8,13 @@ use candle_nn::ops;
 
 /// x·Wᵀ + b.
 pub struct Linear {
-    /// (out, in)
+    /// (out, in).
     pub weight: Matrix,
     pub bias: Option<Tensor>,
 }
 
 impl Linear {
-    /// (n, in) → (n, out)
+    /// (n, in) → (n, out).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.weight.linear(x, self.bias.as_ref())
     }
@@ -24,18 +24,18 @@ impl Linear {
 pub struct Norm {
     pub kind: NormKind,
     pub eps: f64,
-    /// Ones where the checkpoint has none.
+    /// The weight; `None` stands for ones.
     pub weight: Option<Tensor>,
     pub bias: Option<Tensor>,
 }
 
 impl Norm {
-    /// Width of its weight.
+    /// The width of the weight.
     pub fn width(&self) -> Option<usize> {
         self.weight.as_ref().and_then(|w| w.dim(0).ok())
     }
 
-    /// Any shape whose last dimension is the norm's.
+    /// Normalises the last dimension of a tensor of any shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         let (width, eps) = (x.dim(D::Minus1)?, self.eps as f32);
@@ -56,7 +56,7 @@ impl Norm {
     }
 }
 
-/// activate(gate)·up
+/// activate(gate)·up.
 pub fn gated(kind: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     match kind {
         Activation::Silu if tensor::fits(gate) => tensor::gate(Gate::Silu, gate, up),
@@ -85,7 +85,7 @@ pub fn activate(kind: Activation, x: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// cos and sin of some positions' angles: (n, pairs) each.
+/// The cosines and sines of the angles of some positions: (n, pairs) each.
 pub struct Angles {
     cos: Tensor,
     sin: Tensor,
@@ -102,7 +102,7 @@ impl Angles {
         Ok(Self { cos: table(f32::cos)?, sin: table(f32::sin)? })
     }
 
-    /// Turns the first dimensions of each head: (n, heads, head) → the same.
+    /// Rotates the first dimensions of each head: (n, heads, head) → the same shape.
     pub fn turn(&self, x: &Tensor) -> Result<Tensor> {
         if tensor::fits(x) {
             return tensor::turn(x, &self.cos, &self.sin);
@@ -122,7 +122,8 @@ impl Angles {
 
 /// softmax(scale·q·kᵀ + mask)·v of one sequence: (n, heads, head), (m, kv, head), (m, kv, head) → (n, heads·head).
 ///
-/// `mask` (n, m) is added to the products: 0, or −∞ where a query must not look. None: every query sees every key.
+/// `mask` (n, m) is added to the products: 0, or −∞ where the query does not attend to the key. Without a mask, every
+/// query attends to every key.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, scale: f32) -> Result<Tensor> {
     if tensor::fits(q) {
         return tensor::attention(q, k, v, mask, scale);
@@ -130,7 +131,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, scal
     let (n, heads, head) = q.dims3()?;
     let (m, kv, _) = k.dims3()?;
     let group = heads / kv;
-    // Query heads that share keys lie together: (kv, group·n, head).
+    // Query heads that share keys are adjacent: (kv, group·n, head).
     let q = q.reshape((n, kv, group, head))?.permute((1, 2, 0, 3))?.contiguous()?.reshape((kv, group * n, head))?;
     let q = (q * f64::from(scale))?;
     let kt = k.permute((1, 2, 0))?.contiguous()?;

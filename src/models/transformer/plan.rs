@@ -1,20 +1,20 @@
-//! What a network is made of, as data: a family fills this in, and one implementation runs it.
+//! Networks described as data. A family fills in a plan, and one implementation runs all plans.
 
 /// A tensor of the checkpoint, with the shape it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorPlan {
-    /// Name in the file.
+    /// The name in the file.
     pub name: String,
     /// Sizes, outermost first.
     pub shape: Vec<usize>,
 }
 
 impl TensorPlan {
-    /// A tensor by its name and shape.
+    /// A tensor of a name and shape.
     pub fn new(name: impl Into<String>, shape: &[usize]) -> Self {
         Self { name: name.into(), shape: shape.to_vec() }
     }
-    /// Number of elements; saturates where the shape is absurd.
+    /// The number of elements; saturates on overflow.
     pub fn elements(&self) -> u64 {
         self.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d as u64))
     }
@@ -30,7 +30,7 @@ pub struct LinearPlan {
 }
 
 impl LinearPlan {
-    /// `{name}.weight`, and `{name}.bias` where `bias` holds.
+    /// The tensors `{name}.weight` and, with `bias`, `{name}.bias`.
     pub fn new(name: &str, outputs: usize, inputs: usize, bias: bool) -> Self {
         Self {
             weight: TensorPlan::new(format!("{name}.weight"), &[outputs, inputs]),
@@ -39,40 +39,40 @@ impl LinearPlan {
     }
 }
 
-/// How a vector is brought to unit size.
+/// The kind of a normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {
-    /// Divided by its root mean square (arXiv 1910.07467).
+    /// Division by the root mean square (arXiv 1910.07467).
     Rms,
-    /// The same, with a weight that is stored minus one.
+    /// Division by the root mean square, with a weight that is stored minus one.
     RmsPlusOne,
-    /// Mean removed, then divided by the standard deviation.
+    /// Subtraction of the mean, then division by the standard deviation.
     Layer,
 }
 
 /// A normalisation over the last dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormPlan {
-    /// Which statistic it divides by.
+    /// The kind of the normalisation.
     pub kind: NormKind,
-    /// Added to the variance.
+    /// The constant added to the variance.
     pub eps: f64,
-    /// None: a weight of ones.
+    /// The weight; `None` stands for ones.
     pub weight: Option<TensorPlan>,
-    /// Added behind the weight.
+    /// The bias, added after the weight.
     pub bias: Option<TensorPlan>,
 }
 
 impl NormPlan {
-    /// Root mean square with the weight `{name}.weight`.
+    /// An RMS norm with the weight `{name}.weight`.
     pub fn rms(name: &str, width: usize, eps: f64) -> Self {
         Self::weighted(NormKind::Rms, name, width, eps)
     }
-    /// With the weight `{name}.weight`, without bias.
+    /// A norm with the weight `{name}.weight` and without bias.
     pub fn weighted(kind: NormKind, name: &str, width: usize, eps: f64) -> Self {
         Self { kind, eps, weight: Some(TensorPlan::new(format!("{name}.weight"), &[width])), bias: None }
     }
-    /// Root mean square without any weight.
+    /// An RMS norm without weight.
     pub fn plain(eps: f64) -> Self {
         Self { kind: NormKind::Rms, eps, weight: None, bias: None }
     }
@@ -91,19 +91,19 @@ pub enum Activation {
     Relu,
 }
 
-/// Rotary positions (arXiv 2104.09864), half-split layout: dimension i turns with dimension i + half.
+/// Rotary positions (arXiv 2104.09864), half-split layout: dimension i is rotated with dimension i + half.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RopePlan {
-    /// Angle per position of each pair; zero leaves the pair as it is. Pairs beyond are not turned.
+    /// The angle per position of each pair; 0 leaves the pair unchanged. Later pairs are not rotated.
     pub frequencies: Vec<f32>,
     /// Factor on cos and sin.
     pub magnitude: f32,
 }
 
-/// Where queries, keys and values come from.
+/// The projections to queries, keys and values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum QkvPlan {
-    /// One matrix each; without `v`, the values are the keys before their norm and rotation.
+    /// One matrix each. Without `v`, the values are the keys before their norm and rotation.
     Split {
         /// Queries.
         q: LinearPlan,
@@ -119,38 +119,38 @@ pub enum QkvPlan {
 /// Attention of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionPlan {
-    /// Heads of queries.
+    /// Number of query heads.
     pub heads: usize,
-    /// Heads of keys and values; each serves `heads / kv_heads` heads of queries.
+    /// Number of key and value heads; each serves `heads / kv_heads` query heads.
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
     /// Queries, keys and values.
     pub qkv: QkvPlan,
-    /// What mixes the heads.
+    /// The output projection.
     pub out: LinearPlan,
-    /// Of each head, or of all heads together, by the width of its weight.
+    /// The norm of queries: of each head or of all heads together, according to the width of its weight.
     pub q_norm: Option<NormPlan>,
-    /// Over each head of keys.
+    /// The norm of each key head.
     pub k_norm: Option<NormPlan>,
-    /// Over each head of values.
+    /// The norm of each value head.
     pub v_norm: Option<NormPlan>,
     /// Index into [`TransformerPlan::ropes`].
     pub rope: usize,
     /// Factor on the products of queries and keys.
     pub scale: f32,
-    /// Queries, keys and values are clamped to ± this.
+    /// Bound to which queries, keys and values are clamped.
     pub clip: Option<f32>,
-    /// Positions that a causal pass looks back, its own included.
+    /// The attention window of a causal pass, in positions including the query's own.
     pub window: Option<usize>,
 }
 
 /// down(act(gate(x)) · up(x)), or down(act(up(x))) where there is no gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MlpPlan {
-    /// Between the matrices.
+    /// The nonlinearity.
     pub activation: Activation,
-    /// What the nonlinearity is applied to, where it gates.
+    /// The gate projection, to which the nonlinearity is applied. Without it, the nonlinearity is applied to `up`.
     pub gate: Option<LinearPlan>,
     /// (width, hidden).
     pub up: LinearPlan,
@@ -158,27 +158,27 @@ pub struct MlpPlan {
     pub down: LinearPlan,
 }
 
-/// How a mixture of experts turns the router's logits into weights.
+/// The router of a mixture of experts: it turns logits into expert weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouterPlan {
-    /// (experts, hidden)
+    /// (experts, hidden).
     pub gate: TensorPlan,
-    /// Sigmoid scores; softmax otherwise.
+    /// Whether scores are sigmoids; otherwise they are a softmax.
     pub sigmoid: bool,
-    /// Added to the scores for choosing, not for weighing: (experts).
+    /// A bias for choosing experts, which is not part of their weights: (experts).
     pub choice_bias: Option<TensorPlan>,
     /// Experts per token.
     pub top_k: usize,
-    /// Number of groups of neighbouring experts, and how many groups are looked into: the ones whose two best scores
-    /// have the largest sum.
+    /// The number of groups of neighbouring experts, and the number of groups from which experts are chosen: those
+    /// whose two best scores have the largest sum.
     pub groups: Option<(usize, usize)>,
-    /// Weights of the chosen experts are made to sum to one.
+    /// Whether the weights of the chosen experts are normalised to sum 1.
     pub renormalize: bool,
     /// Factor on the weights.
     pub scale: f32,
     /// Factor on the weight of each expert: (experts).
     pub expert_scale: Option<TensorPlan>,
-    /// The router's own norm, and a factor on each input (hidden): Gemma's.
+    /// The router's own norm and a factor on each input (hidden), as in Gemma.
     pub input: Option<(NormPlan, TensorPlan)>,
 }
 
@@ -189,11 +189,11 @@ pub enum ExpertsPlan {
     Separate(Vec<MlpPlan>),
     /// `gate_up`: (experts, 2·width, hidden), gates first; `down`: (experts, hidden, width).
     Stacked {
-        /// Of all experts.
+        /// The nonlinearity of all experts.
         activation: Activation,
-        /// Gates and values.
+        /// The gate and up projections.
         gate_up: TensorPlan,
-        /// Back to the hidden width.
+        /// The down projection.
         down: TensorPlan,
     },
 }
@@ -201,16 +201,16 @@ pub enum ExpertsPlan {
 /// A mixture of experts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MoePlan {
-    /// Which experts a token sees.
+    /// The router, which chooses the experts of each token.
     pub router: RouterPlan,
-    /// What they are.
+    /// The experts.
     pub experts: ExpertsPlan,
-    /// Sees every token and is added.
+    /// A shared expert, whose output is added for every token.
     pub shared: Option<MlpPlan>,
 }
 
-/// What follows attention.
-// One for each layer, made once: the difference in size costs nothing.
+/// The part of a layer after attention.
+// One value per layer, made once, so the difference in size costs nothing.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeedForwardPlan {
@@ -218,18 +218,18 @@ pub enum FeedForwardPlan {
     Dense(MlpPlan),
     /// A mixture of experts.
     Moe(Box<MoePlan>),
-    /// A dense layer and a mixture side by side, each with a norm behind it; the mixture has its own in front, and
-    /// its router sees the input as it is.
+    /// A dense layer and a mixture in parallel, each with a norm behind it. The mixture also has a norm in front; its
+    /// router reads the input without that norm.
     Both {
         /// The dense layer.
         dense: MlpPlan,
-        /// Behind it.
+        /// The norm behind it.
         dense_post: NormPlan,
         /// The mixture.
         moe: Box<MoePlan>,
-        /// In front of it.
+        /// The norm in front of the mixture.
         moe_pre: NormPlan,
-        /// Behind it.
+        /// The norm behind it.
         moe_post: NormPlan,
     },
 }
@@ -237,21 +237,21 @@ pub enum FeedForwardPlan {
 /// One layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerPlan {
-    /// In front of attention.
+    /// The norm in front of attention.
     pub attention_norm: NormPlan,
-    /// Who looks at whom.
+    /// The attention.
     pub attention: AttentionPlan,
-    /// On attention's output, before it is added.
+    /// The norm of attention's output, before it is added.
     pub attention_post: Option<NormPlan>,
-    /// In front of what follows it.
+    /// The norm in front of the feed-forward part.
     pub ff_norm: NormPlan,
-    /// What follows it.
+    /// The feed-forward part.
     pub feed_forward: FeedForwardPlan,
-    /// On the feed-forward layer's output, before it is added.
+    /// The norm of the feed-forward output, before it is added.
     pub ff_post: Option<NormPlan>,
     /// Shift, scale and gate of both parts from the condition (adaLN, arXiv 2212.09748): (6·hidden, condition).
     pub modulation: Option<LinearPlan>,
-    /// Factor on the layer's result when it encodes, and when it decodes: (1) each.
+    /// The factors on the layer's output when the network encodes and when it decodes: (1) each.
     pub factors: Option<[TensorPlan; 2]>,
 }
 
@@ -260,54 +260,54 @@ pub struct LayerPlan {
 pub struct NoisePlan {
     /// Width of the sinusoidal embedding.
     pub width: usize,
-    /// From the features of a level.
+    /// The projection of the embedded level.
     pub first: LinearPlan,
-    /// To the condition.
+    /// The projection to the condition.
     pub second: LinearPlan,
     /// Shift and scale before the head: (2·hidden, condition).
     pub modulation: LinearPlan,
 }
 
-/// What a network of a uniform-state process believed a step ago, fed back to it.
+/// Self-conditioning: the network of a uniform-state process receives its prediction of the previous step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SelfConditioningPlan {
-    /// In front of the layer.
+    /// The norm in front of the layer.
     pub pre: NormPlan,
     /// The layer.
     pub mlp: MlpPlan,
-    /// Behind the sum.
+    /// The norm behind the sum.
     pub post: NormPlan,
 }
 
 /// A whole network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransformerPlan {
-    /// Width of a position.
+    /// Width of the residual stream.
     pub hidden: usize,
-    /// (vocabulary, hidden)
+    /// (vocabulary, hidden).
     pub embedding: TensorPlan,
     /// Factor on embeddings.
     pub embedding_scale: f32,
-    /// Rotations, which layers name by their index.
+    /// The rotations; layers refer to them by index.
     pub ropes: Vec<RopePlan>,
-    /// In order.
+    /// The layers, in order.
     pub layers: Vec<LayerPlan>,
-    /// Behind the last layer.
+    /// The norm behind the last layer.
     pub norm: NormPlan,
-    /// None: the embedding itself.
+    /// The output head; `None` uses the embedding.
     pub head: Option<LinearPlan>,
     /// Factor on logits.
     pub logit_scale: f32,
     /// c·tanh(x/c) on logits.
     pub softcap: Option<f32>,
-    /// How it is told a noise level.
+    /// The input of a noise level.
     pub noise: Option<NoisePlan>,
-    /// How it is told what it said a step ago.
+    /// The input of the previous step's prediction.
     pub self_conditioning: Option<SelfConditioningPlan>,
 }
 
 impl TransformerPlan {
-    /// Width of a row of logits.
+    /// The size of the vocabulary: the width of a row of logits.
     pub fn vocab(&self) -> usize {
         self.head.as_ref().map_or(self.embedding.shape[0], |head| head.weight.shape[0])
     }

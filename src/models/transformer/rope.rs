@@ -1,61 +1,61 @@
-//! Rotary positions: what a configuration says about them, and their angles.
+//! Rotary positions: their scaling in configurations, and their angles.
 
 use super::plan::RopePlan;
 use crate::{Error, Result};
 use serde::Deserialize;
 
-/// `rope_scaling`, or an entry of `rope_parameters`, of a configuration.
+/// The table `rope_scaling` of a configuration, or an entry of `rope_parameters`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct RopeScaling {
     /// `default`, `linear`, `dynamic`, `llama3`, `yarn`, `proportional`.
     pub rope_type: Option<String>,
-    /// What older files call it; where both are there, `rope_type` counts.
+    /// The key of older files; `rope_type` takes precedence.
     #[serde(rename = "type")]
     pub legacy_type: Option<String>,
     /// Base of the frequencies.
     pub rope_theta: Option<f64>,
-    /// How much longer texts may be than those of training.
+    /// The ratio of the maximum length to the training length.
     pub factor: Option<f64>,
-    /// Share of a head that turns.
+    /// The share of a head that is rotated.
     pub partial_rotary_factor: Option<f64>,
-    /// `llama3`: below it frequencies are divided.
+    /// `llama3`: the bound below which frequencies are divided.
     pub low_freq_factor: Option<f64>,
-    /// `llama3`: above it they stay.
+    /// `llama3`: the bound above which frequencies are unchanged.
     pub high_freq_factor: Option<f64>,
-    /// Positions of training.
+    /// The number of positions in training.
     pub original_max_position_embeddings: Option<f64>,
     /// `yarn`: factor on cos and sin.
     pub attention_factor: Option<f64>,
-    /// `yarn`: numerator of that factor.
+    /// `yarn`: the numerator of the factor on cos and sin.
     pub mscale: Option<f64>,
-    /// `yarn`: its denominator.
+    /// `yarn`: the denominator of the factor on cos and sin.
     pub mscale_all_dim: Option<f64>,
-    /// `yarn`: turns above which frequencies stay.
+    /// `yarn`: the number of turns above which frequencies are unchanged.
     pub beta_fast: Option<f64>,
-    /// `yarn`: turns below which they are divided.
+    /// `yarn`: the number of turns below which frequencies are divided.
     pub beta_slow: Option<f64>,
-    /// `yarn`: whether those bounds are whole dimensions.
+    /// `yarn`: whether the bounds are rounded to whole dimensions.
     pub truncate: Option<bool>,
 }
 
 impl RopeScaling {
-    /// Its kind, `default` where none is given.
+    /// The kind of scaling; `default` where the configuration gives none.
     pub fn kind(&self) -> &str {
         self.rope_type.as_deref().or(self.legacy_type.as_deref()).unwrap_or("default")
     }
 }
 
 impl RopePlan {
-    /// Angles of `rotary` turned dimensions of a head, base `theta`.
+    /// Unscaled angles for `rotary` rotated dimensions of a head, with base `theta`.
     pub fn plain(rotary: usize, theta: f64) -> Self {
         Self { frequencies: powers(rotary / 2, rotary, theta), magnitude: 1.0 }
     }
 
-    /// Angles as `scaling` wants them. `max_len`: most positions of the model.
+    /// Scaled angles; `max_len` is the maximum number of positions of the model.
     ///
     /// # Errors
-    /// An unknown kind, or one that lacks its numbers.
+    /// An unknown kind of scaling, or missing numbers.
     pub fn scaled(head: usize, rotary: usize, theta: f64, scaling: &RopeScaling, max_len: usize) -> Result<Self> {
         if rotary < 2 {
             return Err(Error::model(format!("rotary positions turn no dimension of a head of {head}"))
@@ -70,7 +70,7 @@ impl RopePlan {
         };
         let original = scaling.original_max_position_embeddings;
         match kind {
-            // The dynamic kind is the plain one as far as the model was trained; a longer text is refused anyway.
+            // Dynamic scaling equals no scaling up to the training length; longer texts are refused anyway.
             "default" | "dynamic" => Ok(plain),
             "linear" => {
                 let factor = need("factor", scaling.factor)? as f32;
@@ -121,7 +121,7 @@ fn yarn(rotary: usize, theta: f64, scaling: &RopeScaling, factor: f64, trained: 
         (Some(one), Some(all)) if one != 0.0 && all != 0.0 => log_scale(one) / log_scale(all),
         _ => log_scale(1.0),
     });
-    // Dimension whose wavelength fits `turns` times into the trained length.
+    // The dimension whose wavelength fits `turns` times into the training length.
     let dimension = |turns: f64| rotary as f64 * (trained / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln());
     let (mut low, mut high) =
         (dimension(scaling.beta_fast.unwrap_or(32.0)), dimension(scaling.beta_slow.unwrap_or(1.0)));
