@@ -1,34 +1,34 @@
-//! Whether a model finds a hidden word.
+//! Infilling: how often a model finds a hidden word.
 
 use super::{Coded, LanguageModel, likelihood::POSITIONS, likelihood::surprise};
 use crate::{Result, Token, Vocab, random::rng};
 use rand::Rng;
 use std::ops::Range;
 
-/// Purpose of the random numbers here.
+/// Purpose of the random numbers of this file.
 const WORDS: u64 = 10;
-/// Candidates kept while a word of several tokens is written.
+/// Width of the beam search for words of several tokens.
 const BEAM: usize = 8;
 
-/// A text with open positions, asked for one of them.
+/// A text with open positions, one of which is to be predicted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blank {
     /// Index of the condition.
     pub condition: Option<usize>,
-    /// `None` is open.
+    /// The tokens; `None` is an open position.
     pub tokens: Vec<Option<Token>>,
-    /// The position to predict; all before it are visible.
+    /// The position to predict; all earlier positions are visible.
     pub at: usize,
 }
 
-/// How many hidden words were found.
+/// The number of hidden words that a model found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Infill {
-    /// Words hidden.
+    /// Number of hidden words.
     pub words: usize,
-    /// How many were the likeliest candidate.
+    /// Number of words that were the likeliest candidate.
     pub first: usize,
-    /// How many were among the five likeliest.
+    /// Number of words among the five likeliest candidates.
     pub five: usize,
 }
 
@@ -36,17 +36,17 @@ pub struct Infill {
 struct Hidden<'a> {
     text: &'a Coded,
     at: Range<usize>,
-    /// Whether its first token writes the space before it.
+    /// Whether the first token of the word writes a leading space.
     spaced: bool,
 }
 
-/// Candidates for the first tokens of a word: what is written so far and its score, the best first.
+/// The beam: candidates for the first tokens of a word with their scores, best first.
 type Beam = Vec<(Vec<Token>, f64)>;
 
-/// Hides one word in each text, chosen at random, with all its tokens, and asks for it.
+/// Hides one random word in each text, with all its tokens, and asks the model for it.
 ///
-/// The model knows how many tokens are hidden; candidates are words of as many tokens, which start with a space just if
-/// the hidden word does. They are written left to right by beam search. Causal models see what stands to the left.
+/// The model knows the number of hidden tokens. Candidates are words of this number of tokens that start with a space
+/// if the hidden word does. A beam search writes them from left to right. Causal models see the text to the left only.
 pub(super) fn measure(model: &dyn LanguageModel, texts: &[Coded], most: usize, seed: u64) -> Result<Infill> {
     let vocab = model.vocab();
     let letters = Letters::new(vocab);
@@ -134,11 +134,11 @@ fn best(scores: &[f32], allowed: &[bool]) -> Vec<Token> {
     best
 }
 
-/// Which tokens are made of letters.
+/// The tokens that are made of letters.
 struct Letters {
-    /// A space, then at least one letter.
+    /// Tokens of a space and at least one letter.
     spaced: Vec<bool>,
-    /// Nothing but letters.
+    /// Tokens of letters only.
     plain: Vec<bool>,
 }
 
@@ -153,7 +153,7 @@ impl Letters {
     }
 }
 
-/// The tokens of each word: a run of letters with nothing else in its tokens but a space in front.
+/// The token ranges of the words: runs of letters whose tokens hold nothing else but a leading space.
 fn words(tokens: &[Token], letters: &Letters) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = Vec::new();
     for (i, &token) in tokens.iter().enumerate() {

@@ -1,46 +1,46 @@
-//! How likely texts are: exactly, or bounded by the masked-diffusion ELBO.
+//! The likelihood of texts: exact, or bounded by the masked-diffusion ELBO.
 
 use super::{Coded, LanguageModel};
 use crate::{CanvasView, Denoiser, Result, Token, random::rng};
 use rand::Rng;
 use rayon::prelude::*;
 
-/// Positions in one call of a model: bounds the memory of the score tables.
+/// Maximum number of positions in one call of a model, which bounds the memory of the scores.
 pub(super) const POSITIONS: usize = 1024;
-/// Purpose of the random numbers here.
+/// Purpose of the random numbers of this file.
 const MASKS: u64 = 20;
 
 /// −log p of a set of texts, or a bound on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Likelihood {
-    /// Sum over the texts, mean over the draws.
+    /// −ln p: the sum over the texts, the mean over the draws.
     pub nats: f64,
-    /// Standard error of `nats` over the draws; 0 where it is exact.
+    /// Standard error of `nats` over the draws; 0 for an exact likelihood.
     pub error: f64,
-    /// Tokens, ends included.
+    /// Number of tokens, including ends.
     pub tokens: usize,
-    /// Bytes, ends not counted.
+    /// Number of bytes, without ends.
     pub bytes: usize,
-    /// Texts measured.
+    /// Number of texts.
     pub texts: usize,
 }
 
 impl Likelihood {
-    /// The end of a text counts as a token.
+    /// Nats per token. The end of a text counts as a token.
     pub fn nats_per_token(&self) -> f64 {
         self.nats / self.tokens.max(1) as f64
     }
-    /// Ends cost bits, but have no bytes.
+    /// Bits per byte. Ends cost bits, but have no bytes.
     pub fn bits_per_byte(&self) -> f64 {
         self.nats / std::f64::consts::LN_2 / self.bytes.max(1) as f64
     }
 }
 
-/// Measures texts; those longer than the model holds in pieces, each on its own. An estimate is the mean of `draws`
-/// independent ones, which also give its standard error.
+/// Measures texts. Texts longer than the model's maximum are measured in separate pieces. An estimate is the mean of
+/// `draws` independent estimates, which also give its standard error.
 ///
 /// # Errors
-/// When the model fails.
+/// A failing model.
 pub fn likelihood(model: &dyn LanguageModel, texts: &[Coded], seed: u64, draws: u64) -> Result<Likelihood> {
     let pieces: Vec<Coded> = texts
         .iter()
@@ -65,9 +65,10 @@ pub fn likelihood(model: &dyn LanguageModel, texts: &[Coded], seed: u64, draws: 
 
 /// One estimate of the negative ELBO of a masked model for each text.
 ///
-/// With n positions, k of them masked, k uniform on 1..=n and the set uniform, (n/k)·Σ −log p over the masked ones is
-/// an unbiased estimate of ∫ 1/t Σ −log p dt: independent masks of rate t, integrated over t with the weight 1/t, give
-/// every set of k the weight 1/(k·C(n, k)). The k of different texts are spread evenly (a golden-ratio sequence).
+/// With n positions, k of them masked, k uniform on 1..=n and the set uniform, (n/k)·Σ −log p over the masked positions
+/// is an unbiased estimate of ∫ 1/t Σ −log p dt: independent masks of rate t, integrated over t with the weight 1/t,
+/// give every set of k positions the weight 1/(k·C(n, k)). The k of different texts are spread evenly (a golden-ratio
+/// sequence).
 pub(super) fn masked_nats(denoiser: &dyn Denoiser, texts: &[Coded], seed: u64, draw: u64) -> Result<Vec<f64>> {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     let offset: f64 = rng(seed, MASKS, draw).random();

@@ -1,4 +1,4 @@
-//! Measuring models on text: how many bits a byte costs, and whether a hidden word is found.
+//! Evaluation of models on text: bits per byte, and accuracy on hidden words.
 
 mod infill;
 mod likelihood;
@@ -24,34 +24,34 @@ pub struct Coded {
     pub bytes: usize,
 }
 
-/// What can be measured: a masked denoiser (a bound), a causal model or an n-gram model (exactly).
+/// A model that can be evaluated: a masked denoiser (a bound), a causal model or an n-gram model (exact).
 pub trait LanguageModel: Sync {
-    /// Name for reports.
+    /// The name in reports.
     fn name(&self) -> &str;
-    /// What the tokens write.
+    /// The vocabulary.
     fn vocab(&self) -> &Vocab;
-    /// Most tokens of one text, its end included; longer ones are measured in pieces.
+    /// Maximum number of tokens of one text, including its end; longer texts are measured in pieces.
     fn max_len(&self) -> usize;
-    /// Labels it can be conditioned on.
+    /// The labels of the model's conditions.
     fn conditions(&self) -> &[String];
-    /// Whether [`nats`](Self::nats) is −log p itself, the same for every draw, and not an estimate of a bound.
+    /// Whether [`nats`](Self::nats) is exactly −log p and the same for every draw, not an estimate of a bound.
     fn exact(&self) -> bool;
-    /// −log p of each text in nats, or an unbiased estimate of an upper bound on it. `draw` picks the random numbers.
+    /// −log p of each text in nats, or an unbiased estimate of an upper bound on it. `draw` selects the random numbers.
     ///
     /// # Errors
-    /// When the model cannot take a text.
+    /// A text that the model cannot take.
     fn nats(&self, texts: &[Coded], seed: u64, draw: u64) -> Result<Vec<f64>>;
     /// Scores of the token at `blank.at`, one row per blank: unnormalised log-probabilities.
     ///
     /// # Errors
-    /// When the model cannot take a text.
+    /// A text that the model cannot take.
     fn scores(&self, blanks: &[Blank]) -> Result<Scores>;
 }
 
-/// Reads a model directory, masked or causal; the bundled model without one.
+/// Loads a model directory, masked or causal; without a directory, the bundled model.
 ///
 /// # Errors
-/// Those of [`Model::load`] and [`CausalModel::load`].
+/// As [`Model::load`] and [`CausalModel::load`].
 pub fn load(directory: Option<&Path>) -> Result<Box<dyn LanguageModel>> {
     let Some(directory) = directory else { return Ok(Box::new(Model::bundled()?)) };
     let config = std::fs::read(directory.join(masked::CONFIG)).unwrap_or_default();
@@ -62,10 +62,10 @@ pub fn load(directory: Option<&Path>) -> Result<Box<dyn LanguageModel>> {
     }
 }
 
-/// A text in a model's tokens. A label the model does not know gives no condition.
+/// Encodes a text in a model's tokens. An unknown label gives no condition.
 ///
 /// # Errors
-/// When the model's vocabulary cannot write the text.
+/// A text that the model's vocabulary cannot write.
 pub fn encode(model: &dyn LanguageModel, text: &str, label: Option<&str>) -> Result<Coded> {
     let mut tokens = model.vocab().encode(text)?;
     tokens.extend(model.vocab().eos());
@@ -73,50 +73,50 @@ pub fn encode(model: &dyn LanguageModel, text: &str, label: Option<&str>) -> Res
     Ok(Coded { tokens, condition, bytes: text.len() })
 }
 
-/// How much to measure.
+/// The effort of an evaluation.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Independent estimates of the bound; exact models need one.
+    /// Number of independent estimates of the bound; exact models need one.
     pub draws: u64,
-    /// Most texts in which one word is hidden.
+    /// Maximum number of texts in which one word is hidden.
     pub words: usize,
-    /// Same seed, same numbers.
+    /// The seed. The same seed gives the same numbers.
     pub seed: u64,
 }
 
-/// What was measured.
+/// The results of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvalReport {
     /// Name of the model.
     pub model: String,
-    /// Texts measured.
+    /// Number of texts.
     pub texts: usize,
-    /// Bytes of the texts.
+    /// Number of bytes of the texts.
     pub bytes: usize,
-    /// Tokens of the texts, their ends included.
+    /// Number of tokens of the texts, including their ends.
     pub tokens: usize,
     /// −log₂ p over bytes: exact, or an upper bound.
     pub bits_per_byte: f64,
-    /// Standard error of `bits_per_byte` that the random masks leave; 0 where it is exact.
+    /// Standard error of `bits_per_byte` from the random masks; 0 for an exact value.
     pub bits_per_byte_error: f64,
     /// −ln p over tokens, ends included.
     pub nll_nats_per_token: f64,
-    /// Whether it is −log p itself and not an upper bound.
+    /// Whether the likelihood is exact and not an upper bound.
     pub exact: bool,
     /// Share of the hidden words that are the likeliest candidate.
     pub infill_top1: Option<f64>,
     /// Share of the hidden words among the five likeliest candidates.
     pub infill_top5: Option<f64>,
-    /// Words hidden, one per text.
+    /// Number of hidden words, one per text.
     pub infill_words: usize,
-    /// Share of the labelled texts whose label the classifier beside the model tells; see [`topic_accuracy`].
+    /// Share of the labelled texts whose label the model's classifier predicts; see [`topic_accuracy`].
     pub topic_accuracy: Option<f64>,
 }
 
 /// Measures a model on texts.
 ///
 /// # Errors
-/// Without texts, or when the model fails.
+/// No texts, or a failing model.
 pub fn evaluate(model: &dyn LanguageModel, texts: &[Coded], effort: Effort) -> Result<EvalReport> {
     if texts.is_empty() {
         return Err(Error::input("there are no texts to measure on"));
@@ -140,11 +140,11 @@ pub fn evaluate(model: &dyn LanguageModel, texts: &[Coded], effort: Effort) -> R
     })
 }
 
-/// Share of the labelled texts whose label a classifier tells from the whole text, or from as much of it as the
-/// classifier holds; `None` where no text has a label it knows.
+/// The share of labelled texts whose label a classifier predicts from the whole text, or from as much of it as the
+/// classifier's maximum allows. `None` where no text has a known label.
 ///
 /// # Errors
-/// When the texts are not in the classifier's tokens.
+/// Texts in other tokens than the classifier's.
 pub fn topic_accuracy(classifier: &Classifier, model: &dyn LanguageModel, texts: &[Coded]) -> Result<Option<f64>> {
     let eos = model.vocab().eos();
     let (mut right, mut all) = (0u32, 0u32);

@@ -1,21 +1,22 @@
-//! An interpolated Kneser–Ney model of four tokens: the baseline that a network has to beat.
+//! An interpolated Kneser–Ney model of order four: the baseline for networks.
 
 use super::{Blank, Coded, LanguageModel};
 use crate::{Result, Scores, Token, Vocab, util::FastMap};
 use rayon::prelude::*;
 
-/// Tokens of the longest sequence that is counted.
+/// The order: number of tokens of the longest counted sequence.
 const ORDER: usize = 4;
 
 /// Interpolated Kneser–Ney smoothing (Kneser and Ney 1995; Chen and Goodman 1999), one discount per order.
 ///
-/// A text starts with its condition, as a network sees it. Shorter sequences are counted by how many different tokens
-/// stand before them, but those that start a text by how often they occur, as nothing can stand before them.
+/// A text starts with its condition, as for a network. Shorter sequences are counted by the number of different tokens
+/// in front of them. Sequences at the start of a text are counted by their occurrences, as no token can stand in front
+/// of them.
 pub struct Ngram {
     vocab: Vocab,
     labels: Vec<String>,
     orders: Vec<Order>,
-    /// Of all tokens, where nothing is known of what stands before.
+    /// The unigram probabilities, where no context is known.
     unigram: Vec<f64>,
 }
 
@@ -29,23 +30,23 @@ struct Order {
 #[derive(Default, Clone, Copy)]
 struct Context {
     total: u64,
-    /// Different tokens that follow.
+    /// Number of different tokens that follow.
     distinct: u32,
 }
 
 fn key(tokens: &[Token]) -> u128 {
-    // One more than the token, so that sequences of different lengths differ.
+    // Tokens are shifted by one, so that sequences of different lengths have different keys.
     tokens.iter().fold(0, |key, &t| key << 32 | u128::from(t + 1))
 }
 
 impl Ngram {
-    /// Counts texts in the tokens of `vocab`; `labels` are the conditions that the texts' indices speak of.
+    /// Fits the model to texts in the tokens of `vocab`; `labels` are the conditions to which the texts' indices refer.
     pub fn fit(vocab: Vocab, labels: Vec<String>, texts: impl IntoIterator<Item = Coded>) -> Self {
         let mut counts: Vec<FastMap<u128, u32>> = (0..ORDER).map(|_| FastMap::default()).collect();
         for text in texts {
             let sequence = sequence(&vocab, &text);
             for end in 2..=sequence.len() {
-                // The longest sequence that ends here; shorter ones are derived from the longer.
+                // The longest sequence that ends here; counts of shorter sequences are derived from longer ones.
                 let start = end.saturating_sub(ORDER);
                 *counts[end - start - 1].entry(key(&sequence[start..end])).or_default() += 1;
             }
@@ -69,7 +70,7 @@ impl Ngram {
         Self { unigram: unigram.collect(), labels, orders, vocab }
     }
 
-    /// p(token | the tokens before it); only the last few count.
+    /// p(token | earlier tokens), of which only the last few matter.
     fn probability(&self, before: &[Token], token: Token) -> f64 {
         let mut p = self.unigram.get(token as usize).copied().unwrap_or(0.0);
         for n in 1..ORDER.min(before.len() + 1) {
@@ -89,7 +90,7 @@ impl Order {
     fn new(counts: FastMap<u128, u32>) -> Self {
         let of = |count: u32| counts.values().filter(|&&c| c == count).count() as f64;
         let (once, twice) = (of(1), of(2));
-        // 0.75 where there is too little to estimate it.
+        // The discount is 0.75 where the counts are too small to estimate it.
         let discount = if once > 0.0 && twice > 0.0 { once / (once + 2.0 * twice) } else { 0.75 };
         let mut contexts: FastMap<u128, Context> = FastMap::default();
         for (&sequence, &count) in &counts {

@@ -3,12 +3,12 @@
 use super::math::{by_rows, sigmoid};
 use super::multiversion::vectorised;
 
-/// What a gate goes through.
+/// The nonlinearity of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// x·σ(x)
+    /// SiLU: x·σ(x).
     Silu,
-    /// x·Φ(x), Φ about tanh: x·σ(2·√(2/π)·(x + 0.044715·x³))
+    /// The tanh approximation of GELU, x·Φ(x): x·σ(2·√(2/π)·(x + 0.044715·x³)).
     GeluTanh,
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn swiglu_backward(x: &mut [f32], g: &[f32], f: usize) {
 }
 
 vectorised! {
-    /// act(gate)·up
+    /// act(gate)·up.
     pub(crate) fn gated(out: &mut [f32], kind: Gate, gate: &[f32], up: &[f32]) {
         let values = out.iter_mut().zip(gate).zip(up);
         match kind {
@@ -55,7 +55,7 @@ vectorised! {
             let ((gate, gate_tail), (up, up_tail)) = (gate.as_chunks_mut::<16>(), up.as_chunks_mut::<16>());
             let (g, g_tail) = g.as_chunks::<16>();
             for ((gate, up), g) in gate.iter_mut().zip(up).zip(g) {
-                // Through copies: the compiler cannot tell that two parts of a row do not overlap.
+                // The rows are copied: the compiler cannot tell that two parts of a row do not overlap.
                 let (mut dgate, mut dup) = (*gate, *up);
                 for ((gate, up), g) in dgate.iter_mut().zip(&mut dup).zip(g) {
                     (*gate, *up) = swiglu_pair(*gate, *up, *g);
@@ -69,7 +69,7 @@ vectorised! {
     }
 }
 
-/// Gradients of gate and up.
+/// The gradients of gate and up.
 #[inline(always)]
 fn swiglu_pair(gate: f32, up: f32, g: f32) -> (f32, f32) {
     let s = sigmoid(gate);

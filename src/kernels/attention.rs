@@ -1,4 +1,4 @@
-//! Attention, one block of queries at a time: scores, softmax and the weighted sum of values never leave the cache.
+//! Attention, one block of queries at a time: scores, softmax and the weighted sum of values stay in the cache.
 
 use super::gemm::{Matrix, MatrixMut, gemm};
 use super::math::{dot, softmax};
@@ -6,42 +6,42 @@ use super::multiversion::vectorised;
 use super::scratch::with_scratch;
 use rayon::prelude::*;
 
-/// Queries that are computed together.
+/// Number of queries in a block.
 const BLOCK: usize = 128;
 
-/// How a row splits into heads.
+/// The heads in a row of queries or keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Heads {
-    /// Heads of the queries.
+    /// Number of query heads.
     pub(crate) queries: usize,
-    /// Heads of keys and values; each serves `queries / keys` heads of the queries.
+    /// Number of key and value heads; each serves `queries / keys` query heads.
     pub(crate) keys: usize,
-    /// Numbers of each head.
+    /// Width of a head.
     pub(crate) size: usize,
-    /// Multiplies the products of queries and keys.
+    /// Factor on the products of queries and keys.
     pub(crate) scale: f32,
 }
 
 impl Heads {
-    /// As many heads of keys as of queries, scaled by 1/√size.
+    /// As many key heads as query heads, with the scale 1/√size.
     pub(crate) fn even(count: usize, size: usize) -> Self {
         Self { queries: count, keys: count, size, scale: 1.0 / (size as f32).sqrt() }
     }
 }
 
-/// Which keys a query sees.
+/// The keys that a query attends to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mask<'a> {
-    /// All.
+    /// All keys.
     Full,
-    /// Its own position and those before.
+    /// The keys at the query's own and earlier positions.
     Causal,
-    /// What this adds to the products allows: one row per query, one number per key, −∞ where it must not look.
+    /// A mask that is added to the products: one row per query, one number per key, −∞ for a hidden key.
     Added(&'a [f32]),
 }
 
 impl Mask<'_> {
-    /// How many of `keys` positions the query at `pos` sees: the first ones.
+    /// The number of keys that the query at `pos` attends to, of `keys`: the first ones.
     #[inline(always)]
     fn visible(self, pos: usize, keys: usize) -> usize {
         match self {
@@ -51,7 +51,7 @@ impl Mask<'_> {
     }
 }
 
-/// Queries, keys and values of one sequence, one row per position, heads side by side.
+/// Queries, keys and values of one sequence: one row per position, heads side by side.
 #[derive(Clone, Copy)]
 pub(crate) struct Sequence<'a> {
     /// One row per query.
@@ -64,7 +64,7 @@ pub(crate) struct Sequence<'a> {
     pub(crate) offset: usize,
 }
 
-/// softmax(scale·q·kᵀ)·v within each sequence; `out` holds one row per query, sequence after sequence.
+/// softmax(scale·q·kᵀ)·v within each sequence. `out` holds one row per query, sequence after sequence.
 pub(crate) fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, mask: Mask) {
     let width = heads.queries * heads.size;
     let mut rest = out;
@@ -77,7 +77,7 @@ pub(crate) fn attention(out: &mut [f32], sequences: &[Sequence], heads: Heads, m
     blocks.into_par_iter().for_each(|(sequence, first, head, out)| block(out, sequence, first, head, heads, mask));
 }
 
-/// Some queries of a head.
+/// One block of queries of one head.
 fn block(out: MatrixMut, sequence: &Sequence, first: usize, head: usize, heads: Heads, mask: Mask) {
     let Sequence { q, k, v, offset } = *sequence;
     let rows = first..first + out.rows;
@@ -93,7 +93,7 @@ fn block(out: MatrixMut, sequence: &Sequence, first: usize, head: usize, heads: 
 }
 
 vectorised! {
-    /// Softmax of what the query of each row sees, zeros elsewhere. Query `first` is that of the first row.
+    /// Softmax of each row over the visible keys, zeros elsewhere. The first row belongs to query `first`.
     fn normalise(scores: &mut [f32], width: usize, mask: Mask, first: usize, offset: usize) {
         for (i, row) in scores.chunks_exact_mut(width).enumerate() {
             let (seen, hidden) = row.split_at_mut(mask.visible(offset + first + i, width));
@@ -107,7 +107,7 @@ vectorised! {
         }
     }
 
-    /// Replaces the gradients of the weights `p` by those of the scores.
+    /// Replaces the gradients of the weights `p` by the gradients of the scores.
     fn normalise_backward(ds: &mut [f32], p: &[f32], width: usize) {
         for (p, ds) in p.chunks_exact(width).zip(ds.chunks_exact_mut(width)) {
             let mean = dot(p, ds);
@@ -120,8 +120,8 @@ vectorised! {
 
 /// Replaces rows of `[q | k | v]` by their gradients; `grad` (n, d) is the gradient of [`attention`]'s output.
 ///
-/// The sequences lie one after the other; each attends within itself, from offset 0 and with as many heads of keys as
-/// of queries.
+/// The sequences are packed one after the other. Each attends within itself, from offset 0, with as many key heads as
+/// query heads.
 pub(crate) fn attention_backward(qkv: &mut [f32], grad: &[f32], lengths: &[usize], heads: Heads, mask: Mask) {
     let width = heads.queries * heads.size;
     let (mut qkv, mut grad) = (qkv, grad);

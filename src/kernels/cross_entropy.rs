@@ -11,7 +11,7 @@ pub(crate) fn cross_entropy(losses: &mut [f32], logits: &[f32], targets: &[u32])
     rows.with_min_len(8).for_each(|((loss, row), &target)| *loss = row_loss(row, target as usize));
 }
 
-/// As [`cross_entropy`], and replaces the logits by the gradient of Σ weight·loss.
+/// As [`cross_entropy`]; also replaces the logits by the gradient of Σ weight·loss.
 pub(crate) fn cross_entropy_backward(losses: &mut [f32], logits: &mut [f32], targets: &[u32], weights: &[f32]) {
     let vocab = logits.len() / targets.len().max(1);
     let rows = losses.par_iter_mut().zip(logits.par_chunks_exact_mut(vocab.max(1)));

@@ -1,8 +1,8 @@
-//! Products at a level below the best one.
+//! Products at an instruction level below the best one.
 //!
-//! The `gemm` crate asks the processor by itself and takes the best it finds. Where `STENCIL_SIMD` forces a lower level,
-//! its generic product runs here with the microkernels of that level, so that the results are those of a processor
-//! without the better instructions, to the bit.
+//! The `gemm` crate detects the processor and uses its best instructions. Where `STENCIL_SIMD` forces a lower level,
+//! this module runs the crate's generic product with the microkernels of that level, so the results have the same bits
+//! as on a processor without the better instructions.
 #![allow(unsafe_code)]
 
 use super::gemm::{Matrix, MatrixMut};
@@ -10,13 +10,13 @@ use gemm_common::simd::{MixedSimd, Scalar};
 use gemm_common::{Parallelism, gemm::gemm_basic_generic};
 use stencil_engine::cpu::Level;
 
-/// The generic product with the microkernels of a module, of so many lanes.
+/// The generic product with the microkernels of a module.
 macro_rules! product {
     ($module:ident, $lanes:literal, $simd:expr, $out:expr, $a:expr, $b:expr, $alpha:expr, $add:expr) => {{
         use gemm_f32::microkernel::$module::f32::{H_M, H_N, H_UKR, MR_DIV_N, NR, UKR};
         let out = $out;
         let stride = out.row_stride as isize;
-        // As `gemm::gemm` has it: the microkernels want columns that are contiguous.
+        // As in `gemm::gemm`, the microkernels require contiguous columns.
         let (lhs, rhs, column_stride, row_stride) =
             if stride > 1 { ($b.t(), $a.t(), stride, 1) } else { ($a, $b, 1, stride) };
         // SAFETY: the constructors have checked that the last element of each matrix lies in its slice, the caller has
@@ -53,10 +53,10 @@ macro_rules! product {
     }};
 }
 
-/// `out = alpha·a·b`, or `out += alpha·a·b`, on this thread.
+/// `out = alpha·a·b`, or `out += alpha·a·b`, on the calling thread.
 ///
 /// # Panics
-/// When the shapes do not fit each other.
+/// If the shapes do not fit each other.
 pub(super) fn multiply(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool, level: Level) {
     assert!(out.rows == a.rows && out.columns == b.columns && a.columns == b.rows, "shapes that do not multiply");
     if out.rows == 0 || out.columns == 0 {

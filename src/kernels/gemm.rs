@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 use stencil_engine::cpu;
 
-/// A matrix in a slice: element (i, j) stands at `i·row_stride + j·column_stride`.
+/// A matrix view of a slice: element (i, j) is at `i·row_stride + j·column_stride`.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     pub(super) data: &'a [f32],
@@ -17,9 +17,9 @@ pub(crate) struct Matrix<'a> {
     pub(super) column_stride: usize,
 }
 
-/// A matrix to write to, its rows contiguous and `row_stride` apart.
+/// A writable matrix view with contiguous rows, `row_stride` apart.
 pub(crate) struct MatrixMut<'a> {
-    /// Of the first element. What lies between the rows is not touched: it may belong to another part.
+    /// Pointer to the first element. Memory between the rows is not touched, since it may belong to another view.
     pub(super) first: *mut f32,
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -42,29 +42,29 @@ fn check_extent(rows: usize, columns: usize, row_stride: usize, len: usize) {
 }
 
 impl<'a> Matrix<'a> {
-    /// Row after row.
+    /// A matrix stored row after row.
     ///
     /// # Panics
-    /// When the slice is too short.
+    /// If the slice is too short.
     pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
-    /// Contiguous rows that start `row_stride` apart.
+    /// A matrix of contiguous rows that start `row_stride` apart.
     ///
     /// # Panics
-    /// When the slice is too short.
+    /// If the slice is too short.
     pub(crate) fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         check_extent(rows, columns, row_stride, data.len());
         Self { data, rows, columns, row_stride, column_stride: 1 }
     }
-    /// The part in these rows and columns.
+    /// The submatrix of these rows and columns.
     ///
     /// # Panics
-    /// When it lies outside.
+    /// If the submatrix lies outside.
     pub(crate) fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
         assert!(rows.end <= self.rows && columns.end <= self.columns, "a part outside its matrix");
         let (height, width) = (rows.len(), columns.len());
-        // The offset of an element of this matrix, which the constructor has checked.
+        // The constructor has checked the offsets of all elements.
         let first = match (height, width) {
             (0, _) | (_, 0) => 0,
             _ => rows.start * self.row_stride + columns.start * self.column_stride,
@@ -75,7 +75,7 @@ impl<'a> Matrix<'a> {
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
-    /// Rows and columns exchanged.
+    /// The transposed view.
     pub(crate) fn t(self) -> Self {
         Self {
             data: self.data,
@@ -88,30 +88,30 @@ impl<'a> Matrix<'a> {
 }
 
 impl<'a> MatrixMut<'a> {
-    /// Row after row.
+    /// A matrix stored row after row.
     ///
     /// # Panics
-    /// When the slice is too short.
+    /// If the slice is too short.
     pub(crate) fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
-    /// Row after row, in memory that holds nothing yet: to be written, not added to.
+    /// A matrix stored row after row in uninitialised memory, which must be written before it is read.
     ///
     /// # Panics
-    /// When the slice is too short.
+    /// If the slice is too short.
     pub(super) fn uninit(data: &'a mut [MaybeUninit<f32>], rows: usize, columns: usize) -> Self {
         check_extent(rows, columns, columns, data.len());
         Self { first: data.as_mut_ptr().cast(), rows, columns, row_stride: columns, borrowed: PhantomData }
     }
-    /// Contiguous rows that start `row_stride` apart.
+    /// A matrix of contiguous rows that start `row_stride` apart.
     ///
     /// # Panics
-    /// When the slice is too short.
+    /// If the slice is too short.
     pub(crate) fn strided(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         check_extent(rows, columns, row_stride, data.len());
         Self { first: data.as_mut_ptr(), rows, columns, row_stride, borrowed: PhantomData }
     }
-    /// Cuts it into parts of at most `height` rows and `width` columns, column by column.
+    /// Cuts the matrix into tiles of at most `height` rows and `width` columns, column by column.
     pub(super) fn tiles(self, height: usize, width: usize) -> impl Iterator<Item = (usize, usize, MatrixMut<'a>)> {
         let (rows, columns, row_stride) = (self.rows, self.columns, self.row_stride);
         (0..columns).step_by(width).flat_map(move |left| (0..rows).step_by(height).map(move |top| (top, left))).map(
@@ -127,8 +127,8 @@ impl<'a> MatrixMut<'a> {
     }
 }
 
-/// Rows and columns of a tile: large enough that packing the operands costs nothing beside the product, small enough
-/// that there are some for each thread. The shape alone decides, so that results do not depend on the threads.
+/// The rows and columns of a tile. A tile is large enough that packing the operands costs little, and small enough that
+/// each thread gets some. The size depends on the shape alone, so results do not depend on the number of threads.
 fn tile(rows: usize, columns: usize, depth: usize) -> (usize, usize) {
     const TILES: usize = 16;
     const SMALLEST: usize = 1 << 22;
@@ -142,7 +142,7 @@ fn tile(rows: usize, columns: usize, depth: usize) -> (usize, usize) {
 /// `out = alpha·a·b`, or `out += alpha·a·b`.
 ///
 /// # Panics
-/// When the shapes do not fit each other.
+/// If the shapes do not fit each other.
 pub(crate) fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
     assert!(out.rows == a.rows && out.columns == b.columns && a.columns == b.rows, "shapes that do not multiply");
     let (height, width) = tile(out.rows, out.columns, a.columns);
@@ -157,7 +157,7 @@ pub(crate) fn gemm(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) 
     });
 }
 
-/// On this thread.
+/// As [`gemm`], on the calling thread.
 pub(super) fn multiply(out: MatrixMut, a: Matrix, b: Matrix, alpha: f32, add: bool) {
     if cpu::lowered() {
         return forced::multiply(out, a, b, alpha, add, cpu::level());

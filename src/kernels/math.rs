@@ -1,4 +1,4 @@
-//! Loops over slices, written so that the compiler vectorises them.
+//! Loops over slices in a form that the compiler vectorises.
 
 use super::multiversion::vectorised;
 use super::scratch::with_scratch;
@@ -8,7 +8,7 @@ use std::ops::Range;
 
 const LANES: usize = 16;
 
-/// Runs `f(first_row, rows)` over chunks of rows, in parallel where the work is worth it.
+/// Calls `f(first_row, rows)` for chunks of rows, in parallel where the work is large enough.
 pub(super) fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     const SMALL: usize = 1 << 14;
     let rows = out.len() / width.max(1);
@@ -19,8 +19,8 @@ pub(super) fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32
     out.par_chunks_mut(height * width).enumerate().for_each(|(i, chunk)| f(i * height, chunk));
 }
 
-/// Adds to `sum` what `f` adds up over ranges of `rows`: each range into zeros of its own, then all in order, so that the
-/// result does not depend on the threads.
+/// Adds to `sum` the sums that `f` computes over ranges of `rows`. Each range is summed separately and the ranges are
+/// added in order, so the result does not depend on the number of threads.
 pub(super) fn chunk_sums(sum: &mut [f32], rows: usize, f: impl Fn(Range<usize>, &mut [f32]) + Sync) {
     const ROWS: usize = 128;
     let width = sum.len().max(1);
@@ -35,10 +35,10 @@ pub(super) fn chunk_sums(sum: &mut [f32], rows: usize, f: impl Fn(Range<usize>, 
     });
 }
 
-/// eˣ to about 2 ulp (the Cephes polynomial), without a call; below −87 it is as good as zero.
+/// eˣ to about 2 ulp (the Cephes polynomial), inlined; practically zero below −87.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    // Adding 1.5·2²³ rounds to an integer, which then sits in the low bits.
+    // Adding 1.5·2²³ rounds to an integer, which is then in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
@@ -137,31 +137,32 @@ pub(super) fn softmax(xs: &mut [f32]) {
 }
 
 vectorised! {
-    /// a + b
+    /// a + b.
     pub(super) fn add(out: &mut [f32], a: &[f32], b: &[f32]) {
         for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
             *out = a + b;
         }
     }
 
-    /// a·b
+    /// a·b.
     pub(super) fn times(out: &mut [f32], a: &[f32], b: &[f32]) {
         for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
             *out = a * b;
         }
     }
 
-    /// The same numbers in f32.
+    /// Widens numbers to f32.
     pub(super) fn widen_bf16(from: &[bf16], to: &mut [f32]) {
         for (from, to) in from.iter().zip(to) {
             *to = f32::from_bits(u32::from(from.to_bits()) << 16);
         }
     }
 
-    /// The same numbers in f32.
+    /// Widens numbers to f32.
     pub(super) fn widen_f16(from: &[f16], to: &mut [f32]) {
         for (from, to) in from.iter().zip(to) {
-            // Half to single by a multiplication (exponents differ by 112), which subnormals survive.
+            // Half precision becomes single precision by a multiplication (the exponents differ by 112), which is also
+            // right for subnormal numbers.
             let bits = u32::from(from.to_bits());
             let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
             let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };

@@ -1,7 +1,7 @@
-//! Dense f32 arithmetic on the CPU, on plain slices: what training and inference spend their time in.
+//! Dense f32 arithmetic on the CPU, on plain slices: the inner loops of training and inference.
 //!
-//! Every function gives the same bits for any number of threads: work is cut by its shape alone, and no sum is split
-//! between threads.
+//! Every function gives the same bits for any number of threads: work is divided by its shape alone, and no sum is
+//! split between threads.
 
 mod activation;
 mod attention;

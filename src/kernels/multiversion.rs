@@ -1,8 +1,8 @@
-//! Function multiversioning: plain loops compiled once for each level of the processor.
+//! Function multiversioning: plain loops are compiled once for each instruction level of the processor.
 
 /// Declares functions whose loops use AVX-512 or AVX2 where [`level`](stencil_engine::cpu::level) allows it.
 ///
-/// What they call must be `#[inline(always)]` to be compiled with them.
+/// Functions that they call must be `#[inline(always)]` to be compiled for the same instructions.
 macro_rules! vectorised {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$meta])*

@@ -6,12 +6,12 @@ use super::multiversion::vectorised;
 /// x·w / √(mean x² + ε), row by row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RmsNorm {
-    /// Keeps rows of zeros finite.
+    /// The constant ε, which keeps rows of zeros finite.
     pub(crate) eps: f32,
 }
 
 impl RmsNorm {
-    /// `out` and `x`: rows as long as `w`.
+    /// Normalises the rows of `x` into `out`; rows have the length of `w`.
     pub(crate) fn forward(&self, out: &mut [f32], x: &[f32], w: &[f32]) {
         by_rows(out, w.len(), |first, out| forward(out, &x[first * w.len()..], w, self.eps));
     }

@@ -1,4 +1,4 @@
-//! Blocks of quantised weights as f32.
+//! Blocks of quantised weights, and their conversion to f32.
 
 use super::multiversion::vectorised;
 use candle_core::quantized::{GgmlDType, QuantizedType};
@@ -6,15 +6,15 @@ use candle_core::{CpuStorage, Result, bail};
 use half::f16;
 use std::borrow::Cow;
 
-/// Quantised weights in memory, whole blocks of one kind. Only candle makes the blocks: no other implementation of
-/// [`QuantizedType`] gets in.
+/// Quantised weights in memory: whole blocks of one kind. Only candle makes the blocks, so no other implementation of
+/// [`QuantizedType`] is possible.
 pub(crate) struct Blocks(Box<dyn QuantizedType>);
 
 impl Blocks {
-    /// Numbers, rounded to blocks of this kind.
+    /// Quantises numbers to blocks of a kind.
     ///
     /// # Errors
-    /// When they do not fill whole blocks.
+    /// Numbers that do not fill whole blocks.
     pub(crate) fn quantize(kind: GgmlDType, numbers: &[f32]) -> Result<Self> {
         if !numbers.len().is_multiple_of(kind.block_size()) {
             bail!("{} numbers do not fill blocks of {}", numbers.len(), kind.block_size())
@@ -24,10 +24,10 @@ impl Blocks {
         Ok(Self(blocks))
     }
 
-    /// Blocks as a file holds them.
+    /// Makes blocks from the bytes of a file.
     ///
     /// # Errors
-    /// When the bytes are not those of whole blocks.
+    /// Bytes that are not whole blocks.
     pub(crate) fn from_bytes(kind: GgmlDType, bytes: &[u8]) -> Result<Self> {
         if !bytes.len().is_multiple_of(kind.type_size()) {
             bail!("{} bytes are not whole blocks of {}", bytes.len(), kind.type_size())
@@ -40,7 +40,7 @@ impl Blocks {
         self.0.dtype()
     }
 
-    /// The bytes of all blocks, as a file would hold them.
+    /// The bytes of all blocks, in the format of files.
     #[allow(unsafe_code)]
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: the constructors take the blocks from candle, which keeps them in a vector of plain numbers without
@@ -48,10 +48,10 @@ impl Blocks {
         unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.0.storage_size_in_bytes()) }
     }
 
-    /// Writes weight `first` and those that follow as f32, whole blocks each.
+    /// Converts the weights from `first` on to f32, in whole blocks.
     ///
     /// # Errors
-    /// When these are not whole blocks, or there are fewer; `to` then holds anything.
+    /// A range that is not whole blocks or exceeds the weights; the contents of `to` are then unspecified.
     pub(crate) fn widen(&self, first: usize, to: &mut [f32]) -> Result<()> {
         let (kind, bytes) = (self.kind(), self.bytes());
         let (size, width) = (kind.block_size(), kind.type_size());
@@ -75,14 +75,14 @@ impl Blocks {
     }
 }
 
-/// Two bytes as a number of 16 bits.
+/// A half-precision number from two bytes.
 #[inline(always)]
 fn half([low, high]: [u8; 2]) -> f32 {
     f16::from_le_bytes([low, high]).to_f32()
 }
 
 vectorised! {
-    /// 32 weights in 34 bytes: a factor, and 8 bits each.
+    /// A block of 32 weights in 34 bytes: a scale, and 8 bits per weight.
     fn widen_q8_0(from: &[u8], to: &mut [f32]) {
         for (block, to) in from.as_chunks::<34>().0.iter().zip(to.as_chunks_mut::<32>().0) {
             let [low, high, numbers @ ..] = block;
@@ -93,7 +93,8 @@ vectorised! {
         }
     }
 
-    /// 256 weights in 144 bytes: factors of scales and of offsets, eight of either in 6 bits each, and 4 bits per weight.
+    /// A block of 256 weights in 144 bytes: factors for scales and offsets, eight scales and eight offsets of 6 bits,
+    /// and 4 bits per weight.
     ///
     /// Source: `k_quants` of llama.cpp.
     fn widen_q4k(from: &[u8], to: &mut [f32]) {
@@ -119,7 +120,7 @@ vectorised! {
     }
 }
 
-/// Scale and offset of 32 weights.
+/// The scale and the offset of 32 weights.
 #[inline(always)]
 fn six_bits(scales: &[u8], j: usize) -> (f32, f32) {
     let (scale, offset) = if j < 4 {

@@ -1,43 +1,43 @@
-//! Vectors of f32 in one register, by the instructions that a processor may have.
+//! SIMD registers: vectors of f32 for each instruction set.
 #![allow(unsafe_code)]
 
 use std::array;
 
-/// Most lanes of any register.
+/// Maximum number of lanes of any register.
 pub(super) const MOST: usize = 16;
 
-/// Vectors of f32 in one register.
+/// A vector of f32 in one register.
 ///
-/// Whoever makes the first vector gives a proof that the processor has the instructions; all others come from vectors.
+/// The constructors require a proof that the processor has the instructions; all other vectors are made from vectors.
 /// The functions are inlined into code that is compiled for these instructions.
 pub(super) trait Register: Copy {
-    /// Exists only where the processor has the instructions.
+    /// A proof: a value exists only if the processor has the instructions.
     type Proof: Copy + Send + Sync;
     const COUNT: usize;
     fn splat(proof: Self::Proof, x: f32) -> Self;
     /// # Safety
-    /// `COUNT` numbers can be read from there.
+    /// The caller must ensure that `COUNT` numbers can be read from `from`.
     unsafe fn load(proof: Self::Proof, from: *const f32) -> Self;
     /// # Safety
-    /// `COUNT` numbers can be written there.
+    /// The caller must ensure that `COUNT` numbers can be written to `to`.
     unsafe fn store(self, to: *mut f32);
-    /// The first numbers, zeros behind them.
+    /// Loads the first `count` numbers; later lanes are zeros.
     ///
     /// # Safety
-    /// `count` numbers can be read from there.
+    /// The caller must ensure that `count` numbers can be read from `from`.
     unsafe fn load_first(proof: Self::Proof, from: *const f32, count: usize) -> Self;
-    /// Writes the first lanes.
+    /// Stores the first `count` lanes.
     ///
     /// # Safety
-    /// `count` numbers can be written there, `COUNT` at most.
+    /// The caller must ensure that `count` is at most `COUNT`, and that `count` numbers can be written to `to`.
     unsafe fn store_first(self, to: *mut f32, count: usize);
-    /// self·factor + sum
+    /// self·factor + sum.
     fn multiply_add(self, factor: Self, sum: Self) -> Self;
-    /// Exchanges rows and lanes of as many vectors as there are lanes.
+    /// Transposes the square matrix in as many vectors as there are lanes.
     fn transpose(rows: &mut [Self; MOST]);
 }
 
-/// For every processor.
+/// The portable register.
 impl Register for [f32; 4] {
     type Proof = ();
     const COUNT: usize = 4;
@@ -69,7 +69,7 @@ impl Register for [f32; 4] {
     }
     #[inline(always)]
     fn multiply_add(self, factor: Self, sum: Self) -> Self {
-        // Without the instruction a fused multiplication would be a call.
+        // Without the instruction, a fused multiplication would be a function call.
         const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
         array::from_fn(|i| if FUSED { self[i].mul_add(factor[i], sum[i]) } else { self[i] * factor[i] + sum[i] })
     }
@@ -91,7 +91,7 @@ mod x86 {
     use std::{arch::x86_64::*, array};
     use stencil_engine::cpu::{Avx2, Avx512};
 
-    /// Eight lanes. Its field is private, so that every value was made from a proof.
+    /// Eight lanes. The field is private, so every value was made from a proof.
     #[derive(Clone, Copy)]
     #[repr(transparent)]
     pub(in super::super) struct Ymm(__m256);
@@ -127,7 +127,7 @@ mod x86 {
         }
         #[inline(always)]
         fn transpose(rows: &mut [Self; MOST]) {
-            // Within each half of the lanes, 4 × 4; then the halves among each other.
+            // Transposes 4 × 4 within each half of the lanes, then exchanges the halves.
             let four = |rows: &[Self]| unsafe {
                 let (ab, ab_high) =
                     (_mm256_unpacklo_ps(rows[0].0, rows[1].0), _mm256_unpackhi_ps(rows[0].0, rows[1].0));
@@ -148,17 +148,17 @@ mod x86 {
         }
     }
 
-    /// Ones in the first `count` lanes.
+    /// A mask of ones in the first `count` lanes.
     ///
     /// # Safety
-    /// The processor has AVX2.
+    /// The caller must ensure that the processor has AVX2.
     #[inline(always)]
     unsafe fn first(count: usize) -> __m256i {
         // SAFETY: the caller says that the processor has AVX2.
         unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
     }
 
-    /// Sixteen lanes. Its field is private, so that every value was made from a proof.
+    /// Sixteen lanes. The field is private, so every value was made from a proof.
     #[derive(Clone, Copy)]
     #[repr(transparent)]
     pub(in super::super) struct Zmm(__m512);
@@ -201,14 +201,14 @@ mod x86 {
             };
             let even = |a, b| unsafe { _mm512_shuffle_f32x4::<0x88>(a, b) };
             let odd = |a, b| unsafe { _mm512_shuffle_f32x4::<0xdd>(a, b) };
-            // Within each quarter of the lanes, 4 × 4.
+            // Transposes 4 × 4 within each quarter of the lanes.
             for four in rows.as_chunks_mut::<4>().0 {
                 let [Self(a), Self(b), Self(c), Self(d)] = *four;
                 let ((a, b), (c, d)) = (pairs(a, b), pairs(c, d));
                 let ((w, x), (y, z)) = (doubles(a, c), doubles(b, d));
                 *four = [Self(w), Self(x), Self(y), Self(z)];
             }
-            // The quarters among each other.
+            // Then exchanges the quarters.
             let old = *rows;
             for i in 0..4 {
                 let [a, b, c, d] = array::from_fn(|q| old[4 * q + i].0);
@@ -220,7 +220,7 @@ mod x86 {
         }
     }
 
-    /// The first `count` lanes.
+    /// A mask of the first `count` lanes.
     #[inline(always)]
     fn mask(count: usize) -> __mmask16 {
         if count >= MOST { !0 } else { (1 << count) - 1 }

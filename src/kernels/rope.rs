@@ -3,7 +3,7 @@
 use super::math::by_rows;
 use super::multiversion::vectorised;
 
-/// cos and sin of every position's angles: max_len × size/2 each.
+/// The cosines and sines of every position's angles: max_len × size/2 each.
 #[derive(Debug, Clone)]
 pub(crate) struct Rope {
     half: usize,
@@ -12,12 +12,12 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// Turns the first `size` numbers (even) of each head, pairs i and i + half; pair i by `pos·theta^(−2i/size)`.
+    /// Rotates the first `size` numbers (even) of each head, in pairs i and i + half, pair i by `pos·theta^(−2i/size)`.
     pub(crate) fn new(max_len: usize, size: usize, theta: f64) -> Self {
         let frequencies: Vec<f64> = (0..size / 2).map(|i| theta.powf(-2.0 * i as f64 / size as f64)).collect();
         Self::from_frequencies(max_len, &frequencies)
     }
-    /// Pair i turns by `pos·frequencies[i]`.
+    /// Rotates pair i by `pos·frequencies[i]`.
     pub(crate) fn from_frequencies(max_len: usize, frequencies: &[f64]) -> Self {
         let angles = || (0..max_len).flat_map(|pos| frequencies.iter().map(move |f| pos as f64 * f));
         Self {
@@ -26,21 +26,22 @@ impl Rope {
             sin: angles().map(|a| a.sin() as f32).collect(),
         }
     }
-    /// Turns the first `turned` numbers of each row of `rows`, heads of `size` numbers each; one position per row.
+    /// Rotates the first `turned` numbers of each row of `rows`, which holds heads of `size` numbers; one position per
+    /// row.
     ///
     /// # Panics
-    /// On a position beyond the longest.
+    /// If a position exceeds the maximum.
     pub(crate) fn turn(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
         by_rows(rows, width, |first, rows| turn(self, rows, [width, turned, size], &positions[first..], 1.0));
     }
-    /// The inverse of [`turn`](Self::turn), and its gradient.
+    /// The inverse of [`turn`](Self::turn), which is also its gradient.
     pub(crate) fn turn_back(&self, rows: &mut [f32], width: usize, turned: usize, size: usize, positions: &[usize]) {
         by_rows(rows, width, |first, rows| turn(self, rows, [width, turned, size], &positions[first..], -1.0));
     }
 }
 
 vectorised! {
-    /// `sizes`: of a row, of what is turned of it, of a head.
+    /// `sizes` are the widths of a row, of its rotated part, and of a head.
     fn turn(rope: &Rope, rows: &mut [f32], sizes: [usize; 3], positions: &[usize], direction: f32) {
         let (half, [width, turned, size]) = (rope.half, sizes);
         for (row, &pos) in rows.chunks_exact_mut(width).zip(positions) {
@@ -56,8 +57,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// Turns the beginning of each head, pairs i and i + half, by the angles of its row. `sizes`: of a row, of a head, and
-    /// half of what is turned.
+    /// Rotates the first numbers of each head, in pairs i and i + half, by the angles of the row. `sizes` are the
+    /// widths of a row and of a head, and half the rotated width.
     pub(crate) fn turn_rows(rows: &mut [f32], sizes: [usize; 3], cos: &[f32], sin: &[f32]) {
         let [width, size, half] = sizes;
         let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));

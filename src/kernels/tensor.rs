@@ -1,7 +1,7 @@
-//! The kernels for candle's tensors: f32 on the CPU, without gradients.
+//! The kernels on candle's tensors: f32 on the CPU, without gradients.
 //!
-//! Each does what the candle operations of the same name do, in one pass and on all threads. Weights may be stored in
-//! f32, bf16 or f16.
+//! Each function computes what candle's operation of the same name computes, in one pass and on all threads. Weights
+//! may be stored in f32, bf16 or f16.
 
 use super::activation::{Gate, gated};
 use super::attention::{self, Heads, Mask, Sequence};
@@ -13,7 +13,7 @@ use super::widening::{Rows, gemm_widening};
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 use std::ops::Range;
 
-/// Whether the kernels can work on this: f32 numbers on the CPU.
+/// Whether the kernels support a tensor: f32 numbers on the CPU.
 pub(crate) fn fits(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
@@ -21,7 +21,8 @@ pub(crate) fn fits(x: &Tensor) -> bool {
 /// x·wᵀ + bias: (…, in), (out, in), (out) → (…, out).
 ///
 /// # Errors
-/// Of `x` that does not [fit](fits), weights of other types than f32, bf16 and f16, shapes that do not multiply.
+/// An `x` that does not [fit](fits), weights of types other than f32, bf16 and f16, and shapes that cannot be
+/// multiplied.
 pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (outs, ins) = weight.dims2()?;
     let weight = weight.contiguous()?;
@@ -43,7 +44,7 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Resu
     }
 }
 
-/// Rows of plain numbers, one after the other.
+/// A weight of plain numbers, row after row.
 struct Dense<'a, T> {
     numbers: &'a [T],
     width: usize,
@@ -64,7 +65,7 @@ impl<T: Sync> Rows for Dense<'_, T> {
 /// x·wᵀ + bias for a weight (out, in) of these rows.
 ///
 /// # Errors
-/// As [`linear`], and those of [`Rows::widen`].
+/// As [`linear`] and [`Rows::widen`].
 pub(crate) fn linear_rows(
     x: &Tensor,
     (outs, ins): (usize, usize),
@@ -93,7 +94,7 @@ pub(crate) fn linear_rows(
 /// x·w / √(mean x² + ε) over the last dimension.
 ///
 /// # Errors
-/// Of tensors that do not [fit](fits) or each other.
+/// Tensors that do not [fit](fits), or have shapes that do not match.
 pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> {
     check_width("rms-norm", x, weight)?;
     let mut out = vec![0.0; x.elem_count()];
@@ -107,7 +108,7 @@ pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32) -> Result<Tensor> 
 /// (x − mean)·w / √(variance + ε) + bias over the last dimension.
 ///
 /// # Errors
-/// Of tensors that do not [fit](fits) or each other.
+/// Tensors that do not [fit](fits), or have shapes that do not match.
 pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, eps: f32) -> Result<Tensor> {
     check_width("layer-norm", x, weight)?;
     bias.map_or(Ok(()), |bias| check_width("layer-norm", x, bias))?;
@@ -123,15 +124,15 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, eps
 /// act(gate)·up.
 ///
 /// # Errors
-/// Of tensors that do not [fit](fits), or are not of one shape.
+/// Tensors that do not [fit](fits), or have different shapes.
 pub(crate) fn gate(kind: Gate, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     pairwise(gate, up, |out, gate, up| gated(out, kind, gate, up))
 }
 
-/// a + b. Unlike candle's sum no thread of it spins while another one has no processor.
+/// a + b. Unlike candle's sum, no thread spins while another one waits for a processor.
 ///
 /// # Errors
-/// Of tensors that do not [fit](fits), or are not of one shape.
+/// Tensors that do not [fit](fits), or have different shapes.
 pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     pairwise(a, b, math::add)
 }
@@ -139,7 +140,7 @@ pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// a·b, element by element.
 ///
 /// # Errors
-/// Of tensors that do not [fit](fits), or are not of one shape.
+/// Tensors that do not [fit](fits), or have different shapes.
 pub(crate) fn times(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     pairwise(a, b, math::times)
 }
@@ -156,10 +157,10 @@ fn pairwise(a: &Tensor, b: &Tensor, f: impl Fn(&mut [f32], &[f32], &[f32]) + Syn
     Tensor::from_vec(out, a.shape(), a.device())
 }
 
-/// Turns the first numbers of each head: (n, heads, size) by the angles (n, half), pairs i and i + half.
+/// Rotates the first numbers of each head: (n, heads, size) by the angles (n, half), in pairs i and i + half.
 ///
 /// # Errors
-/// Of tensors that do not [fit](fits) or each other.
+/// Tensors that do not [fit](fits), or have shapes that do not match.
 pub(crate) fn turn(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let (n, heads, size) = x.dims3()?;
     let (rows, half) = cos.dims2()?;
@@ -179,7 +180,7 @@ pub(crate) fn turn(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 /// softmax(scale·q·kᵀ + mask)·v: (n, heads, size), (m, kv, size), (m, kv, size), mask (n, m) → (n, heads·size).
 ///
 /// # Errors
-/// Of tensors that do not [fit](fits) or each other.
+/// Tensors that do not [fit](fits), or have shapes that do not match.
 pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, scale: f32) -> Result<Tensor> {
     let ((n, queries, size), (m, keys, _)) = (q.dims3()?, k.dims3()?);
     let fitting = k.dims() == v.dims() && k.dim(2)? == size && queries.is_multiple_of(keys.max(1));
@@ -204,7 +205,7 @@ fn check_width(name: &str, x: &Tensor, weight: &Tensor) -> Result<()> {
     }
 }
 
-/// The numbers of a contiguous tensor.
+/// The numbers of a contiguous tensor; others are an error.
 fn numbers<'a, T: candle_core::WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<T>()?[start..end]),
@@ -212,7 +213,7 @@ fn numbers<'a, T: candle_core::WithDType>(storage: &'a CpuStorage, layout: &Layo
     }
 }
 
-/// Calls `f` with the numbers of each tensor; none where there is no tensor.
+/// Calls `f` with the numbers of each tensor; an empty slice where there is no tensor.
 fn with_floats<const N: usize, R>(
     tensors: [Option<&Tensor>; N],
     f: impl FnOnce([&[f32]; N]) -> Result<R>,

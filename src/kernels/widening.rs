@@ -1,8 +1,8 @@
-//! Products with the rows of a weight: a few rows at a time become f32 in the cache and meet all positions there, so
-//! that a weight costs its memory traffic once, in whatever numbers it is stored.
+//! Products with the rows of a stored weight. A few rows at a time are widened to f32 in the cache and multiplied with
+//! all positions, so a weight is read from memory once, whatever its type.
 //!
-//! Positions lie in the lanes of vectors, numbers of the weight are spread over them: neither a transposed weight nor
-//! sums across lanes are needed, and a position's result does not depend on how many others there are.
+//! The lanes of a vector hold positions, and each number of the weight is broadcast. No weight is transposed and no sum
+//! crosses lanes, and the result of a position does not depend on the number of other positions.
 #![allow(unsafe_code)]
 
 use super::gemm::{Matrix, MatrixMut};
@@ -15,35 +15,35 @@ use stencil_engine::cpu::{Level, level};
 
 /// The rows of a weight.
 pub(crate) trait Rows: Sync {
-    /// Writes numbers of a row as f32, from one at a multiple of 1024 on.
+    /// Converts numbers of a row to f32; `from` is a multiple of 1024.
     ///
     /// # Errors
-    /// When the row cannot be read; `to` then holds anything.
+    /// A row that cannot be read; the contents of `to` are then unspecified.
     fn widen(&self, row: usize, from: usize, to: &mut [f32]) -> Result<()>;
-    /// Where these rows are stored, or the first of them, to be brought into the cache ahead of time: a hint.
+    /// The memory of these rows, or of the first of them, for prefetching.
     fn stored(&self, rows: Range<usize>) -> Range<*const u8>;
 }
 
-/// Rows of the weight that are in f32 at a time: a multiple of the lanes and of the heights of all tiles.
+/// Number of rows that are in f32 at a time: a multiple of the lanes and of the heights of all tiles.
 const ROWS: usize = 48;
-/// Numbers of such a row.
+/// Number of columns that are in f32 at a time.
 const DEPTH: usize = 1024;
-/// Between two rows: off the powers of two, at which they would evict each other.
+/// Distance between two rows in f32. It is no power of two, so that rows do not evict each other from the cache.
 const STRIDE: usize = DEPTH + MOST;
-/// Positions that meet the rows.
+/// Number of positions that are multiplied with the rows at a time.
 const POSITIONS: usize = 256;
-/// Positions that are laid out for it at a time, which bounds the memory that it takes.
+/// Number of positions that are packed at a time, which bounds the memory of the packed positions.
 const PACKED: usize = 4 * POSITIONS;
-/// Numbers of a row between two calls for what comes next.
+/// Number of columns between two prefetches.
 const STEP: usize = 8;
 
-/// a·bᵀ for a `b` of so many `rows`, and an `a` whose rows are contiguous: row after row.
+/// Computes a·bᵀ for a `b` of `count` rows and an `a` of contiguous rows, row after row.
 ///
 /// # Errors
-/// Those of [`Rows::widen`].
+/// As [`Rows::widen`].
 ///
 /// # Panics
-/// When the rows of `a` are not contiguous.
+/// If the rows of `a` are not contiguous.
 pub(crate) fn gemm_widening(a: Matrix, rows: &impl Rows, count: usize) -> Result<Vec<f32>> {
     let size = a.rows.saturating_mul(count);
     let mut out = Vec::with_capacity(size);
@@ -53,7 +53,7 @@ pub(crate) fn gemm_widening(a: Matrix, rows: &impl Rows, count: usize) -> Result
     Ok(out)
 }
 
-/// Writes all of `out`, with the instructions of a level.
+/// Writes all of `out` with the instructions of a level.
 pub(super) fn multiply(out: MatrixMut, a: Matrix, rows: &impl Rows, level: Level) -> Result<()> {
     match level {
         #[cfg(target_arch = "x86_64")]
@@ -64,7 +64,7 @@ pub(super) fn multiply(out: MatrixMut, a: Matrix, rows: &impl Rows, level: Level
     }
 }
 
-/// The code for some register. A value is made from the proof that the processor has the instructions of this code.
+/// The code for a register type. A value holds the proof that the processor has the instructions of the code.
 struct Kernel<R, P> {
     lanes: usize,
     proof: P,
@@ -74,20 +74,20 @@ struct Kernel<R, P> {
 
 type TaskFunction<R, P> = unsafe fn(P, Task<R>, &mut [f32], &mut [f32]) -> Result<()>;
 
-/// Some rows of the weight and some positions.
+/// A task: some rows of the weight and some positions.
 struct Task<'a, R> {
     out: MatrixMut<'a>,
-    /// The positions as [`pack`] lays them out, panel after panel.
+    /// The positions as packed by [`pack`], panel after panel.
     x: &'a [f32],
     depth: usize,
     rows: &'a R,
-    /// The first of the rows.
+    /// The first row.
     left: usize,
-    /// Where those are stored that come next.
+    /// The memory of the next rows, to prefetch.
     next: Range<*const u8>,
 }
 
-/// A kernel whose tiles have these heights where they are one, two and three vectors wide.
+/// Declares a kernel. The three heights are those of tiles that are one, two and three vectors wide.
 macro_rules! kernel {
     ($name:ident, $register:ty, [$one:literal, $two:literal, $three:literal] $(, $features:meta)?) => {
         mod $name {
@@ -115,8 +115,8 @@ kernel!(avx2, super::super::register::Ymm, [12, 6, 4], target_feature(enable = "
 #[cfg(target_arch = "x86_64")]
 kernel!(avx512, super::super::register::Zmm, [24, 12, 8], target_feature(enable = "avx512f"));
 
-/// First position and width, in vectors, of the panels that hold so many positions: as many registers as there are have
-/// work.
+/// The first position and the width in vectors of each panel; together the panels hold `positions` positions and use
+/// all registers.
 #[inline(always)]
 fn panels(positions: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
     let all = positions.div_ceil(lanes);
@@ -171,7 +171,7 @@ fn pass<R: Rows, P: Copy + Sync>(out: MatrixMut, a: Matrix, rows: &R, kernel: &K
     })
 }
 
-/// The rows of `from` beside each other: number k of row i at `k·width + i`, zeros for rows that are not there.
+/// Packs the rows of `from` side by side: number k of row i is at `k·width + i`. Missing rows are zeros.
 #[inline(always)]
 fn pack<L: Register>(proof: L::Proof, to: &mut [f32], from: Matrix, width: usize) {
     let (depth, stride) = (from.columns, from.row_stride);
@@ -195,7 +195,7 @@ fn pack<L: Register>(proof: L::Proof, to: &mut [f32], from: Matrix, width: usize
     }
 }
 
-/// `wide` and `sums` are buffers.
+/// Computes one task; `wide` and `sums` are buffers.
 #[inline(always)]
 fn task<L: Register, R: Rows, const ONE: usize, const TWO: usize, const THREE: usize>(
     proof: L::Proof,
@@ -227,10 +227,10 @@ fn task<L: Register, R: Rows, const ONE: usize, const TWO: usize, const THREE: u
     Ok(())
 }
 
-/// Memory that is called for bit by bit, while there is something else to do.
+/// Memory that is prefetched a few lines at a time during the computation.
 struct Ahead {
     left: Range<*const u8>,
-    /// Lines per call.
+    /// Number of cache lines per call.
     share: usize,
 }
 
@@ -325,7 +325,7 @@ fn tile<L: Register, const H: usize, const V: usize>(
     }
 }
 
-/// Writes the sums of a panel that starts at position `first`, `width` positions side by side for each row.
+/// Writes the sums of a panel that starts at position `first`: `width` adjacent positions for each row.
 #[inline(always)]
 fn write<L: Register>(proof: L::Proof, out: &MatrixMut, first: usize, sums: &[f32], width: usize) {
     for left in (0..out.columns).step_by(L::COUNT) {

@@ -1,4 +1,4 @@
-//! Reading values of a [`Document`](super::Document) into types: a serde deserialiser whose errors know their place.
+//! A serde deserialiser for the values of a [`Document`](super::Document), whose errors know their position.
 
 use super::document::{Entry, Node, Value};
 use crate::{Error, util::nearest};
@@ -7,7 +7,7 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-/// An error of reading: the message says what was expected; the place is added on the way out.
+/// An error of deserialisation: the message says what was expected; the position is added by the caller.
 #[derive(Debug)]
 pub(crate) struct Refusal(pub Error);
 
@@ -60,7 +60,7 @@ impl de::Error for Refusal {
     }
 }
 
-/// `what` is none of the known names: says which is nearest and which there are.
+/// The error for an unknown name: it suggests the nearest known name and lists all of them.
 pub(crate) fn unknown<'a>(what: &str, found: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let known: Vec<&str> = known.into_iter().collect();
     let found: String = found.chars().take(80).collect();

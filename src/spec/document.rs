@@ -1,19 +1,19 @@
-//! A constraint file as a tree of values that know where they were written.
+//! A constraint file as a tree of values with their positions in the source.
 
 use crate::{Error, Result, Source, util::json};
 use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
 use std::{fmt, ops::Range};
 use toml::de::{DeTable, DeValue};
 
-/// Largest constraint file, in bytes.
+/// Maximum size of a constraint file, in bytes.
 const MAX_BYTES: usize = 1 << 20;
-/// Deepest nesting of tables and lists.
+/// Maximum nesting of tables and lists.
 const MAX_DEPTH: usize = 64;
 
-/// A parsed constraint file, in the order it was written.
+/// A parsed constraint file. Keys keep the order of the file.
 ///
-/// Deserialises from anything that describes itself, so that a record of another format can hold one; only
-/// [`from_toml`](Self::from_toml) and [`from_json`](Self::from_json) know the places.
+/// A document deserialises from any self-describing format, so that a record of another format can hold one. Only
+/// [`from_toml`](Self::from_toml) and [`from_json`](Self::from_json) know positions.
 #[derive(Debug, Clone)]
 pub struct Document {
     pub(crate) source: Option<Source>,
@@ -22,7 +22,7 @@ pub struct Document {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
-    /// Bytes of the source; empty where there is none.
+    /// The byte range in the source; empty if the document has no source.
     pub span: Range<usize>,
     pub value: Value,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Entry {
 
 impl Document {
     /// # Errors
-    /// Syntax errors, with their place.
+    /// Syntax errors, with their position.
     pub fn from_toml(source: &Source) -> Result<Self> {
         let root = limit(&source.text).and_then(|()| {
             let table = DeTable::parse(&source.text).map_err(|e| toml_error(&e))?;
@@ -58,7 +58,7 @@ impl Document {
     }
 
     /// # Errors
-    /// Syntax errors, with their place.
+    /// Syntax errors, with their position.
     pub fn from_json(source: &Source) -> Result<Self> {
         let root = limit(&source.text).and_then(|()| {
             let mut root: Node = json::read(&source.text).map_err(|e| e.context("not valid JSON"))?;
@@ -71,13 +71,13 @@ impl Document {
     /// JSON if the name ends in `.json` or the text starts with `{`, TOML otherwise.
     ///
     /// # Errors
-    /// Syntax errors, with their place.
+    /// Syntax errors, with their position.
     pub fn parse(source: &Source) -> Result<Self> {
         let json = source.name.ends_with(".json") || source.text.trim_start().starts_with('{');
         if json { Self::from_json(source) } else { Self::from_toml(source) }
     }
 
-    /// Says that the error's span speaks of this document.
+    /// Attributes an error to this document, to which its span refers.
     pub(crate) fn blame(&self, error: Error) -> Error {
         match &self.source {
             Some(source) => error.in_source(source),
@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for Document {
 }
 
 impl Node {
-    /// What a reader would call this value.
+    /// The kind of the value, in words.
     pub fn describe(&self) -> &'static str {
         match self.value {
             Value::Null => "null",
@@ -106,7 +106,7 @@ impl Node {
         }
     }
 
-    /// The value at a JSON Pointer, or the last one on the way that exists.
+    /// The value at a JSON Pointer, or the last existing value on the way.
     pub fn resolve(&self, pointer: &str) -> &Node {
         let mut node = self;
         for segment in pointer.split('/').skip(1) {
@@ -124,13 +124,13 @@ impl Node {
         node
     }
 
-    /// Where the text of a string starts in the source, if it stands there without escapes.
+    /// The offset of a string's text in the source, if the string is written there without escapes.
     pub fn verbatim(&self, source: &str) -> Option<usize> {
         let Value::String(value) = &self.value else { return None };
         let raw = source.get(self.span.clone())?;
         let quote = ["'''", "\"\"\"", "'", "\""].into_iter().find(|q| raw.starts_with(q))?;
         let inner = raw.strip_prefix(quote)?.strip_suffix(quote)?;
-        // A line break right after three quotes is no part of the string.
+        // A line break directly after three quotes is no part of the string.
         let text = if quote.len() == 3 { inner.strip_prefix("\r\n").or(inner.strip_prefix('\n')) } else { None };
         let text = text.unwrap_or(inner);
         (text == value).then(|| self.span.end - quote.len() - text.len())
@@ -156,7 +156,7 @@ fn toml_table(table: DeTable, depth: usize) -> Result<Value> {
         let key_span = key.span();
         entries.push(Entry { key: key.into_inner().into_owned(), key_span, node });
     }
-    // The parser sorts by key; a file is read in the order it was written.
+    // The parser sorts by key; the document keeps the order of the file.
     entries.sort_by_key(|e| e.key_span.start);
     Ok(Value::Table(entries))
 }
@@ -258,7 +258,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
-/// Walks a JSON text that has been parsed already, beside its tree, and fills in the spans.
+/// Walks a JSON text beside its parsed tree, and fills in the spans.
 struct Locator<'a> {
     text: &'a [u8],
     at: usize,
@@ -300,7 +300,7 @@ impl Locator<'_> {
         self.skip(b" \t\r\n");
         self.at = (self.at + 1).min(self.text.len());
     }
-    /// From the opening quote past the closing one.
+    /// Skips a string, from its opening quote past its closing one.
     fn string(&mut self) {
         let mut escaped = false;
         let inside = self.text[self.at..].iter().skip(1).take_while(|&&b| {

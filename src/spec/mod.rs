@@ -1,4 +1,4 @@
-//! What users write: constraint files, templates, and the registry of plugins that reads them.
+//! Specs: constraint files, templates, and the registry of plugins that reads them.
 
 mod de;
 mod document;
@@ -19,29 +19,29 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
-/// Everything that is asked of a text: constraints that all hold, guides, and how to sample.
+/// A specification of a text: hard constraints, guides, and sampling settings.
 #[derive(Clone, Default)]
 pub struct Spec {
-    /// What it asks for, in a sentence.
+    /// A description in one sentence.
     pub description: Option<String>,
-    /// What must hold, all of it.
+    /// The hard constraints, all of which hold.
     pub constraints: Vec<Arc<dyn Constraint>>,
-    /// What pulls.
+    /// The guides.
     pub guides: Vec<GuideFactory>,
-    /// What weighs drafts.
+    /// The potentials, which weigh drafts.
     pub potentials: Vec<PotentialFactory>,
-    /// How to sample.
+    /// The sampling settings.
     pub settings: Settings,
-    /// What chooses the positions to write, where that is none of the policies that settings name.
+    /// A policy beside those that settings name.
     pub policy: Option<PolicyFactory>,
-    /// Texts that must pass; `stencil check` tries them.
+    /// Texts that must be accepted; `stencil check` tests them.
     pub accepts: Vec<String>,
-    /// Texts that must fail; `stencil check` tries them.
+    /// Texts that must be rejected; `stencil check` tests them.
     pub rejects: Vec<String>,
 }
 
 impl Spec {
-    /// Asks nothing.
+    /// A spec without constraints, guides and settings.
     pub fn new() -> Self {
         Self::default()
     }
@@ -57,7 +57,7 @@ impl Spec {
     /// ```
     ///
     /// # Errors
-    /// Syntax, unknown keys and wrong values, each with its place in the file.
+    /// Syntax errors, unknown keys and wrong values, each with its position in the file.
     pub fn from_toml(source: &Source, registry: &Registry, inputs: &Inputs) -> Result<Self> {
         read::read(&Document::from_toml(source)?, None, registry, inputs)
     }
@@ -70,10 +70,10 @@ impl Spec {
         read::read(&Document::from_json(source)?, None, registry, inputs)
     }
 
-    /// Reads a constraint that was held by something else, a line of JSON say.
+    /// Reads a constraint document that was embedded, for example in a line of JSON.
     ///
     /// # Errors
-    /// As [`from_json`](Self::from_json); places are JSON Pointers relative to the document.
+    /// As [`from_json`](Self::from_json); positions are JSON Pointers relative to the document.
     pub fn from_document(document: &Document, registry: &Registry, inputs: &Inputs) -> Result<Self> {
         read::read(document, None, registry, inputs)
     }
@@ -82,17 +82,17 @@ impl Spec {
     /// Relative paths in the file start from its folder.
     ///
     /// # Errors
-    /// As [`from_toml`](Self::from_toml), and when the file cannot be read or is no UTF-8.
+    /// As [`from_toml`](Self::from_toml); a file that cannot be read or is not UTF-8.
     pub fn load(path: impl AsRef<Path>, registry: &Registry, inputs: &Inputs) -> Result<Self> {
         let path = path.as_ref();
         let source = Source::read(path)?;
         read::read(&Document::parse(&source)?, path.parent().map(Path::to_path_buf), registry, inputs)
     }
 
-    /// Both hold. Settings may come from either.
+    /// Merges two specs: the constraints of both hold, and settings may come from either.
     ///
     /// # Errors
-    /// When both give the same setting different values.
+    /// Different values for the same setting.
     pub fn merge(mut self, other: Self) -> Result<Self> {
         let clash = match (&self, &other) {
             (Self { policy: Some(own), .. }, Self { settings: Settings { policy: Some(name), .. }, .. })
@@ -111,13 +111,13 @@ impl Spec {
         self.constraints.extend(other.constraints);
         self.guides.extend(other.guides);
         self.potentials.extend(other.potentials);
-        // What one file accepts the other may reject; what one rejects both reject.
+        // A text that one file accepts may be rejected by the other. A text that one file rejects is rejected by both.
         self.accepts.clear();
         self.rejects.extend(other.rejects);
         Ok(self)
     }
 
-    /// The same, sampled so; what is given here wins over what the spec said.
+    /// Overrides settings of the spec.
     pub fn with_settings(mut self, settings: Settings) -> Self {
         if settings.policy.is_some() {
             self.policy = None;
@@ -131,15 +131,15 @@ impl Spec {
         Verdict::all(self.constraints.iter().map(|c| c.check(text)))
     }
 
-    /// As [`check`](Self::check), but asks what would be generated as well; `Unknown` where the two disagree.
+    /// As [`check`](Self::check), but also asks the automaton that generates; `Unknown` where the two disagree.
     pub fn judge(&self, text: &str) -> Verdict {
         Verdict::all(self.constraints.iter().map(|c| c.judge(text)))
     }
 
-    /// Tries the texts of `accepts` and `rejects`.
+    /// Tests the texts of `accepts` and `rejects`.
     ///
     /// # Errors
-    /// The first text that is not decided as it should be, with its JSON Pointer.
+    /// The first text with the wrong verdict, with its JSON Pointer.
     pub fn check_examples(&self) -> Result<()> {
         for (key, texts, wanted) in [("accepts", &self.accepts, true), ("rejects", &self.rejects, false)] {
             for (i, text) in texts.iter().enumerate() {
@@ -160,12 +160,12 @@ impl Spec {
         self.constraints.iter().flat_map(|c| c.shape().slots(text)).collect()
     }
 
-    /// What the constraints do not enforce and leave to the check of the finished text.
+    /// The schema keywords that the constraints do not enforce and leave to the check of the finished text.
     pub fn unenforced(&self) -> Vec<Unenforced> {
         self.constraints.iter().flat_map(|c| c.unenforced()).collect()
     }
 
-    /// Adds what a key of a file turned into. Of several policies the last is taken.
+    /// Adds a part that a key of a file describes. Of several policies, the last is used.
     pub fn push(&mut self, part: Part) {
         match part {
             Part::Constraint(constraint) => self.constraints.push(constraint),
@@ -189,88 +189,89 @@ impl Spec {
     /// Adds a part built from a kind in code.
     ///
     /// # Errors
-    /// Those of [`Kind::build`].
+    /// As [`Kind::build`].
     pub fn kind(mut self, kind: impl Kind, cx: &BuildCx) -> Result<Self> {
         self.push(kind.build(cx)?);
         Ok(self)
     }
 
-    /// The text has the shape of a template.
+    /// Requires the shape of a template.
     ///
     /// # Errors
-    /// A template that cannot be read, with the place in `source`.
+    /// A template that cannot be parsed, with the position in `source`.
     pub fn template(self, source: &Source, inputs: &Inputs) -> Result<Self> {
         let template = c::Template::parse(&source.text, inputs).map_err(|e| e.in_source(source))?;
         Ok(self.constraint(template))
     }
-    /// The whole text matches.
+    /// Requires that the whole text matches a regular expression.
     ///
     /// # Errors
-    /// A pattern that cannot be read or kept, with the place in it.
+    /// A pattern that cannot be parsed or enforced, with the position in it.
     pub fn regex(self, pattern: &str) -> Result<Self> {
         let source = Source::new("regex", pattern);
         Ok(self.constraint(c::Regex::new(pattern).map_err(|e| e.in_source(&source))?))
     }
-    /// The whole text is of a grammar, in GBNF or Lark syntax.
+    /// Requires a text of a grammar, in GBNF or Lark syntax.
     ///
     /// # Errors
-    /// A grammar that cannot be read, with the place in it.
+    /// A grammar that cannot be parsed, with the position in it.
     pub fn grammar(self, text: &str) -> Result<Self> {
         let source = Source::new("grammar", text);
         Ok(self.constraint(c::ContextFree::parse(text, None).map_err(|e| e.in_source(&source))?))
     }
-    /// The text is JSON of a schema, as compact as can be, with keys in declared order.
+    /// Requires JSON of a schema, without white space, with keys in declared order.
     ///
     /// # Errors
-    /// What is no schema, cannot be kept exactly or allows no value, with a JSON Pointer.
+    /// A schema that is invalid, cannot be enforced exactly or allows no value, with a JSON Pointer.
     pub fn json_schema(self, schema: &serde_json::Value) -> Result<Self> {
         Ok(self.constraint(c::JsonSchema::new(schema, crate::schema::SchemaOptions::default())?))
     }
-    /// The text is one of these.
+    /// Requires one of the options.
     ///
     /// # Errors
     /// An empty list.
     pub fn choice<T: Into<String>>(self, options: impl IntoIterator<Item = T>) -> Result<Self> {
         Ok(self.constraint(c::Choice::new(options)?))
     }
-    /// Each of these words or phrases occurs.
+    /// Requires that each of the words or phrases occurs.
     ///
     /// # Errors
     /// An empty list or an empty word.
     pub fn contains<T: Into<String>>(self, words: impl IntoIterator<Item = T>) -> Result<Self> {
         Ok(self.constraint(c::Contains::new(words, false)?))
     }
-    /// None of these words or phrases occurs.
+    /// Requires that none of the words or phrases occurs.
     ///
     /// # Errors
     /// An empty list or an empty word.
     pub fn excludes<T: Into<String>>(self, words: impl IntoIterator<Item = T>) -> Result<Self> {
         Ok(self.constraint(c::Excludes::new(words, false)?))
     }
-    /// The text is so long: `5-20w`, `-80 chars`, `12t`.
+    /// Requires a length: `5-20w`, `-80 chars`, `12t`.
     ///
     /// # Errors
-    /// A size that cannot be read.
+    /// A length that cannot be parsed.
     pub fn length(self, size: &str) -> Result<Self> {
         let source = Source::new("length", size);
         Ok(self.constraint(c::Length::parse(size).map_err(|e| e.in_source(&source))?))
     }
-    /// The text starts so.
+    /// Requires that the text starts with a text.
     pub fn prefix(self, text: impl Into<String>) -> Self {
         self.constraint(c::Prefix::new(text))
     }
-    /// The text ends so.
+    /// Requires that the text ends with a text.
     pub fn suffix(self, text: impl Into<String>) -> Self {
         self.constraint(c::Suffix::new(text))
     }
 }
 
 impl Spec {
-    /// All hard constraints as one automaton over bytes. Needs no model: every vocabulary gives the same one, unless a
-    /// constraint of your own asks for it.
+    /// Compiles all hard constraints to one automaton over bytes. No model is needed: every vocabulary gives the same
+    /// automaton, unless a constraint of your own depends on it.
     ///
     /// # Errors
-    /// Unsatisfiable constraints (naming those that contradict each other), or ones too large to compile.
+    /// Unsatisfiable constraints (the error names those that contradict each other), or constraints too large to
+    /// compile.
     pub fn automaton(&self, vocab: &Vocab) -> Result<Dfa> {
         match self.acceptor(vocab)? {
             Acceptor::Regular(dfa) => Ok(dfa),
@@ -278,7 +279,7 @@ impl Spec {
         }
     }
 
-    /// All hard constraints, compiled: what texts may be read with. Any vocabulary will do.
+    /// Compiles all hard constraints for reading texts. Any vocabulary will do.
     ///
     /// # Errors
     /// As [`automaton`](Self::automaton).

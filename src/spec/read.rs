@@ -1,4 +1,4 @@
-//! From a document to a [`Spec`]: every key is used or refused.
+//! Reads a document into a [`Spec`]. Every key is used or refused.
 
 use super::{
     BuildCx, Inputs, Part, Registry, Role, Spec,
@@ -14,10 +14,10 @@ use crate::{
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-/// Keys of a file that are no kinds.
+/// The keys of a file that are not kinds.
 pub(crate) const OWN_KEYS: [&str; 8] =
     ["$schema", "version", "description", "slots", "sampler", "all", "accepts", "rejects"];
-/// Keys of a slot's table that are no kinds: sizes.
+/// The keys of a slot's table that are not kinds: sizes.
 pub(crate) const SIZES: [(&str, Unit); 3] = [("words", Unit::Words), ("chars", Unit::Chars), ("tokens", Unit::Tokens)];
 
 pub(crate) fn read(document: &Document, dir: Option<PathBuf>, registry: &Registry, inputs: &Inputs) -> Result<Spec> {
@@ -109,7 +109,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The `[sampler]` table: settings, options of policies, and the policy itself, by its name or as a table.
+    /// Reads the `[sampler]` table: settings, options of policies, and the policy by its name or as a table.
     fn sampler(&self, node: &Node, spec: &mut Spec) -> Result<()> {
         let mut plain = Vec::new();
         let mut policy = None;
@@ -138,11 +138,11 @@ impl Reader<'_> {
         policy.map_or(Ok(()), |entry| self.policy(entry, spec).map_err(|e| e.under("policy")))
     }
 
-    /// `policy = "NAME"` or `policy = { NAME = {…} }`.
+    /// Reads `policy = "NAME"` or `policy = { NAME = {…} }`.
     fn policy(&self, entry: &Entry, spec: &mut Spec) -> Result<()> {
         let node = &entry.node;
         let chosen = match &node.value {
-            // The name alone: the policy with nothing but defaults, which other keys may change.
+            // A name alone is the policy with its defaults, which other keys may change.
             Value::String(name) => {
                 let value = Value::Table(Vec::new());
                 let node = Node { span: node.span.clone(), value };
@@ -237,7 +237,7 @@ impl Reader<'_> {
             .help(format!("move `{}` out of [slots.{slot}]", entry.key)))
     }
 
-    /// A table for a slot that no template has would be ignored silently.
+    /// Refuses a table for a slot that no template has; it would be ignored silently.
     fn slots_exist(&self, node: &Node, spec: &Spec) -> Result<()> {
         let scaffolds = spec.constraints.iter().filter_map(|c| c.shape().scaffold());
         let names: BTreeSet<String> = scaffolds
@@ -258,7 +258,7 @@ impl Reader<'_> {
     }
 }
 
-/// The value of an option of a policy.
+/// Reads the value of a policy option.
 fn number(option: &PolicyOption, node: &Node) -> Result<f32> {
     let number = match option.takes {
         Takes::Count(_) => value::<u16>(node)?.into(),

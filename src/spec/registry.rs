@@ -1,4 +1,4 @@
-//! The plugins a constraint file may name.
+//! The registry of plugins that a constraint file may name.
 
 use super::{
     document::{Document, Node},
@@ -13,40 +13,40 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-/// What a key of a constraint file turns into.
+/// A part of a spec, built from a key of a constraint file.
 #[non_exhaustive]
 pub enum Part {
-    /// Something that must hold.
+    /// A hard constraint.
     Constraint(Arc<dyn Constraint>),
-    /// Something that pulls.
+    /// A guide.
     Guide(GuideFactory),
-    /// What weighs the text that a step drew.
+    /// A potential.
     Potential(PotentialFactory),
-    /// What chooses the positions to write.
+    /// A policy.
     Policy(PolicyFactory),
-    /// Several of them, from one key.
+    /// Several parts from one key.
     Many(Vec<Part>),
 }
 
 impl Part {
-    /// A part that must hold.
+    /// A hard constraint as a part.
     pub fn constraint(constraint: impl Constraint + 'static) -> Self {
         Self::Constraint(Arc::new(constraint))
     }
-    /// A part that pulls; `make` is called once per sample.
+    /// A guide as a part; `make` is called once per sample.
     pub fn guide(make: impl Fn(&Model) -> Result<Box<dyn Guide>> + Send + Sync + 'static) -> Self {
         Self::Guide(Arc::new(make))
     }
-    /// A part that weighs drafts, for a population that compares them; `make` is called once per sample.
+    /// A potential as a part, for a population that compares drafts; `make` is called once per sample.
     pub fn potential(make: impl Fn(&Model) -> Result<Box<dyn Potential>> + Send + Sync + 'static) -> Self {
         Self::Potential(Arc::new(make))
     }
-    /// A part that chooses positions; `make` is called once per sample.
+    /// A policy as a part; `make` is called once per sample.
     pub fn policy<P: Policy + 'static>(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         Self::Policy(PolicyFactory::new(make))
     }
 
-    /// Whether a kind of this role may build it.
+    /// Whether a kind of this role may build the part.
     fn fits(&self, role: Role) -> bool {
         match self {
             Self::Constraint(_) | Self::Guide(_) | Self::Potential(_) => role == Role::Text,
@@ -56,7 +56,7 @@ impl Part {
     }
 }
 
-/// Where a file names a kind. The kinds of each role have names of their own.
+/// The role of a kind: where a file may name it. Each role has its own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Role {
@@ -66,37 +66,37 @@ pub enum Role {
     Policy,
 }
 
-/// What building a part may depend on.
+/// The context in which a part is built.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct BuildCx {
-    /// Folder that relative paths start from.
+    /// The base folder of relative paths.
     pub dir: Option<PathBuf>,
-    /// What the parts of a template depend on: inputs, and the conditions on single slots.
+    /// The context of templates: inputs, and the conditions on single slots.
     pub template: TemplateCx,
-    /// The key as the file has it: the kind's name or one of its aliases. Empty where a part is built in code.
+    /// The key in the file: the kind's name or one of its aliases. Empty for a part built in code.
     pub key: String,
 }
 
 /// A plugin that a constraint file can name: `NAME = {…}` deserialises into `Self` and builds a part.
 ///
 /// # Errors
-/// An error's span counts from the start of the value where the value is a string; otherwise a JSON Pointer
-/// relative to the value says where it belongs. With neither, the whole value is shown.
+/// An error's span is relative to the start of the value if the value is a string. Otherwise a JSON Pointer relative to
+/// the value gives the position. With neither, the whole value is shown.
 pub trait Kind: DeserializeOwned + JsonSchema {
-    /// The key in a file.
+    /// The key in files.
     const NAME: &'static str;
-    /// Where the key stands.
+    /// The place of the key in files.
     const ROLE: Role = Role::Text;
-    /// Whether this is another name for the key. Diagnostics do not list such names.
+    /// Whether a name is an alias of the key. Diagnostics do not list aliases.
     fn is_alias(_name: &str) -> bool {
         false
     }
-    /// Checks what was read and makes the part.
+    /// Checks the value and builds the part.
     fn build(self, cx: &BuildCx) -> Result<Part>;
 }
 
-/// The kinds a constraint file may use.
+/// The kinds that a constraint file may use.
 ///
 /// ```
 /// let registry = stencil_lm::spec::Registry::builtin();
@@ -109,19 +109,19 @@ pub struct Registry {
 
 #[derive(Clone, Copy)]
 pub(crate) struct Registered {
-    /// Builds the part that a value of the document describes; errors point into the document.
+    /// Builds the part that a value describes; errors point into the document.
     pub read: fn(&Node, &Document, &BuildCx) -> Result<Part>,
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     pub is_alias: fn(&str) -> bool,
 }
 
 impl Registry {
-    /// No kinds at all.
+    /// A registry without kinds.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// The kinds that come with the crate.
+    /// The built-in kinds.
     pub fn builtin() -> Self {
         kinds::with_policies(Self::empty())
             .with::<kinds::TemplateKind>()
@@ -140,8 +140,8 @@ impl Registry {
             .with::<kinds::CreditKind>()
     }
 
-    /// Adds a kind; one of the same role and name is replaced. A constraint or guide that is named like a key of the
-    /// file itself does not compile.
+    /// Adds a kind; a kind of the same role and name is replaced. A constraint or guide with the name of one of the
+    /// file's own keys does not compile.
     pub fn with<K: Kind>(mut self) -> Self {
         const {
             let free = matches!(K::ROLE, Role::Policy) || is_free(K::NAME);
@@ -163,11 +163,11 @@ impl Registry {
         self
     }
 
-    /// Names of the constraints and guides, in alphabetical order.
+    /// The names of constraints and guides, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.names_of(Role::Text)
     }
-    /// Names of the kinds of a role, in alphabetical order.
+    /// The names of the kinds of a role, in alphabetical order.
     pub fn names_of(&self, role: Role) -> impl Iterator<Item = &'static str> {
         self.iter(role).map(|(name, _)| name)
     }
@@ -182,7 +182,7 @@ impl Registry {
     }
 }
 
-/// A plugin's mistake, not a user's.
+/// The error for a kind that builds a part of another role: a mistake of the plugin, not of the user.
 fn wrong_part<K: Kind>() -> Error {
     let (is, help) = match K::ROLE {
         Role::Text => ("constraint or guide", "a kind that builds a policy says `const ROLE: Role = Role::Policy`"),
@@ -191,7 +191,7 @@ fn wrong_part<K: Kind>() -> Error {
     Error::unsupported(format!("the kind `{}` is registered as a {is}, but builds something else", K::NAME)).help(help)
 }
 
-/// Whether no key of the file, or of a slot's table, goes by this name.
+/// Whether a name is free: no key of the file or of a slot's table has it.
 const fn is_free(name: &str) -> bool {
     let (mut i, mut free) = (0, true);
     while i < OWN_KEYS.len() + SIZES.len() {
@@ -209,7 +209,7 @@ const fn is_free(name: &str) -> bool {
     free
 }
 
-/// Moves an error of building a value from the value's own text to where that stands in the file.
+/// Translates the span of an error from the value's own text to the file.
 fn place(error: Error, node: &Node, document: &Document) -> Error {
     let Some(source) = &document.source else { return error };
     let value = node.resolve(error.json_pointer().unwrap_or_default());

@@ -67,7 +67,7 @@ impl Registry {
     }
 }
 
-/// Adds the options of policies to the properties of settings, and the tables that name a policy with its options.
+/// Adds the policies' options to the properties of settings, and the tables that name a policy with its options.
 fn complete(settings: &mut Value, policies: Map<String, Value>) {
     let Some(settings) = settings.as_object_mut() else { return };
     for option in OPTIONS {

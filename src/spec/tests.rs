@@ -1,4 +1,4 @@
-//! What is refused, where, and what helps.
+//! Refused files: the messages, positions and help.
 
 use super::*;
 use crate::{Check, ErrorKind, constraints::Template};
@@ -302,7 +302,7 @@ fn wrong_files_are_refused() {
     assert!(json(&"{\"a\":".repeat(100_000)).is_err());
 }
 
-/// As many words as it is told, all the same.
+/// Requires a number of equal words.
 #[derive(Deserialize, JsonSchema)]
 struct Repeat {
     word: String,
@@ -330,7 +330,7 @@ fn third_party_kinds_are_written_like_built_in_ones() {
     assert!(schema["properties"]["repeat"].is_object() && schema["$defs"]["Repeat"]["properties"]["times"].is_object());
 }
 
-/// Inputs made to be slow or large: refused or read, in little time.
+/// Hostile inputs, slow or large, are refused or read quickly.
 #[test]
 fn files_that_ask_for_too_much_are_quick() {
     let slots = |slot: &dyn Fn(usize) -> String| (0..1000).map(slot).collect::<String>();

@@ -1,4 +1,4 @@
-//! `prefix` and `suffix`: how the text starts and ends.
+//! The kinds `prefix` and `suffix`: the start and the end of the text.
 
 use crate::{
     Result,

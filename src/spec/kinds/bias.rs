@@ -1,4 +1,4 @@
-//! `bias`: words made likelier or less likely.
+//! The kind `bias`: words that become more or less likely.
 
 use crate::{
     Result,

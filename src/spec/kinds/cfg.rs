@@ -1,4 +1,4 @@
-//! `cfg`: classifier-free guidance.
+//! The kind `cfg`: classifier-free guidance.
 
 use crate::{
     Result,
@@ -20,7 +20,7 @@ pub struct ClassifierFreeKind {
 }
 
 impl ClassifierFreeKind {
-    /// Where no scale is given.
+    /// The default scale.
     pub const DEFAULT_SCALE: f32 = 1.5;
 }
 

@@ -1,4 +1,4 @@
-//! `choice`: one of some texts.
+//! The kind `choice`: one of several texts.
 
 use crate::{
     Result,

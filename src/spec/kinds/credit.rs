@@ -1,4 +1,4 @@
-//! `credit`: trust in what was likeliest before.
+//! The kind `credit`: favours tokens that were the likeliest in earlier steps.
 
 use crate::{
     Result,

@@ -1,4 +1,4 @@
-//! `grammar`: the text is of a context-free grammar.
+//! The kind `grammar`: a text of a context-free grammar.
 
 use crate::{
     Error, Result, Source,

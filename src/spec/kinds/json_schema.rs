@@ -1,4 +1,4 @@
-//! `json_schema`: the text is JSON of a schema.
+//! The kind `json_schema`: JSON of a schema.
 
 use crate::{
     Error, Result, Source,

@@ -1,4 +1,4 @@
-//! `length`: how long the text is.
+//! The kind `length`: the length of the text.
 
 use crate::{
     Error, Result,
@@ -26,7 +26,7 @@ impl Bound {
     /// The bound in a unit.
     ///
     /// # Errors
-    /// With the place in the text.
+    /// A bound that cannot be parsed, with the position in the text.
     pub(crate) fn length(&self, unit: Unit) -> Result<Length> {
         match self {
             Bound::Exactly(n) => Length::new(unit, *n, *n),

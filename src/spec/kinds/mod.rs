@@ -1,4 +1,4 @@
-//! What constraint files may name: one kind per file, from its value to a part of a [`Spec`](super::Spec).
+//! The kinds of constraint files, one per file. A kind turns a value into a part of a [`Spec`](super::Spec).
 
 mod affixes;
 mod bias;

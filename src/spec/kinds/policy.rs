@@ -13,11 +13,11 @@ use serde::{
 use serde_json::{Map, Value, json};
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::LazyLock};
 
-/// The policy in this row of [`KINDS`], with its options by their keys.
+/// The policy in row `ROW` of [`KINDS`], with its options by their keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedPolicy<const ROW: usize>(Vec<(&'static PolicyKey, f32)>);
 
-/// Keys of the options of each policy.
+/// The option keys of each policy.
 static KEYS: LazyLock<Vec<Vec<&'static str>>> =
     LazyLock::new(|| KINDS.iter().map(|kind| kind.options.iter().map(|option| option.key).collect()).collect());
 
@@ -66,7 +66,7 @@ impl<'de, const ROW: usize> Deserialize<'de> for NamedPolicy<ROW> {
     }
 }
 
-/// Reads the name of an option of the policy.
+/// Deserialises the key of an option of the policy.
 struct Key<const ROW: usize>;
 
 impl<'de, const ROW: usize> DeserializeSeed<'de> for Key<ROW> {
@@ -111,7 +111,7 @@ impl<const ROW: usize> JsonSchema for NamedPolicy<ROW> {
     }
 }
 
-/// What an option of a policy can be, wherever it is given.
+/// The JSON Schema of a policy option.
 pub(crate) fn option_schema(option: &PolicyOption) -> Value {
     let mut schema = match option.takes {
         Takes::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
@@ -122,7 +122,7 @@ pub(crate) fn option_schema(option: &PolicyOption) -> Value {
     schema
 }
 
-/// A default as a reader would write it, not as the nearest binary fraction.
+/// A default in its shortest decimal form, not as the nearest binary fraction.
 fn number(value: f32, takes: Takes) -> Value {
     match takes {
         Takes::Count(_) => json!(value as u16),

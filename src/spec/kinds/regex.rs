@@ -1,4 +1,4 @@
-//! `regex`: the whole text matches.
+//! The kind `regex`: the whole text matches a regular expression.
 
 use crate::{
     Result,

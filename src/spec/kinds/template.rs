@@ -1,4 +1,4 @@
-//! `template`: literal text with slots.
+//! The kind `template`: literal text with slots.
 
 use crate::{
     Result,

@@ -1,4 +1,4 @@
-//! The hard kinds, by their independent checks.
+//! Tests of the hard kinds by their independent checks.
 
 use crate::{
     Check, Constraint, Source, Verdict,

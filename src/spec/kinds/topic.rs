@@ -1,4 +1,4 @@
-//! `topic`: a pull towards a topic.
+//! The kind `topic`: guidance towards a topic.
 
 use crate::{
     Error, Result,
@@ -30,7 +30,7 @@ pub struct ScaledLabel {
 }
 
 impl TopicKind {
-    /// Where no scale is given.
+    /// The default scale.
     pub const DEFAULT_SCALE: f32 = 2.0;
 }
 

@@ -1,4 +1,4 @@
-//! `contains` and `excludes`: words that must and must not occur.
+//! The kinds `contains` and `excludes`: words that must and must not occur.
 
 use crate::{
     Result,
@@ -34,7 +34,7 @@ pub struct WordTable {
 }
 
 impl WordList {
-    /// The words, and whether they are compared without case.
+    /// Calls `make` with the words, and with whether case is ignored.
     fn build(self, make: impl FnOnce(Vec<String>, bool) -> Result<Part>) -> Result<Part> {
         match self {
             WordList::List(words) => make(words, false),
