@@ -1,13 +1,13 @@
-//! Batches: what the network sees, and what it should say.
+//! Batches: the inputs of the network and its targets.
 
 use super::{config::ObjectiveConfig, config::ObjectiveKind, data::Example};
 use crate::models::masked::{MaskedConfig, PackedSequences, Targets};
 use rand::Rng;
 
-/// Of a canvas's extra end-of-text tokens: uᵀᴬᴵᴸ of the room, u uniform.
+/// Exponent of the number of extra end-of-text tokens: a share uᵀᴬᴵᴸ of the room, u uniform.
 const TAIL: i32 = 12;
 
-/// How many positions a text takes on average.
+/// The mean number of positions of a text.
 pub fn expected_length(tokens: usize, objective: &ObjectiveConfig) -> usize {
     match objective.kind {
         ObjectiveKind::Causal => tokens + 1,
@@ -18,14 +18,14 @@ pub fn expected_length(tokens: usize, objective: &ObjectiveConfig) -> usize {
     }
 }
 
-/// What the network sees and what it should say.
+/// A batch: the inputs of the network and its targets.
 #[derive(Default)]
 pub struct Batch {
-    /// The sequences, a condition in front of each.
+    /// The sequences, each with a condition in front.
     pub packed: PackedSequences,
-    /// What the network should say. Divided by the number of positions, the weighted sum is nats per token.
+    /// The targets. Divided by the number of positions, the weighted sum of losses is nats per token.
     pub targets: Targets,
-    /// Positions, conditions not counted.
+    /// Number of positions, without conditions.
     pub positions: usize,
 }
 
@@ -37,7 +37,7 @@ impl Batch {
     }
 }
 
-/// A batch of the objective.
+/// Makes a batch of the objective.
 pub fn batch(examples: &[Example], model: &MaskedConfig, objective: &ObjectiveConfig, rng: &mut impl Rng) -> Batch {
     match objective.kind {
         ObjectiveKind::Masked => masked(examples, model, objective, rng),
@@ -45,16 +45,17 @@ pub fn batch(examples: &[Example], model: &MaskedConfig, objective: &ObjectiveCo
     }
 }
 
-/// The token in front of a text: its condition, left out now and then.
+/// The token in front of a text: its condition, which is sometimes dropped.
 fn condition(example: &Example, model: &MaskedConfig, objective: &ObjectiveConfig, rng: &mut impl Rng) -> u32 {
     let shown = !rng.random_bool(objective.condition_dropout);
     let condition = example.label.filter(|_| shown).and_then(|label| model.conditions.get(label));
     condition.map_or(model.null_token, |c| c.token)
 }
 
-/// Masks a batch: t is spread evenly over the texts (low discrepancy), one random offset for all.
+/// Masks a batch. The masking rates t are spread evenly over the texts (low discrepancy), with one random offset for
+/// all.
 ///
-/// A masked position weighs 1/t. With complementary masks each text comes twice, the second time with the other
+/// A masked position has weight 1/t. With complementary masks each text comes twice, the second time with the other
 /// positions masked at 1 − t, so that every token is learnt once.
 fn masked(examples: &[Example], model: &MaskedConfig, objective: &ObjectiveConfig, rng: &mut impl Rng) -> Batch {
     let mut batch = Batch::default();
@@ -92,7 +93,7 @@ fn masked(examples: &[Example], model: &MaskedConfig, objective: &ObjectiveConfi
     batch
 }
 
-/// Every token from those before it.
+/// Makes a causal batch: every token is predicted from earlier tokens.
 fn causal(examples: &[Example], model: &MaskedConfig, objective: &ObjectiveConfig, rng: &mut impl Rng) -> Batch {
     let mut batch = Batch::default();
     for example in examples {
@@ -109,7 +110,7 @@ fn causal(examples: &[Example], model: &MaskedConfig, objective: &ObjectiveConfi
     batch
 }
 
-/// A token of the batch, as often as it occurs there.
+/// A random token of the batch, in proportion to its frequency.
 fn random_token(examples: &[Example], rng: &mut impl Rng) -> Option<u32> {
     let example = examples.get(rng.random_range(0..examples.len()))?;
     example.tokens.get(rng.random_range(0..example.tokens.len().max(1))).copied()

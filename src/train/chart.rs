@@ -9,10 +9,11 @@ const RIGHT: f64 = 24.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 52.0;
 const COLORS: [&str; 2] = ["#4c72b0", "#dd8452"];
-/// Points of a line beyond which neighbours are averaged.
+/// Maximum number of points of a line; neighbours are averaged beyond it.
 const POINTS: usize = 400;
 
-/// Draws up to two series of (x, y) points, each a line with its name in the legend; points that are no numbers are left out.
+/// Draws up to two series of (x, y) points, each as a line with its name in the legend. Points that are not finite are
+/// left out.
 pub fn svg(series: &[(&str, Vec<(f64, f64)>)], x_label: &str, y_label: &str) -> String {
     let series: Vec<(&str, Vec<(f64, f64)>)> = series.iter().map(|(name, points)| (*name, thinned(points))).collect();
     let points = || series.iter().flat_map(|(_, points)| points.iter().copied());
@@ -84,7 +85,7 @@ pub fn svg(series: &[(&str, Vec<(f64, f64)>)], x_label: &str, y_label: &str) -> 
     out + "</svg>\n"
 }
 
-/// At most about [`POINTS`] points: means of neighbours.
+/// Reduces a series to about [`POINTS`] points, which are means of neighbours.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let points: Vec<(f64, f64)> = points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();
     let mean = |group: &[(f64, f64)]| {
@@ -104,7 +105,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// From the lowest to the highest value, widened to round numbers, drawn between `from` and `to`.
+    /// An axis from the lowest to the highest value, widened to round numbers, drawn between `from` and `to`.
     fn new(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Self {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };

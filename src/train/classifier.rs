@@ -1,4 +1,4 @@
-//! Training the classifier: a head on the frozen network, shown texts of which a share t is masked, t uniform.
+//! Training of the classifier: a head on the frozen network, with texts of which a share t is masked, t uniform.
 
 use super::data::{Corpus, Example};
 use super::order::Permutation;
@@ -10,13 +10,13 @@ use crate::random::rng;
 use crate::{Result, Token};
 use rand::Rng;
 
-/// Purposes of the random numbers here.
+/// Purposes of the random numbers of this file.
 const MASKS: u64 = 6;
 const TESTS: u64 = 7;
-/// Held-out texts that measure it.
+/// Number of held-out texts that measure its accuracy.
 const TEXTS: u64 = 1000;
 
-/// Trains the head, says how often it is right on held-out text, and writes it beside the model.
+/// Trains the head, reports its accuracy on held-out texts, and writes it beside the model.
 ///
 /// # Errors
 /// A corpus without labels, a full disk, `Interrupted`.
@@ -59,7 +59,7 @@ pub fn train(
             .zip(&batch)
             .filter_map(|(example, states)| Some(head.loss_and_gradient(states, example.label?, scale, &mut gradient)));
         loss += losses.sum::<f64>() / examples.len().max(1) as f64;
-        // Linear decay: the last steps average out the masks.
+        // The learning rate decays linearly, so that the last steps average over masks.
         let rate = settings.lr * (1.0 - step as f64 / settings.steps as f64);
         adam.update(&mut head.weights, &gradient, rate as f32);
         if (step + 1).is_multiple_of(settings.steps.div_ceil(5)) {
@@ -83,7 +83,7 @@ pub fn train(
     Ok(())
 }
 
-/// The next texts with a label; fewer where a whole round finds no more.
+/// The next labelled texts; fewer where a whole round finds no more.
 fn labelled(store: &Store, count: usize, mut next: impl FnMut() -> u64) -> Result<Vec<Example>> {
     let mut found = Vec::with_capacity(count);
     for _ in 0..store.len() * (1 + count as u64) {
@@ -102,7 +102,7 @@ fn mask(example: &Example, t: f64, rng: &mut impl Rng) -> Vec<Option<Token>> {
     example.tokens.iter().map(|&token| (!rng.random_bool(t)).then_some(token)).collect()
 }
 
-/// Percentage of held-out texts that are told right with a share `t` of the tokens masked.
+/// The percentage of held-out texts that are classified correctly with a share `t` of the tokens masked.
 fn accuracy(head: &Head, network: &MaskedNetwork, model: &MaskedConfig, store: &Store, t: f64) -> Result<Option<f64>> {
     let (mut right, mut all) = (0u32, 0u32);
     let count = store.len().min(TEXTS);
@@ -119,7 +119,7 @@ fn accuracy(head: &Head, network: &MaskedNetwork, model: &MaskedConfig, store: &
     Ok((all > 0).then(|| 100.0 * f64::from(right) / f64::from(all)))
 }
 
-/// Adam with the usual constants (Kingma and Ba 2015).
+/// The Adam optimizer with the usual constants (Kingma and Ba 2015).
 struct Adam {
     first: Vec<f32>,
     second: Vec<f32>,

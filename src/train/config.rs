@@ -7,46 +7,46 @@ use crate::models::masked::WeightFormat;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// `stencil train CONFIG`: everything about a run. Paths are relative to the configuration file.
+/// The configuration of `stencil train CONFIG`. Paths are relative to the configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Directory the checkpoint is written to, with a `state/` folder to resume from.
+    /// The output directory of the checkpoint, with a `state/` folder to resume from.
     pub out: PathBuf,
-    /// Same seed, same data, same build: same run.
+    /// The seed. The same seed, data and build give the same run.
     #[serde(default)]
     pub seed: u64,
-    /// Numbers of the weights in the checkpoint; the state keeps full precision.
+    /// The format of the weights in the checkpoint; the state keeps full precision.
     #[serde(default)]
     pub export: WeightFormat,
-    /// `[data]`
+    /// The table `[data]`.
     pub data: DataConfig,
-    /// `[tokenizer]`
+    /// The table `[tokenizer]`.
     pub tokenizer: TokenizerConfig,
-    /// `[model]`
+    /// The table `[model]`.
     pub model: ModelConfig,
-    /// `[objective]`
+    /// The table `[objective]`.
     #[serde(default)]
     pub objective: ObjectiveConfig,
-    /// `[optimizer]`
+    /// The table `[optimizer]`.
     pub optimizer: OptimizerConfig,
-    /// `[report]`
+    /// The table `[report]`.
     #[serde(default)]
     pub report: ReportConfig,
-    /// `[classifier]`: trains one beside the model, where it is given.
+    /// The table `[classifier]`: if present, a classifier is trained beside the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<ClassifierConfig>,
 }
 
-/// Files of texts. JSON lines (`.jsonl`, `.ndjson`, `.json`) have an object with a text and perhaps a label each, other
-/// files plain text.
+/// The table `[data]`: files of texts. JSON lines (`.jsonl`, `.ndjson`, `.json`) hold one object with a text and
+/// perhaps a label each; other files are plain text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// One file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
-    /// Several; `*` and `?` in the file name stand for what is there.
+    /// Several files; `*` and `?` in a file name are wildcards.
     #[serde(default)]
     pub files: Vec<PathBuf>,
     /// `[[data.source]]`: files with a weight or a label of their own.
@@ -55,36 +55,38 @@ pub struct DataConfig {
     /// Name of the field with the text.
     #[serde(default = "text")]
     pub text_field: String,
-    /// Becomes the condition and the topic; a line without it has none.
+    /// Name of the field with the label, which becomes the condition and the topic. A line without the field has no
+    /// label.
     #[serde(default = "label")]
     pub label_field: String,
-    /// Lines with the same value here fall on the same side of the split; the text itself where it is missing.
+    /// Name of the key field. Lines with the same key fall on the same side of the split; the key of a line without the
+    /// field is its text.
     #[serde(default = "key")]
     pub key_field: String,
     /// Share of the keys held out.
     #[serde(default = "held_out")]
     pub held_out: f64,
-    /// Turn all texts into small letters.
+    /// Whether all texts are converted to lower case.
     #[serde(default)]
     pub lowercase: bool,
-    /// What a text is in a plain file.
+    /// The unit of text in a plain file.
     #[serde(default)]
     pub unit: TextUnit,
-    /// What to do with texts longer than the model holds.
+    /// The treatment of texts longer than the model's maximum.
     #[serde(default)]
     pub long: Long,
 }
 
-/// One `[[data.source]]`.
+/// An entry of `[[data.source]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// A file; `*` and `?` in its name stand for what is there.
+    /// A file; `*` and `?` in its name are wildcards.
     pub path: PathBuf,
-    /// How often its texts are seen in one epoch, on average.
+    /// The mean number of times its texts are seen per epoch.
     #[serde(default = "one")]
     pub weight: f64,
-    /// Label of its texts that have none.
+    /// The label of texts without a label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// As `data.unit`.
@@ -92,14 +94,14 @@ pub struct SourceConfig {
     pub unit: Option<TextUnit>,
 }
 
-/// What to do with texts longer than the model holds.
+/// The treatment of texts longer than the model's maximum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Long {
-    /// Leave them out, and say how many.
+    /// Leave the texts out, and report their number.
     #[default]
     Skip,
-    /// Cut them; only the last piece has an end.
+    /// Cut the texts; only the last piece has an end.
     Cut,
 }
 
@@ -107,16 +109,17 @@ pub enum Long {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerConfig {
-    /// Most tokens, special ones included.
+    /// Maximum number of tokens, including special ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
-    /// A ready `tokenizer.json`, instead of training one; special tokens it lacks are added.
+    /// An existing `tokenizer.json`, used instead of training one; missing special tokens are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
-    /// Pairs that occur less often make no token.
+    /// Minimum frequency of a pair that becomes a token.
     #[serde(default = "min_frequency")]
     pub min_frequency: u64,
-    /// Each digit is a token of its own: numbers are written digit by digit, and the vocabulary is left to words.
+    /// Whether each digit is a token of its own: numbers are then written digit by digit, and the vocabulary is left to
+    /// words.
     #[serde(default = "yes")]
     pub split_digits: bool,
 }
@@ -125,19 +128,19 @@ pub struct TokenizerConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Name for reports.
+    /// The name in reports.
     pub name: String,
     /// Width of the residual stream.
     pub hidden_size: usize,
-    /// Blocks of attention and feed-forward.
+    /// Number of blocks of attention and feed-forward.
     pub layers: usize,
-    /// Attention heads; each gets an even share of the width.
+    /// Number of attention heads, which share the width evenly.
     pub heads: usize,
     /// Width of the gated feed-forward layer.
     pub ff_size: usize,
-    /// Most positions of a text, its end included; longer texts are left out and counted.
+    /// Maximum number of positions of a text, including its end. `data.long` says what becomes of longer texts.
     pub max_len: usize,
-    /// A checkpoint of the same sizes to start from; its vocabulary may differ. Random weights where it is missing.
+    /// A checkpoint of the same sizes to start from; its vocabulary may differ. Without it, weights are random.
     #[serde(default)]
     pub start: Option<PathBuf>,
     /// Base of the rotary positions.
@@ -145,32 +148,33 @@ pub struct ModelConfig {
     pub rope_theta: f64,
 }
 
-/// What the network learns to say.
+/// The training objective.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectiveKind {
-    /// Each position is masked with probability t and weighs 1/t: a masked denoiser.
+    /// A masked denoiser: each position is masked with probability t and has weight 1/t.
     #[default]
     Masked,
-    /// Each token from those before it: the autoregressive twin.
+    /// A causal model: each token is predicted from earlier tokens.
     Causal,
 }
 
-/// What the network learns to say, and from what.
+/// The table `[objective]`: the training objective.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
     /// Masked or causal.
     pub kind: ObjectiveKind,
-    /// Show each text twice in a batch, the second time with the other positions masked.
+    /// Whether each text comes twice in a batch, the second time with the other positions masked.
     pub complementary: bool,
-    /// Smallest t: bounds the weight 1/t.
+    /// Minimum of t, which bounds the weight 1/t.
     pub min_t: f64,
-    /// How often a text is shown without its condition.
+    /// The share of texts shown without their condition.
     pub condition_dropout: f64,
     /// Share of the visible positions that the model must confirm or correct; half of them hold a wrong token.
     pub revise: f64,
-    /// Most end-of-text tokens after the first: canvases are longer than their texts, most of them a little.
+    /// Maximum number of end-of-text tokens after the first: canvases are longer than their texts, most of them a
+    /// little.
     pub extra_eos: usize,
 }
 
@@ -187,74 +191,74 @@ impl Default for ObjectiveConfig {
     }
 }
 
-/// AdamW for vectors and embeddings, Muon for matrices; linear warm-up, then a decay.
+/// The table `[optimizer]`: AdamW for vectors and embeddings, Muon for matrices; linear warm-up, then decay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// Updates in all; the learning rate follows from it.
+    /// Total number of updates, which also shapes the learning rate.
     pub steps: usize,
-    /// Positions per batch, over all texts of it.
+    /// Number of positions per batch, over all its texts.
     pub batch_tokens: usize,
-    /// Batches whose gradients are added up for one update.
+    /// Number of batches whose gradients are added for one update.
     #[serde(default = "accumulate")]
     pub accumulate: usize,
-    /// Highest learning rate of AdamW.
+    /// Maximum learning rate of AdamW.
     pub lr: f64,
-    /// Learning rate of Muon; 0 trains the matrices with AdamW too.
+    /// Learning rate of Muon; 0 trains matrices with AdamW, too.
     #[serde(default = "muon_lr")]
     pub muon_lr: f64,
     /// Momentum of Muon.
     #[serde(default = "momentum")]
     pub momentum: f64,
-    /// Steps until the highest learning rate.
+    /// Number of steps until the maximum learning rate.
     #[serde(default = "warmup")]
     pub warmup: usize,
-    /// Last steps, in which the learning rate falls in a line to zero; it is the highest before them. Without it the
+    /// Number of last steps in which the learning rate falls linearly to 0, after a constant phase. Without it, the
     /// whole run is a cosine down to a tenth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay: Option<usize>,
     /// Decay of the running mean of the gradient.
     #[serde(default = "beta1")]
     pub beta1: f64,
-    /// Decay of the running mean of its square.
+    /// Decay of the running mean of the squared gradient.
     #[serde(default = "beta2")]
     pub beta2: f64,
-    /// Pulls matrices, not norms, towards zero.
+    /// Weight decay of matrices, not of norms.
     #[serde(default = "weight_decay")]
     pub weight_decay: f64,
-    /// Largest norm of the whole gradient.
+    /// Maximum norm of the whole gradient.
     #[serde(default = "clip")]
     pub clip: f64,
-    /// Decay of the running mean of the weights, which is what is evaluated and saved.
+    /// Decay of the running mean of the weights. The mean is evaluated and saved.
     #[serde(default = "ema")]
     pub ema: f64,
 }
 
-/// When to tell and save, in steps.
+/// The table `[report]`: intervals of reports and saves, in steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReportConfig {
-    /// Loss, speed and time left.
+    /// Interval of loss, speed and time left.
     pub log_every: usize,
-    /// Held-out NELBO and sample texts.
+    /// Interval of held-out NELBO and sample texts.
     pub evaluate_every: usize,
-    /// The checkpoint and the state to resume from.
+    /// Interval of saving the checkpoint and the state.
     pub save_every: usize,
-    /// Held-out texts per evaluation; the last one takes them all.
+    /// Number of held-out texts per evaluation; the last evaluation takes all.
     pub evaluate_texts: usize,
-    /// Texts written per evaluation; the first without a condition.
+    /// Number of sample texts per evaluation; the first has no condition.
     pub samples: usize,
-    /// How long to try again at the end when nothing can be written (a full disk), in seconds.
+    /// How long the last save is retried when nothing can be written (a full disk), in seconds.
     pub patience: u64,
 }
 
-/// `[classifier]`: a head on the trained network that tells the label of partly masked text.
+/// The table `[classifier]`: a head on the trained network that predicts the label of partly masked text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClassifierConfig {
-    /// Updates.
+    /// Number of updates.
     pub steps: usize,
-    /// Texts per update.
+    /// Number of texts per update.
     pub batch_texts: usize,
     /// Learning rate of Adam.
     pub lr: f64,

@@ -1,4 +1,4 @@
-//! From files to tokenised texts on disk.
+//! The corpus: reads files and stores tokenised texts on disk.
 
 use super::config::{DataConfig, Long, TrainConfig};
 use super::store::{Store, Writer};
@@ -10,27 +10,27 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fs, path::Path, path::PathBuf, sync::Mutex};
 
-/// Texts that are tokenised at once.
+/// Number of texts that are tokenised together.
 const CHUNK: usize = 2048;
 
 /// A tokenised text, or a piece of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
-    /// Without the end of text.
+    /// The tokens, without the end of text.
     pub tokens: Vec<Token>,
     /// Index into the conditions.
     pub label: Option<usize>,
-    /// Length in bytes.
+    /// The length in bytes.
     pub bytes: usize,
-    /// Whether the text ends here.
+    /// Whether the text ends with this piece.
     pub ends: bool,
 }
 
-/// Everything there is to train on.
+/// The tokenised texts of a run.
 pub struct Corpus {
-    /// Sources one after the other.
+    /// The training texts, source after source.
     pub training: Store,
-    /// Never trained on.
+    /// The held-out texts, which are never trained on.
     pub held_out: Store,
     pub vocab: Vocab,
     pub special: tokenizer::Special,
@@ -38,10 +38,10 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Lengths of the training texts in tokens, their end included: ten quantiles (5 %, 15 %, …) of a sample.
+    /// Lengths of the training texts in tokens, including their ends: ten quantiles (5 %, 15 %, …) of a sample.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// A store that cannot be read.
     pub fn lengths(&self) -> Result<Vec<usize>> {
         const SAMPLE: u64 = 10_000;
         const QUANTILES: usize = 10;
@@ -54,12 +54,12 @@ impl Corpus {
     }
 }
 
-/// What is known of the stores; written last, so that a store without it is not used.
+/// Facts about the stores. They are written last, so that a store without facts is not used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Everything the stores depend on.
+    /// The inputs on which the stores depend.
     made_from: String,
-    /// Texts and weight of each source.
+    /// The number of texts and the weight of each source.
     pub parts: Vec<(u64, f64)>,
     pub tokens: u64,
     pub held_out_tokens: u64,
@@ -72,11 +72,11 @@ struct File {
     reading: Reading,
 }
 
-/// Reads and tokenises the corpus, training a tokenizer where none is given. With `keep`, tokenizer and stores of an
-/// earlier call are used where they fit.
+/// Reads and tokenises the corpus; trains a tokenizer where none is given. With `keep`, matching stores and tokenizers
+/// of an earlier call are used.
 ///
 /// # Errors
-/// Bad files, with their line; no text at all; a full disk; `Interrupted`.
+/// Damaged files, with the line; no text at all; a full disk; `Interrupted`.
 pub fn prepare(config: &TrainConfig, session: &TrainOptions, keep: bool) -> Result<Corpus> {
     let files = files(&config.data)?;
     let path = config.out.join(masked::TOKENIZER);
@@ -142,7 +142,7 @@ pub fn prepare(config: &TrainConfig, session: &TrainOptions, keep: bool) -> Resu
     Ok(Corpus { training, held_out, vocab, special, facts: known })
 }
 
-/// The pieces of a text; none where it is left out.
+/// The pieces of a text; none where the text is left out.
 fn encode(text: &Text, vocab: &Vocab, labels: &[Condition], config: &TrainConfig) -> Result<Vec<Example>> {
     let tokens = vocab.encode(&text.text)?;
     let label = match &text.label {
@@ -152,7 +152,7 @@ fn encode(text: &Text, vocab: &Vocab, labels: &[Condition], config: &TrainConfig
                 .help("start a new run, without --resume")
         })?),
     };
-    // The end takes a position too.
+    // The end takes a position, too.
     let room = config.model.max_len.saturating_sub(1).max(1);
     if tokens.len() <= room {
         return Ok(vec![Example { tokens, label, bytes: text.text.len(), ends: true }]);
@@ -214,7 +214,7 @@ fn make_tokenizer(config: &TrainConfig, files: &[File], session: &TrainOptions) 
     }
 }
 
-/// The files of the configuration, patterns filled in.
+/// The files of the configuration, with wildcards expanded.
 fn files(config: &DataConfig) -> Result<Vec<File>> {
     let reading = Reading {
         text_field: config.text_field.clone(),
@@ -238,7 +238,7 @@ fn files(config: &DataConfig) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// The path itself, or the files its pattern stands for, sorted.
+/// The path itself, or the files that match its wildcards, sorted.
 fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     if pattern.exists() || !name.contains(['*', '?']) {
@@ -263,7 +263,7 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Everything the stores depend on, in words.
+/// The inputs on which the stores depend, as text.
 fn made_from(config: &TrainConfig, files: &[File], tokenizer: &Path) -> Result<String> {
     let describe = |path: &Path| {
         let about = fs::metadata(path).map_err(|e| {

@@ -1,4 +1,4 @@
-//! The model as it would be shipped, while it is trained: how well it does, and what it writes.
+//! Evaluation during training: held-out likelihood and sample texts of the averaged weights.
 
 use super::{Run, data::Example, journal::Journal, journal::TrainRecord};
 use crate::eval::{Coded, LanguageModel, likelihood};
@@ -7,13 +7,13 @@ use crate::random::rng;
 use crate::{CanvasView, Denoiser, Model, Result, Vocab};
 use rand::{Rng, seq::SliceRandom};
 
-/// Purpose of the random numbers here.
+/// Purpose of the random numbers of this file.
 const SAMPLES: u64 = 4;
-/// Below 1, so that a few words show what was learnt.
+/// The temperature of sample texts: below 1, so that a few words show what was learnt.
 const TEMPERATURE: f32 = 0.8;
 
 impl Run {
-    /// Held-out likelihood and sample texts; the last evaluation takes all held-out texts.
+    /// Reports held-out likelihood and sample texts. The last evaluation takes all held-out texts.
     pub(super) fn evaluate(&self, journal: &mut Journal, last: bool) -> Result<()> {
         let trained = Trained::new(self.model.clone(), self.corpus.vocab.clone(), self.averaged()?)?;
         let (seed, step) = (self.config.seed, self.progress.step);
@@ -73,7 +73,7 @@ impl Trained {
         }
     }
 
-    /// A text of at most `len` tokens: from left to right, or one position after the other in random order.
+    /// Samples a text of at most `len` tokens: from left to right, or one position after the other in random order.
     pub fn sample(&self, len: usize, condition: Option<usize>, seed: u64, counter: u64) -> Result<String> {
         let mut rng = rng(seed, SAMPLES, counter);
         match self {

@@ -1,4 +1,4 @@
-//! Writing a trained model for shipping: fewer bits per weight, and nothing of the run.
+//! Export of a trained model: a smaller weight format, and no state of the run.
 
 use super::{optimizer::Optimizer, state};
 use crate::models::masked::{CONFIG, MaskedCheckpoint, TOKENIZER, WEIGHTS, WeightFormat, weights_to_bytes};
@@ -6,22 +6,22 @@ use crate::models::{CLASSIFIER, TOPICS};
 use crate::{Error, Result};
 use std::{fs, path::Path};
 
-/// What an export did.
+/// The results of an export.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exported {
-    /// Bytes of the weights.
+    /// Number of bytes of the weights.
     pub bytes: u64,
-    /// √(Σ(w′−w)² / Σw²) over all weights: what the rounding did.
+    /// The relative rounding error √(Σ(w′−w)² / Σw²) over all weights.
     pub error: f64,
-    /// Whether the weights were taken in full precision, from the state of the run.
+    /// Whether the source was in full precision, from the state of the run.
     pub full_precision: bool,
 }
 
-/// Copies the model in directory `from` to the directory `to`, with weights in this format. Where the state of the
-/// run is still there, its full-precision weights are the source.
+/// Copies the model in directory `from` to the directory `to`, with weights in `format`. If the state of the run still
+/// exists, its full-precision weights are the source.
 ///
 /// # Errors
-/// When the model or its state is damaged, both directories are the same, or nothing can be written.
+/// A damaged model or state, the same directory twice, and failed writes.
 pub fn export(from: &Path, to: &Path, format: WeightFormat) -> Result<Exported> {
     let MaskedCheckpoint { mut network, .. } = MaskedCheckpoint::load(from)?;
     let same = fs::canonicalize(from).ok().zip(fs::canonicalize(to).ok()).is_some_and(|(from, to)| from == to);

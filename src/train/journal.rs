@@ -1,4 +1,4 @@
-//! What a run says about itself: lines on stderr, numbers in `loss.jsonl`, a picture in `loss.svg`.
+//! The journal of a run: lines on stderr, numbers in `loss.jsonl`, a chart in `loss.svg`.
 
 use super::{chart, state};
 use crate::{Error, Result};
@@ -13,31 +13,31 @@ use std::{
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainRecord {
-    /// Updates done.
+    /// Number of updates so far.
     pub step: usize,
-    /// Times the corpus has been seen.
+    /// Number of epochs so far.
     pub epoch: f64,
-    /// Mean training loss since the record before.
+    /// Mean training loss since the previous record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
     /// Learning rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
-    /// Positions trained on per second.
+    /// Number of positions trained per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
-    /// Most memory so far, in MiB.
+    /// Peak memory so far, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_mib: Option<u64>,
-    /// Of the averaged weights; an upper bound for masked models.
+    /// Held-out loss of the averaged weights; an upper bound for masked models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out_nats_per_token: Option<f64>,
-    /// The same in bits per byte.
+    /// Held-out loss in bits per byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out_bits_per_byte: Option<f64>,
 }
 
-/// Writes records; what was recorded after the step a run resumes at is forgotten.
+/// Writes records. Records after the step at which a run resumes are dropped.
 pub struct Journal {
     path: PathBuf,
     records: Vec<TrainRecord>,
@@ -45,14 +45,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Continues the journal in a folder at this step; a new one at step 0.
+    /// Continues the journal in a folder at a step; step 0 starts a new journal.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// A journal that cannot be written.
     pub fn open(folder: &Path, step: usize) -> Result<Self> {
         let path = folder.join("loss.jsonl");
         let text = if step == 0 { String::new() } else { fs::read_to_string(&path).unwrap_or_default() };
-        // A line that was cut off by a crash is no record.
+        // A line that a crash cut off is ignored.
         let records = text.lines().filter_map(|line| serde_json::from_str::<TrainRecord>(line).ok());
         let records: Vec<TrainRecord> = records.filter(|r| r.step <= step).collect();
         let lines = records.iter().map(line).collect::<Result<String>>()?;
@@ -60,8 +60,8 @@ impl Journal {
         Ok(Self { path, records, failed: false })
     }
 
-    /// Appends a record and, where it is worth it, draws the picture again. Training does not stop when this fails;
-    /// returns what to tell the user the first time.
+    /// Appends a record and, with `draw`, redraws the chart. Training does not stop when this fails; the first failure
+    /// returns a warning for the user.
     pub fn add(&mut self, record: TrainRecord, draw: bool) -> Option<Error> {
         let appended = line(&record).and_then(|line| {
             let file = OpenOptions::new().append(true).create(true).open(&self.path);
@@ -86,14 +86,14 @@ fn line(record: &TrainRecord) -> Result<String> {
     serde_json::to_string(record).map(|line| line + "\n").map_err(|e| Error::io(e.to_string()))
 }
 
-/// Most memory this process has had, in MiB, where the system tells.
+/// The peak memory of this process in MiB, if the system reports it.
 pub fn peak_memory_mib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?;
     kib.trim().parse::<u64>().ok().map(|kib| kib / 1024)
 }
 
-/// Seconds as a reader would say them.
+/// A duration in words.
 pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),

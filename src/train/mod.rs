@@ -43,16 +43,16 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-/// How to run, beside what the configuration file says.
+/// Options of a run beside the configuration file.
 #[derive(Debug, Clone, Default)]
 pub struct TrainOptions {
-    /// Go on from `state/` in the output directory; start at the beginning where nothing is saved yet.
+    /// Resume from `state/` in the output directory; start at the beginning if nothing is saved yet.
     pub resume: bool,
-    /// Start at the beginning even where a run is saved, and replace it.
+    /// Start at the beginning and replace a saved run.
     pub overwrite: bool,
-    /// Say nothing on stderr.
+    /// Write nothing to stderr.
     pub quiet: bool,
-    /// Set it (from a Ctrl-C handler) to stop after the current step; the run is saved first.
+    /// A flag that stops the run after the current step, for example from a Ctrl-C handler. The run is saved first.
     pub stop: Arc<AtomicBool>,
 }
 
@@ -65,22 +65,22 @@ impl TrainOptions {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
-    /// Leaves what is not worth saving when the user asks to stop.
+    /// Returns `Interrupted` when the user asks to stop before there is anything to save.
     fn check(&self) -> Result<()> {
         if self.stopped() { Err(Error::interrupted("stopped")) } else { Ok(()) }
     }
 }
 
-/// Trains as a configuration file says; writes a checkpoint that [`Model::load`](crate::Model::load) reads, or
+/// Trains with a configuration file and writes a checkpoint that [`Model::load`](crate::Model::load) reads, or
 /// [`CausalModel::load`](crate::models::CausalModel::load) for the causal objective.
 ///
 /// # Errors
-/// On bad configuration or data, a loss that is not a number, a full disk; `Interrupted` after a stop that saved.
+/// Invalid configuration or data, a loss that is not a number, a full disk; `Interrupted` after a stop that saved.
 pub fn run(config_path: &Path, options: TrainOptions) -> Result<()> {
     Run::prepare(TrainConfig::read(config_path)?, options)?.train()
 }
 
-/// Everything a step needs.
+/// The state of a training run.
 struct Run {
     config: TrainConfig,
     options: TrainOptions,
@@ -187,7 +187,7 @@ impl Run {
             }
             idle += pause.elapsed().as_secs_f64();
         }
-        // A run that was stopped here does this part again.
+        // A run that is stopped here repeats this part.
         self.evaluate(&mut journal, true)?;
         if let Some(settings) = &self.config.classifier {
             let network = self.averaged()?;
@@ -198,7 +198,7 @@ impl Run {
         Ok(())
     }
 
-    /// The gradient of one or several batches, one update; returns the loss in nats per position.
+    /// Computes the gradient of one or several batches and makes one update. Returns the loss in nats per position.
     fn step(&mut self) -> Result<f64> {
         let Self { config, corpus, model, order, .. } = self;
         let step = self.progress.step;
@@ -226,7 +226,7 @@ impl Run {
         Ok(loss)
     }
 
-    /// The network as it would be shipped.
+    /// The network with the averaged weights.
     fn averaged(&self) -> Result<MaskedNetwork> {
         let mean = |parameter: &Parameter| Ok::<_, Error>(self.optimizer.mean[parameter.range.clone()].to_vec());
         MaskedNetwork::build(&self.model, mean)
@@ -238,8 +238,8 @@ impl Run {
         }
     }
 
-    /// Saves the checkpoint, then the state. Where nothing can be written (a full disk) training goes on and the next
-    /// save may do better; what `must` be saved is tried again until the user's patience ends.
+    /// Saves the checkpoint, then the state. If nothing can be written (a full disk), training goes on and the next
+    /// save may succeed. With `must`, the save is retried until the user's patience ends.
     fn save(&self, must: bool) -> Result<()> {
         let started = Instant::now();
         let patience = Duration::from_secs(self.config.report.patience);
@@ -274,7 +274,7 @@ impl Run {
         state::save(&state_path(&self.config), &self.network, &self.optimizer, self.progress, &settings)
     }
 
-    /// The statistics of the labels: they depend on the data alone.
+    /// Writes the label statistics, which depend on the data alone.
     fn write_topics(&self) -> Result<()> {
         let mut failure = None;
         let labels = &self.model.conditions;
@@ -323,7 +323,7 @@ fn model_config(config: &TrainConfig, corpus: &Corpus) -> Result<MaskedConfig> {
     })
 }
 
-/// The next texts, with about as many positions as a batch should have, and at least one text.
+/// The next texts: at least one text, and about as many positions as a batch should have.
 fn take(order: &mut BatchOrder, corpus: &Corpus, config: &TrainConfig) -> Result<Vec<Example>> {
     let mut taken = Vec::new();
     let mut total = 0;

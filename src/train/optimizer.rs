@@ -6,21 +6,22 @@ use crate::models::masked::{EMBEDDING, MaskedNetwork, Parameter};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// Numbers that one thread updates at a time.
+/// Number of weights that one thread updates at a time.
 const CHUNK: usize = 1 << 14;
 
-/// What is remembered of each weight, laid out as the network's weights.
+/// The optimizer's state of each weight, laid out as the network's weights.
 pub struct Optimizer {
     /// Running mean of the gradient.
     pub first: Vec<f32>,
-    /// Running mean of its square; not used by Muon.
+    /// Running mean of the squared gradient; not used by Muon.
     pub second: Vec<f32>,
-    /// Running mean of the weight.
+    /// Running mean of the weights.
     pub mean: Vec<f32>,
 }
 
-/// The learning rate of a step: linear warm-up, then cosine decay to a tenth, or, with `decay`, the highest rate until
-/// the last steps and a line to zero in them (warm-up, stable, decay: `steps` may be set while the run is stable).
+/// The learning rate of a step: linear warm-up, then cosine decay to a tenth. With `decay`, the rate is constant until
+/// the last steps and falls linearly to 0 in them (warm-up, stable, decay), so `steps` may be changed during the
+/// constant phase.
 pub fn learning_rate(config: &OptimizerConfig, step: usize) -> f64 {
     let warm = ((step + 1) as f64 / config.warmup.max(1) as f64).min(1.0);
     if let Some(decay) = config.decay {
@@ -36,16 +37,16 @@ pub fn learning_rate(config: &OptimizerConfig, step: usize) -> f64 {
 }
 
 impl Optimizer {
-    /// Remembers nothing but the weights as they are.
+    /// A new state: zero moments, and the present weights as mean.
     pub fn new(network: &MaskedNetwork) -> Self {
         let size = network.weights().len();
         Self { first: vec![0.0; size], second: vec![0.0; size], mean: network.weights().to_vec() }
     }
 
-    /// One update; returns the norm of the gradient before clipping.
+    /// Makes one update. Returns the norm of the gradient before clipping.
     ///
     /// # Errors
-    /// When the gradient is not finite; nothing has changed then.
+    /// A gradient that is not finite; then nothing has changed.
     pub fn update(
         &mut self,
         network: &mut MaskedNetwork,
@@ -60,7 +61,7 @@ impl Optimizer {
         }
         let correction = |beta: f64| 1.0 - beta.powi(step as i32 + 1);
         let decayed = learning_rate(config, step);
-        // Early on the running mean would remember the random start: it averages over the steps so far instead.
+        // Early running means would remember the random start, so they average over the steps so far instead.
         let ema = config.ema.min((1.0 + step as f64) / (10.0 + step as f64));
         for parameter in network.parameters().to_vec() {
             let range = parameter.range.clone();
@@ -88,13 +89,13 @@ impl Optimizer {
     }
 }
 
-/// √Σx², summed in an order that the threads do not change.
+/// √Σx², summed in an order that does not depend on the number of threads.
 fn norm(numbers: &[f32]) -> f64 {
     let square = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
     numbers.par_chunks(CHUNK).map(square).collect::<Vec<_>>().iter().sum::<f64>().sqrt()
 }
 
-/// Adds the gradient to the momentum; the direction is the orthogonalised look-ahead (Nesterov) of it. Returned with a
+/// Adds the gradient to the momentum. Returns the direction, which is the orthogonalised Nesterov look-ahead, and a
 /// factor for the learning rate.
 fn muon(parameter: &Parameter, first: &mut [f32], gradient: &[f32], beta: f32, scale: f32) -> (Vec<f32>, f64) {
     let ahead = first.par_iter_mut().zip(gradient).with_min_len(CHUNK).map(|(m, g)| {
@@ -107,14 +108,14 @@ fn muon(parameter: &Parameter, first: &mut [f32], gradient: &[f32], beta: f32, s
     (direction, (columns as f64 / rows as f64).max(1.0).sqrt())
 }
 
-/// The nearest matrix with orthogonal rows or columns, about: five Newton–Schulz steps of degree five (Muon,
-/// Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>).
+/// An approximation of the nearest matrix with orthogonal rows or columns: five Newton–Schulz steps of degree five
+/// (Muon, Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>).
 fn orthogonalised(mut x: Vec<f32>, rows: usize, columns: usize) -> Vec<f32> {
     const STEPS: usize = 5;
     const FACTORS: [f32; 3] = [3.4445, -4.7750, 2.0315];
     let scale = 1.0 / (norm(&x) as f32 + 1e-7);
     x.iter_mut().for_each(|x| *x *= scale);
-    // x·xᵀ on the smaller side.
+    // The product x·xᵀ is computed on the smaller side.
     let tall = rows > columns;
     let small = rows.min(columns);
     let (mut square, mut factor) = (vec![0.0; small * small], vec![0.0; small * small]);
@@ -138,18 +139,18 @@ fn orthogonalised(mut x: Vec<f32>, rows: usize, columns: usize) -> Vec<f32> {
 #[derive(Clone, Copy)]
 struct Update {
     beta: [f32; 2],
-    /// Learning rate over the bias correction of the first moment.
+    /// The learning rate divided by the bias correction of the first moment.
     rate: f32,
-    /// One over the bias correction of the second.
+    /// The reciprocal of the bias correction of the second moment.
     second_scale: f32,
     decay: f32,
-    /// Brings the gradient below the largest norm.
+    /// The factor that clips the gradient.
     scale: f32,
     ema: f32,
 }
 
 impl Update {
-    /// Goes in this direction.
+    /// Moves the weights in a direction.
     fn follow(self, weights: &mut [f32], direction: &[f32], mean: &mut [f32]) {
         let chunks = weights.par_chunks_mut(CHUNK).zip(direction.par_chunks(CHUNK)).zip(mean.par_chunks_mut(CHUNK));
         chunks.for_each(|((weights, direction), mean)| follow(self, weights, direction, mean));
@@ -202,7 +203,7 @@ mod tests {
         let config: OptimizerConfig = serde_json::from_str(settings).unwrap();
         let rates: Vec<f64> = [0, 9, 10, 50, 80, 90, 99].map(|step| learning_rate(&config, step)).to_vec();
         assert_eq!(rates, [0.2, 2.0, 2.0, 2.0, 2.0, 1.0, 0.1]);
-        // More steps prolong what is stable: what has been trained stays as it is.
+        // More steps prolong the constant phase: earlier steps keep their rates.
         let longer = OptimizerConfig { steps: 200, ..config };
         assert!((0..80).all(|step| learning_rate(&longer, step) == learning_rate(&longer, step.min(80))));
         let whole = OptimizerConfig { decay: None, ..longer };

@@ -1,4 +1,4 @@
-//! In which order texts are seen: shuffled without a list of them, so that a corpus may be larger than memory.
+//! The order of texts: shuffled without a list, so that a corpus may be larger than memory.
 
 /// A permutation of `0..n` that needs no memory: a Feistel network over the next power of four, walked until it stays
 /// inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
@@ -10,13 +10,13 @@ pub struct Permutation {
 }
 
 impl Permutation {
-    /// Of `n` numbers, another for each key.
+    /// A permutation of `0..n`, chosen by the key.
     pub fn new(n: u64, key: u64) -> Self {
         let bits = 64 - n.saturating_sub(1).leading_zeros();
         Self { n, half: bits.div_ceil(2).max(1), key }
     }
 
-    /// Where `index`, below `n`, goes.
+    /// The image of `index`, which must be below `n`.
     pub fn at(self, index: u64) -> u64 {
         let mut index = index;
         loop {
@@ -45,7 +45,7 @@ pub fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Some texts of the corpus, one after the other, and how many of them an epoch sees.
+/// A contiguous part of the corpus, and the number of its texts that an epoch sees.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     start: u64,
@@ -53,23 +53,23 @@ struct Part {
     draws: u64,
 }
 
-/// Walks the texts in a new order each epoch. Its place is two numbers, so a run can resume.
+/// Walks the texts in a new order each epoch. The position is two numbers, so a run can resume.
 ///
-/// A part of weight w gives w times as many texts as it has to each epoch; which ones goes on where the epoch before
-/// stopped, so that all are seen equally often in the end.
+/// A part of weight w gives w times its number of texts to each epoch. The selection continues where the epoch before
+/// stopped, so all texts are seen equally often in the end.
 #[derive(Debug, Clone)]
 pub struct BatchOrder {
     seed: u64,
     parts: Vec<Part>,
     draws: u64,
-    /// Times an epoch has ended.
+    /// Number of finished epochs.
     pub epoch: u64,
-    /// Texts seen in this epoch.
+    /// Number of texts seen in this epoch.
     pub next: u64,
 }
 
 impl BatchOrder {
-    /// The order of parts of this many texts and this weight each, at this place.
+    /// The order for parts with these numbers of texts and weights, at a position.
     pub fn new(seed: u64, sizes: impl IntoIterator<Item = (u64, f64)>, epoch: u64, next: u64) -> Self {
         let mut start = 0;
         let part = |(texts, weight): (u64, f64)| {
@@ -82,12 +82,12 @@ impl BatchOrder {
         Self { seed, parts, draws, epoch, next: next.min(draws) }
     }
 
-    /// Epochs seen, with the part of this one.
+    /// Number of epochs so far, with the fraction of this one.
     pub fn epochs(&self) -> f64 {
         self.epoch as f64 + self.next as f64 / self.draws.max(1) as f64
     }
 
-    /// The text to see next; `None` where there are none.
+    /// The next text; `None` for an empty corpus.
     pub fn peek(&self) -> Option<u64> {
         let (epoch, next) = if self.next < self.draws { (self.epoch, self.next) } else { (self.epoch + 1, 0) };
         let mut draw = Permutation::new(self.draws, mix(self.seed ^ mix(epoch))).at(next);
@@ -105,7 +105,7 @@ impl BatchOrder {
         None
     }
 
-    /// Goes on to the next text.
+    /// Advances to the next text.
     pub fn advance(&mut self) {
         if self.next >= self.draws {
             self.epoch += 1;

@@ -1,15 +1,15 @@
-//! What the weights are before the first step: random, or those of another model.
+//! Initial weights: random, or those of another model.
 
 use crate::models::masked::{EMBEDDING, Init, MaskedCheckpoint, MaskedConfig, Parameter};
 use crate::{Error, Result, Vocab};
 use rand::Rng;
 use std::{collections::HashMap, path::Path};
 
-/// A checkpoint whose weights a new network starts with. Its tokenizer may be another: a token that both have keeps its
-/// embedding, any other starts at the mean of what writes it there.
+/// A checkpoint whose weights initialise a new network. The tokenizers may differ: a token of both keeps its embedding,
+/// and any other token starts at the mean of the tokens that write its bytes.
 pub struct Start {
     old: MaskedCheckpoint,
-    /// Tokens of the checkpoint whose mean each new token starts from.
+    /// For each new token, the tokens of the checkpoint whose mean initialises it.
     sources: Vec<Vec<u32>>,
 }
 
@@ -17,7 +17,7 @@ impl Start {
     /// Reads the checkpoint.
     ///
     /// # Errors
-    /// When it cannot be read, or its sizes are not those of `model`.
+    /// A checkpoint that cannot be read or has other sizes than `model`.
     pub fn load(directory: &Path, model: &MaskedConfig, vocab: &Vocab) -> Result<Self> {
         let old = MaskedCheckpoint::load(directory).map_err(|e| e.context("model.start"))?;
         let sizes = |c: &MaskedConfig| [c.hidden_size, c.layers, c.heads, c.ff_size];
@@ -48,10 +48,10 @@ impl Start {
         Ok(Self { old, sources })
     }
 
-    /// The numbers a weight starts with.
+    /// The initial numbers of a weight.
     ///
     /// # Errors
-    /// When the checkpoint lacks the weight.
+    /// A weight that the checkpoint lacks.
     pub fn weight(&self, parameter: &Parameter) -> Result<Vec<f32>> {
         let old = &self.old.network;
         let missing = || Error::model(format!("model.start: no weight {}", parameter.name));
@@ -72,14 +72,14 @@ impl Start {
     }
 }
 
-/// The tokens that write these bytes, which need not be characters.
+/// The tokens that write these bytes, which need not be whole characters.
 fn pieces(bytes: &[u8], vocab: &Vocab, known: &HashMap<&[u8], u32>) -> Vec<u32> {
     let text = std::str::from_utf8(bytes).ok();
     let encoded = text.and_then(|text| vocab.encode(text).ok());
     encoded.unwrap_or_else(|| bytes.chunks(1).filter_map(|byte| known.get(byte).copied()).collect())
 }
 
-/// The numbers a weight starts with where no checkpoint gives them.
+/// The random initial numbers of a weight.
 pub fn initial(parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
     match parameter.init {
         Init::Ones => vec![1.0; parameter.range.len()],
@@ -87,7 +87,7 @@ pub fn initial(parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
     }
 }
 
-/// A standard normal number (Box–Muller).
+/// A number from the standard normal distribution (Box–Muller).
 fn normal(rng: &mut impl Rng) -> f64 {
     let (a, b): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
     (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
@@ -102,7 +102,7 @@ mod tests {
         let folder = Path::new("models/stencil-base");
         let old = MaskedCheckpoint::load(folder).unwrap();
         let bytes = |i: u32| old.vocab.bytes(i).map(<[u8]>::to_vec);
-        // The same tokens in reverse, and at the end a word that is none there.
+        // The same tokens in reverse, and at the end a word that is no token of the checkpoint.
         let mut tokens: Vec<_> = (0..old.vocab.len() as u32).rev().map(bytes).collect();
         let (mask, eos, null) = (old.config.mask_token, old.config.eos_token, old.config.null_token);
         let turned = |token: u32| (old.vocab.len() - 1) as u32 - token;

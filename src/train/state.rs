@@ -1,4 +1,4 @@
-//! What a run writes: the checkpoint for use, and the state to resume from. Every file appears whole or not at all.
+//! The files of a run: the checkpoint for use, and the state to resume from. A file appears whole or not at all.
 
 use super::optimizer::Optimizer;
 use crate::models::masked::{MaskedNetwork, Parameter};
@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeSet, collections::HashMap, fs, io::Write, path::Path};
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// Updates done.
+    /// Number of updates so far.
     pub step: usize,
-    /// Times all examples have been seen.
+    /// Number of finished epochs.
     pub epoch: u64,
-    /// Examples seen in this epoch.
+    /// Number of texts seen in this epoch.
     pub next: u64,
-    /// Positions seen so far.
+    /// Number of positions seen so far.
     pub tokens: usize,
 }
 
-/// What the header of a state says.
+/// The header of a state.
 #[derive(Deserialize)]
 struct Run {
     progress: Progress,
     settings: Option<Value>,
 }
 
-/// Writes beside the file, then renames: a crash leaves the old file.
+/// Writes a file atomically: a new file is written beside the old one, synced and renamed. A crash leaves the old file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |e: std::io::Error| {
         Error::io(format!("cannot write {}", path.display())).because(e).help("is the disk full, or the folder locked?")
@@ -44,11 +44,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()
     });
     if let Err(error) = written.and_then(|()| fs::rename(temporary, path)) {
-        // Half a file only takes the space that is missing.
+        // A partial file is removed, since it takes space on a full disk.
         let _ = fs::remove_file(temporary);
         return Err(failed(error));
     }
-    // The new name is safe from a power cut only with its folder; where a folder cannot be synced, nothing is lost.
+    // The rename survives a power cut only if the folder is synced. Where a folder cannot be synced, the old file may
+    // come back, which is still whole.
     #[cfg(unix)]
     if let Some(folder) = path.parent() {
         let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
@@ -58,8 +59,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 const PARTS: [&str; 4] = ["weight", "first", "second", "mean"];
 
-/// Saves weights, moments, means (all in f32), the place in the data and the settings of the run. Random numbers follow
-/// from the seed and the step, so they need no place of their own.
+/// Saves weights, moments, means (all in f32), the position in the data and the settings of the run. Random numbers
+/// follow from the seed and the step, so they need no state.
 pub fn save(
     path: &Path,
     network: &MaskedNetwork,
@@ -80,16 +81,16 @@ pub fn save(
     for (name, shape, bytes) in &parts {
         views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(damaged)?));
     }
-    // A single entry: several would be written in a different order each time.
+    // The header has a single entry, since several entries would be written in a random order.
     let run = serde_json::json!({ "progress": progress, "settings": settings });
     let header = HashMap::from([("run".to_string(), run.to_string())]);
     write(path, &safetensors::serialize(views, Some(header)).map_err(damaged)?)
 }
 
-/// Reads a state into weights of the same shapes; returns the settings it was saved with, where it knows them.
+/// Reads a state into weights of the same shapes. Returns the settings of the saved run, if the state has them.
 ///
 /// # Errors
-/// When the file is damaged or belongs to a model of other sizes.
+/// A damaged file, or a state of a model of other sizes.
 pub fn load(path: &Path, network: &mut MaskedNetwork, optimizer: &mut Optimizer) -> Result<(Progress, Option<Value>)> {
     let name = path.display();
     let damaged = |e: safetensors::SafeTensorError| Error::model(format!("{name} is damaged")).because(e);
@@ -121,7 +122,7 @@ pub fn load(path: &Path, network: &mut MaskedNetwork, optimizer: &mut Optimizer)
     Ok((run.progress, run.settings))
 }
 
-/// What differs between two settings, one line per key.
+/// The differences between two settings, one line per key.
 pub fn changes(key: &str, before: &Value, now: &Value) -> Vec<String> {
     let (Some(old), Some(new)) = (before.as_object(), now.as_object()) else {
         return if before == now { Vec::new() } else { vec![format!("{key}: {before} → {now}")] };

@@ -1,4 +1,4 @@
-//! Tokenised texts on disk: read one at a time, so that a corpus may be larger than memory.
+//! Tokenised texts on disk, read one at a time, so that a corpus may be larger than memory.
 
 use super::data::Example;
 use crate::{Error, Result, Token};
@@ -8,12 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes of an entry of the index: where the text starts, its tokens, its bytes, its label, whether it ends.
+/// Number of bytes of an index entry: offset of the text, its tokens, its bytes, its label, whether it ends.
 const ENTRY: usize = 24;
-/// No label.
+/// The label of a text without a label.
 const NONE: u32 = u32::MAX;
 
-/// Appends texts; [`finish`](Self::finish) makes them readable.
+/// Writes a store; [`finish`](Self::finish) makes it readable.
 pub struct Writer {
     path: PathBuf,
     tokens: BufWriter<File>,
@@ -22,7 +22,7 @@ pub struct Writer {
     texts: u64,
 }
 
-/// Texts in the order they were written.
+/// The stored texts, in the order of writing.
 pub struct Store {
     path: PathBuf,
     tokens: File,
@@ -35,10 +35,10 @@ fn parts(path: &Path) -> [PathBuf; 2] {
 }
 
 impl Writer {
-    /// Replaces what is at `path` (`path.tokens` and `path.index`).
+    /// Creates a store at `path` (`path.tokens` and `path.index`), and replaces an old one.
     ///
     /// # Errors
-    /// When the files cannot be made.
+    /// Files that cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io(format!("cannot write {}", path.display())).because(e);
         if let Some(folder) = path.parent() {
@@ -52,7 +52,7 @@ impl Writer {
     /// Appends a text.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// A failed write.
     pub fn push(&mut self, example: &Example) -> Result<()> {
         let mut entry = [0u8; ENTRY];
         entry[..8].copy_from_slice(&self.written.to_le_bytes());
@@ -73,7 +73,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Texts so far.
+    /// Number of texts so far.
     pub fn texts(&self) -> u64 {
         self.texts
     }
@@ -81,7 +81,7 @@ impl Writer {
     /// Makes the texts readable.
     ///
     /// # Errors
-    /// When they cannot be written to the end.
+    /// A failed write.
     pub fn finish(mut self) -> Result<Store> {
         let flushed = self.tokens.flush().and_then(|()| self.index.flush());
         flushed.map_err(|e| Error::io(format!("cannot write {}", self.path.display())).because(e))?;
@@ -90,10 +90,10 @@ impl Writer {
 }
 
 impl Store {
-    /// Opens what a [`Writer`] wrote.
+    /// Opens a store that a [`Writer`] wrote.
     ///
     /// # Errors
-    /// When it is not there.
+    /// A missing store.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io(format!("cannot read {}", path.display())).because(e);
         let [tokens, index] = parts(path).map(File::open);
@@ -102,7 +102,7 @@ impl Store {
         Ok(Self { path: path.into(), tokens, index, texts })
     }
 
-    /// Texts there are.
+    /// Number of texts.
     pub fn len(&self) -> u64 {
         self.texts
     }
@@ -110,7 +110,7 @@ impl Store {
     /// The text at `index`.
     ///
     /// # Errors
-    /// When it is not there or cannot be read.
+    /// A text that is out of range or cannot be read.
     pub fn get(&self, index: u64) -> Result<Example> {
         let failed = |e: std::io::Error| {
             Error::io(format!("cannot read text {index} of {}", self.path.display()))

@@ -1,17 +1,17 @@
-//! Reading texts from files, one at a time: JSON lines or plain text.
+//! Readers of text files: JSON lines or plain text, one text at a time.
 
 use crate::{Error, Result, Source};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs::File, io::BufRead, io::BufReader, path::Path};
 
-/// A text as it stands in a file.
+/// A text of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {
-    /// Not empty.
+    /// The text, which is not empty.
     pub text: String,
-    /// Its condition and topic.
+    /// The label, which is its condition and topic.
     pub label: Option<String>,
-    /// Not to be trained on.
+    /// Whether the text is held out of training.
     pub held_out: bool,
 }
 
@@ -28,22 +28,23 @@ pub enum TextUnit {
     File,
 }
 
-/// How to read the texts of a file.
+/// The options for reading the texts of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// Field with the text.
     pub text_field: String,
-    /// Fields with the label; the first that is there counts.
+    /// Fields with the label; the first field present counts.
     pub label_fields: Vec<String>,
-    /// Texts with the same value here fall on the same side of the split; the text itself where it is missing.
+    /// The key field. Texts with the same key fall on the same side of the split; the key of a text without the field
+    /// is the text itself.
     pub key_field: String,
     /// Share of the keys held out.
     pub held_out: f64,
-    /// Whether texts are turned into small letters.
+    /// Whether texts are converted to lower case.
     pub lowercase: bool,
-    /// The label of texts that have none.
+    /// The label of texts without a label.
     pub label: Option<String>,
-    /// What a text is in a file that is no JSON lines.
+    /// The unit of text in a plain file.
     pub unit: TextUnit,
 }
 
@@ -66,7 +67,8 @@ impl Reading {
     /// plain text.
     ///
     /// # Errors
-    /// A file that cannot be read; for each text, with its line, what is no object with a text, or no UTF-8.
+    /// A file that cannot be read. Each text may be an error with its line: a line that is no object with a text, or
+    /// not UTF-8.
     pub fn texts(&self, path: &Path) -> Result<impl Iterator<Item = Result<Text>> + use<>> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|e| Error::io(format!("cannot read {name}")).because(e))?;
@@ -189,7 +191,7 @@ mod tests {
     fn the_split_is_stable_and_near_its_share() {
         let held = (0..10_000).filter(|i| share(&format!("key{i}")) < 0.02).count();
         assert!((150..250).contains(&held), "{held}");
-        // A split that moved would leak what is held out into training.
+        // A changed split would leak held-out texts into training.
         assert_eq!((share("lion") * 1e9) as u64, 375_924_636);
     }
 

@@ -11,22 +11,22 @@ use tokenizers::{
     pre_tokenizers::{byte_level::ByteLevel, digits::Digits, sequence::Sequence},
 };
 
-/// Ends a text.
+/// The token that ends a text.
 const EOS: &str = "<eos>";
-/// Shown where a position is open.
+/// The mask token.
 const MASK: &str = "<mask>";
-/// Stands in front where there is no condition.
+/// The token in front of a text without a condition.
 const NULL: &str = "<null>";
-/// Around a label: stands in front of its texts.
+/// Prefix and suffix of a label's token, which stands in front of its texts.
 const LABEL: (&str, &str) = ("<label:", ">");
 
-/// The ids of the tokens that write nothing.
+/// The ids of the special tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Special {
     pub eos: Token,
     pub mask: Token,
     pub null: Token,
-    /// In the order of their ids.
+    /// The conditions, in the order of their ids.
     pub labels: Vec<Condition>,
 }
 
@@ -40,10 +40,10 @@ fn failed(e: tokenizers::Error) -> Error {
     Error::model(format!("the tokenizer cannot be made: {e}"))
 }
 
-/// Trains a tokenizer of at most `size` tokens; it has fewer where the texts give no more.
+/// Trains a tokenizer of at most `size` tokens; it has fewer if the texts yield fewer.
 ///
 /// # Errors
-/// When there are too few for the bytes and the special tokens.
+/// A `size` that is too small for all bytes and the special tokens.
 pub fn train(
     texts: impl Iterator<Item = String> + Send,
     labels: &[String],
@@ -82,10 +82,10 @@ pub fn train(
     tokenizer.to_string(false).and_then(|json| json.parse()).map_err(failed)
 }
 
-/// Reads a ready tokenizer and adds the special tokens it lacks.
+/// Reads an existing tokenizer and adds missing special tokens.
 ///
 /// # Errors
-/// When there is none.
+/// A tokenizer that cannot be read.
 pub fn read(path: &Path, labels: &[String]) -> Result<Tokenizer> {
     let mut tokenizer = Tokenizer::from_file(path)
         .map_err(|e| Error::model(format!("cannot read the tokenizer {}: {e}", path.display())))?;
@@ -96,7 +96,7 @@ pub fn read(path: &Path, labels: &[String]) -> Result<Tokenizer> {
 /// Finds the special tokens.
 ///
 /// # Errors
-/// When one is missing.
+/// A missing special token.
 pub fn special(tokenizer: &Tokenizer) -> Result<Special> {
     let find = |name: &str| {
         tokenizer.token_to_id(name).ok_or_else(|| Error::model(format!("the tokenizer has no token {name:?}")))

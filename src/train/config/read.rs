@@ -1,4 +1,4 @@
-//! Reading a configuration file. Unknown keys are refused, wrong values named with their place.
+//! The reader of configuration files. Unknown keys are refused; errors name the position of wrong values.
 
 use super::{ObjectiveKind, TrainConfig};
 use crate::{Error, Result, Source, spec::Document};
@@ -9,7 +9,7 @@ impl TrainConfig {
     /// Reads and checks a TOML file.
     ///
     /// # Errors
-    /// With line and column on a syntax error, an unknown or missing key, or a value out of range.
+    /// A syntax error, an unknown or missing key, or a value out of range, with line and column.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(format!("cannot read {name}")).because(e))?;
@@ -41,7 +41,7 @@ impl TrainConfig {
         Ok(config)
     }
 
-    /// The key of a wrong value, and what is wrong with it.
+    /// Returns the key of a wrong value, and the problem.
     fn check(&self) -> std::result::Result<(), (String, String)> {
         let Self { objective, optimizer, report, data, .. } = self;
         let wrong = |key: &str, message: String| Err((key.to_string(), message));
