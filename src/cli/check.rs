@@ -53,7 +53,7 @@ impl Check {
         }
     }
 
-    /// Does the text satisfy all files?
+    /// Checks a text against all files.
     fn text(&self, text: &str, inputs: &Inputs) -> Result<Status> {
         let text = match text {
             "-" => input::stdin()?,
@@ -86,7 +86,7 @@ impl Check {
         Ok(Status::Good)
     }
 
-    /// A line per file; a faulty file does not keep the others from being looked at.
+    /// Checks the files themselves, one line per file. An invalid file does not stop the check of the others.
     fn lint(&self, inputs: &Inputs) -> Result<Status> {
         let registry = Registry::builtin();
         let model = match (self.explain, &self.model) {
@@ -122,13 +122,13 @@ impl Check {
     }
 }
 
-/// The verdict, how far a text may begin so, and what may come there.
+/// Explains a rejection: the verdict, the longest prefix that can be completed, and what may follow it.
 fn explain(spec: &Spec, text: &Source, at: usize, why: String) -> Result<Error> {
     let whole = &*text.text;
     let compiled = compile(spec)?;
     let viable = compiled.viable(whole.as_bytes());
     let cut = (0..=viable).rev().find(|&i| whole.is_char_boundary(i)).unwrap_or(0);
-    // Some checks do not know the place, JSON's among them.
+    // Some checks do not know the position, such as the check of JSON.
     let at = if at == 0 { cut } else { at };
     let error = Error::input(why).at(at..at).in_source(text);
     let good = &whole[..cut];
@@ -149,7 +149,7 @@ fn explain(spec: &Spec, text: &Source, at: usize, why: String) -> Result<Error> 
     })
 }
 
-/// What may follow the beginning of a text; not told of one so long that asking takes its time.
+/// The texts that may follow a prefix; `None` for a prefix that is too long to answer quickly.
 fn possible(compiled: &Acceptor, begun: &[u8]) -> Option<String> {
     const LONG: usize = 1 << 14;
     if begun.len() > LONG {
@@ -173,7 +173,7 @@ fn possible(compiled: &Acceptor, begun: &[u8]) -> Option<String> {
     Some(ways.join(", "))
 }
 
-/// The last few words of what may be long.
+/// The last few words of a text that may be long.
 fn tail(text: &str) -> String {
     match text.char_indices().rev().nth(39) {
         Some((cut, _)) if cut > 0 => format!("…{}", &text[cut..]),
@@ -181,20 +181,20 @@ fn tail(text: &str) -> String {
     }
 }
 
-/// What is known of a file that could be read.
+/// The findings about a valid file.
 struct Findings {
     accepted: usize,
     rejected: usize,
-    /// Examples that are decided wrongly, and why.
+    /// Examples with the wrong verdict, and the reasons.
     wrong: Vec<String>,
     states: usize,
-    /// A shortest text that satisfies it.
+    /// A shortest text that satisfies the file.
     shortest: String,
     /// The keywords that are left to the final check.
     unenforced: Vec<Unenforced>,
 }
 
-/// Tries the examples on both engines: the one that constrains and the one that verifies.
+/// Tests the examples on both engines: the one that constrains and the one that verifies.
 fn lint(spec: &Spec) -> Result<Findings> {
     let dfa = compile(spec)?;
     let shortest = dfa.shortest().unwrap_or_default();
@@ -223,7 +223,7 @@ fn lint(spec: &Spec) -> Result<Findings> {
     Ok(Findings { accepted, rejected, wrong, states, shortest, unenforced: spec.unenforced() })
 }
 
-/// All constraints as one automaton. It is a matter of bytes, so that no model is needed.
+/// Compiles all constraints to one automaton over bytes, for which no model is needed.
 pub fn compile(spec: &Spec) -> Result<Acceptor> {
     spec.acceptor(&Vocab::from_bytes((0..=255).map(|b| Some(vec![b])).collect(), None, None)?)
 }
@@ -253,7 +253,7 @@ impl Findings {
     }
 }
 
-/// The beginning of what may be long.
+/// The beginning of a text that may be long.
 pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((cut, _)) => format!("{}…", &text[..cut]),

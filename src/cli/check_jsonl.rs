@@ -13,9 +13,9 @@ use stencil_lm::{
     util::json,
 };
 
-/// Longest line that is read.
+/// Maximum length of a line.
 const LINE: u64 = 64 << 20;
-/// Constraints that are remembered; more than that and they are forgotten all at once.
+/// Maximum number of cached constraints; when it is exceeded, the cache is emptied.
 const REMEMBERED: usize = 1024;
 
 const UNSATISFIABLE: &str = "unsatisfiable";
@@ -42,7 +42,7 @@ struct Complaint {
     pointer: Option<String>,
 }
 
-/// Answers every line of standard input, a malformed one with an error.
+/// Answers every line of standard input; a malformed line gets an error.
 pub fn run() -> Result<Status> {
     let mut judge = Judge { registry: Registry::builtin(), known: HashMap::new() };
     let mut stdin = io::stdin().lock();
@@ -58,7 +58,7 @@ pub fn run() -> Result<Status> {
     Ok(Status::Good)
 }
 
-/// The next line, or why it cannot be read; `None` at the end.
+/// The next line, or the reason why it cannot be read; `None` at the end.
 fn next_line(input: &mut impl BufRead) -> Result<Option<Result<Vec<u8>, Complaint>>> {
     let mut line = Vec::new();
     let failed = |e| Error::io("cannot read standard input").because(e);
@@ -79,7 +79,7 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<Result<Vec<u8>, Complain
 
 struct Judge {
     registry: Registry,
-    /// By what the document says, so that an equal constraint is compiled once.
+    /// Compiled constraints by the content of their documents, so that equal constraints are compiled once.
     known: HashMap<String, Result<Spec, Complaint>>,
 }
 
@@ -87,7 +87,7 @@ impl Judge {
     fn answer(&mut self, line: &[u8]) -> Answer {
         let read = match std::str::from_utf8(line) {
             Ok(line) => json::read(line).map_err(|e| {
-                // The id may be readable where the rest is not.
+                // The id may be readable even if the rest is not.
                 let id = json::read::<Value>(line).ok().and_then(|v| v.get("id").cloned());
                 let at = e.span().map_or(0, |span| span.start);
                 (id, format!("not a question: {} at byte {at}", e.message()))
@@ -102,7 +102,7 @@ impl Judge {
             }
         };
         let (accepted, error) = match (self.spec(&question.constraint), &question.text) {
-            // No text satisfies it, this one included.
+            // No text satisfies an unsatisfiable constraint.
             (Err(complaint), Some(_)) if complaint.kind == UNSATISFIABLE => (Some(false), Some(complaint.clone())),
             (Err(complaint), _) => (None, Some(complaint.clone())),
             (Ok(spec), None) => (None, check::compile(spec).err().map(|e| Complaint::from(&e))),

@@ -24,25 +24,25 @@ struct Findings {
     version: &'static str,
     os: &'static str,
     arch: &'static str,
-    /// Vector instructions that the kernels can use here.
+    /// The vector instructions that the kernels can use on this machine.
     cpu_features: Vec<&'static str>,
     simd: Simd,
     threads: usize,
-    /// Where pretrained networks run.
+    /// The device of pretrained networks.
     device: String,
-    /// Kinds of GPU that this program was built for.
+    /// The GPU backends in this build.
     gpu_backends: Vec<&'static str>,
-    /// Bytes; absent where the system does not tell.
+    /// The memory in bytes; absent if the system does not report it.
     memory: Option<u64>,
     memory_available: Option<u64>,
-    /// Most weights of a pretrained model that fit into the memory that is left, by how they are kept.
+    /// The maximum number of weights of a pretrained model that fit into the available memory, by precision.
     largest_model: BTreeMap<&'static str, u64>,
     model: Finding,
     self_test: Option<Finding>,
     healthy: bool,
 }
 
-/// Which vector instructions the inner loops use.
+/// The vector instructions of the inner loops.
 #[derive(Serialize)]
 struct Simd {
     /// The level in use.
@@ -51,7 +51,7 @@ struct Simd {
     available: Vec<&'static str>,
     /// Whether `STENCIL_SIMD` names the level in use.
     forced: bool,
-    /// Why what `STENCIL_SIMD` asks for is not used.
+    /// The reason why the level in `STENCIL_SIMD` is not used.
     error: Option<String>,
 }
 
@@ -75,7 +75,7 @@ struct Finding {
     elapsed_ms: f64,
 }
 
-/// Small enough for any model: a literal, a choice and a free slot.
+/// A template small enough for any model: a literal, a choice and a free slot.
 const TEMPLATE: &str = "a {{size|small|large}} {{thing:1-3}}.";
 
 impl Doctor {
@@ -113,7 +113,7 @@ impl Doctor {
     }
 }
 
-/// Weights that fit, a tenth left for what a step needs.
+/// The number of weights that fit, with a tenth of the memory left for a step.
 fn largest_models(bytes: u64) -> BTreeMap<&'static str, u64> {
     let weights = |p: Precision| (bytes as f64 * 0.9 / p.bytes_per_weight()) as u64;
     Precision::ALL.into_iter().map(|p| (p.name(), weights(p))).collect()
@@ -136,7 +136,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Timing) {
     (value, Timing(start.elapsed().as_secs_f64() * 1e3))
 }
 
-/// Really writes a text, and has it verified.
+/// Generates a text and verifies it.
 fn self_test(model: &Model) -> Finding {
     let (output, timing) = timed(|| model.fill(TEMPLATE)?.run());
     match output {
@@ -189,7 +189,7 @@ impl Findings {
     }
 }
 
-/// By the names that processors' makers give them; of the levels that were detected.
+/// The detected instruction sets by their vendors' names.
 fn cpu_features() -> Vec<&'static str> {
     let names = |level: Level| match level.name() {
         "avx512" => &["AVX-512"][..],

@@ -9,22 +9,22 @@ use stencil_lm::{
     spec::Spec,
 };
 
-/// Texts that are drawn.
+/// Number of sample texts.
 const TEXTS: usize = 3;
-/// Canvases that a recursive grammar is tried on.
+/// Sizes of the canvases on which a recursive grammar is tried.
 const CANVASES: [usize; 5] = [16, 32, 64, 128, 256];
 
 /// Prints size, shortest text in tokens, what is exact, and a few texts that the model writes.
 ///
 /// # Errors
-/// Constraints that cannot be compiled for the model, and those of writing.
+/// Constraints that cannot be compiled for the model, and failed writes.
 pub fn print(spec: Spec, model: &Model) -> Result<()> {
     let vocab = model.denoiser().vocab();
     let mut lines: Vec<(&str, String)> = Vec::new();
     for remark in spec.constraints.iter().flat_map(|constraint| constraint.remarks()) {
         lines.push(("note", remark));
     }
-    // Bounds on tokens are kept beside the automaton.
+    // Bounds on the number of tokens are not part of the automaton.
     let tokens = spec.constraints.iter().map(|constraint| constraint.tokens());
     let tokens = tokens.fold((0, usize::MAX), |(a, b), (min, max)| (a.max(min), b.min(max)));
     let name = model.denoiser().name();
@@ -56,7 +56,7 @@ pub fn print(spec: Spec, model: &Model) -> Result<()> {
     lines.iter().try_for_each(|(what, line)| sink::print(&format!("  {what:<8} {line}\n")))
 }
 
-/// Up to which size canvases are solved exactly.
+/// The size of canvas up to which inference is exact.
 fn exactness(pushdown: &Pushdown, tokens: (usize, usize)) -> Result<String> {
     let (mut exact, mut inexact) = (None, None);
     for len in CANVASES {

@@ -1,8 +1,8 @@
-//! A sample in the making, as text: what the observers of the command line draw, record and save.
+//! A sample as text while it is written: what `--watch` draws.
 
 use stencil_lm::{CandidateRecord, CellRecord, CellState, Pos, Record};
 
-/// How a piece of text stands on the canvas.
+/// The state of a piece of text on the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Look {
     /// Given, or the only token the constraint left.
@@ -15,7 +15,7 @@ pub enum Look {
     Draft,
     /// Not written yet.
     Open,
-    /// Was written and has been taken back.
+    /// Written earlier and reopened.
     Reopened,
 }
 
@@ -25,7 +25,7 @@ impl Look {
     }
 }
 
-/// The bytes of one position: what is written there or, in a gap, what would likely fill it.
+/// The bytes of one position: its token or, in a gap, a likely token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
     pub look: Look,
@@ -46,12 +46,12 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Positions nothing is written at.
+    /// The number of open positions.
     pub fn open(&self) -> usize {
         self.pieces.iter().filter(|p| p.look.is_gap()).count()
     }
 
-    /// Takes the news of a record about this sample.
+    /// Updates the frame with a record of its sample.
     pub fn update(&mut self, record: &Record) {
         match record {
             Record::Start { cells, .. } => *self = Self { pieces: pieces(cells, &[], &[], &[]), ..Self::default() },
@@ -74,7 +74,7 @@ impl Frame {
     }
 }
 
-/// One piece per position that writes something or may still do so; the tail after the text writes nothing.
+/// One piece per position that has text or may still get some; padding has none.
 fn pieces(cells: &[CellRecord], committed: &[Pos], reopened: &[Pos], candidates: &[CandidateRecord]) -> Vec<Piece> {
     let likely = |pos: Pos| match candidates.iter().find(|c| c.pos == pos) {
         Some(c) => c.written.bytes().map(<[u8]>::to_vec),

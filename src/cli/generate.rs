@@ -1,4 +1,4 @@
-//! What `fill` and `run` have in common: flags to a spec, a spec to samples, samples to the result.
+//! The common parts of `fill` and `run`: from flags to a spec, to samples, to the result.
 
 use super::{
     Status,
@@ -25,10 +25,10 @@ use stencil_lm::{
     spec::{BuildCx, Inputs, Registry, Spec},
 };
 
-/// Most samples drawn at a time. A sample is what it would be alone, so that this changes memory and nothing else.
+/// Maximum number of samples in a batch. A sample is the same alone and in a batch, so this number changes memory only.
 const BATCH: usize = 64;
 
-/// Everything the flags and files ask for. What a flag says wins over the `[sampler]` table of a file.
+/// The spec of all flags and files. Flags override the `[sampler]` tables of files.
 pub fn spec(shared: &Shared, template: Option<&Source>) -> Result<Spec> {
     let Constraints {
         files,
@@ -130,7 +130,7 @@ pub fn load(path: Option<&Path>, quantize: Option<Quantize>, terminal: Option<Te
     }
 }
 
-/// The prompt, wherever it is given.
+/// The prompt: from the argument, a flag or a file.
 fn prompt(shared: &Shared, argument: Option<&str>) -> Result<String> {
     let flags = &shared.prompting;
     if argument.is_some() && (flags.prompt.is_some() || flags.prompt_file.is_some()) {
@@ -142,7 +142,7 @@ fn prompt(shared: &Shared, argument: Option<&str>) -> Result<String> {
         (None, Some(file)) => input::read(file)?,
         (None, None) => return Ok(String::new()),
     };
-    // Editors and `echo` end the last line, which is no part of what is asked.
+    // Editors and `echo` end the last line with a newline, which is no part of the prompt.
     let text = source.text.strip_suffix('\n').map_or(&*source.text, |t| t.strip_suffix('\r').unwrap_or(t));
     Ok(text.to_string())
 }
@@ -164,7 +164,7 @@ pub fn generate(shared: &Shared, spec: &Spec, prompt: Option<&str>) -> Result<St
     let trace = output.trace.as_deref().map(Trace::create).transpose()?;
     let run = Run { shared, spec, prompt, model: &model, terminal, trace: trace.clone() };
     let drawn = run.draw();
-    // A trace that cannot be written stops the run: what matters then is why.
+    // A trace that cannot be written stops the run, so the error of the trace is reported.
     trace.map_or(Ok(()), Trace::close)?;
     drawn
 }
@@ -205,7 +205,7 @@ impl Run<'_> {
                 Some(_) => finished += &text,
             }
         }
-        // What was finished before a failure is not lost.
+        // Samples that were finished before a failure are delivered.
         if output.output.is_some() && (failure.is_none() || !finished.is_empty()) {
             sink::deliver(&finished, output.output.as_deref())?;
         }
@@ -219,7 +219,7 @@ impl Run<'_> {
         }
     }
 
-    /// Samples `first .. first + count`.
+    /// Draws samples `first .. first + count`.
     fn batch(&self, first: usize, count: usize) -> Result<Vec<Output>> {
         let flags = &self.shared.output;
         let mut settings = self.spec.settings.clone();
@@ -262,12 +262,13 @@ impl Run<'_> {
     }
 }
 
-/// The text, ended by a newline: its own, if it has one.
+/// The text with a newline at its end, unless it has one.
 fn line(text: &str) -> String {
     if text.ends_with('\n') { text.into() } else { format!("{text}\n") }
 }
 
-/// Shows the texts as far as they are written, with `____` for the gaps: templates that can be filled later.
+/// The error of an interrupted run. It shows the partial texts with `____` for the gaps: templates that can be filled
+/// later.
 fn interrupted(texts: &[Partial]) -> Error {
     const SHOWN: usize = 10;
     let mut message = "interrupted".to_string();

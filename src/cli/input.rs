@@ -1,4 +1,4 @@
-//! Reading what the user names: files, and standard input as `-`.
+//! Reads input that the user names: files, and standard input as `-`.
 
 use std::{
     io::{self, Read},
@@ -10,14 +10,14 @@ use stencil_lm::{
     spec::{Inputs, Registry, Spec},
 };
 
-/// More than any template or constraint can mean; keeps an endless pipe from filling the memory.
+/// Maximum size of input, so that an endless pipe does not fill the memory.
 const LIMIT: u64 = 64 << 20;
 
 pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// A text file, or standard input.
+/// Reads a text file, or standard input.
 pub fn read(path: &Path) -> Result<Source> {
     if is_stdin(path) { stdin() } else { Source::read(path) }
 }
@@ -39,7 +39,7 @@ pub fn stdin() -> Result<Source> {
     Ok(Source::new("<stdin>", text))
 }
 
-/// A constraint file.
+/// Reads a constraint file.
 pub fn spec(path: &Path, registry: &Registry, inputs: &Inputs) -> Result<Spec> {
     if !is_stdin(path) {
         return Spec::load(path, registry, inputs);

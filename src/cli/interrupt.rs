@@ -1,4 +1,5 @@
-//! Ctrl-C: the first asks the work at hand to stop, the second (or one that nobody is there to obey) ends the program.
+//! Ctrl-C. The first asks the running work to stop. The second ends the program, and so does the first if no work
+//! listens.
 
 use super::terminal;
 use std::{
@@ -15,9 +16,9 @@ static OBEYED: AtomicBool = AtomicBool::new(false);
 /// Exit status of an interrupted command.
 pub const STATUS: u8 = 130;
 
-/// Listens for Ctrl-C from now on.
+/// Installs the handler of Ctrl-C.
 pub fn listen() {
-    // Without a handler the default action ends the program at once, which is all that is lost if this fails.
+    // Without a handler, Ctrl-C ends the program at once, so a failure here is harmless.
     let _ = ctrlc::set_handler(|| {
         let first = !REQUESTED.swap(true, SeqCst);
         if first && OBEYED.load(SeqCst) {
@@ -33,12 +34,12 @@ pub fn requested() -> bool {
     REQUESTED.load(SeqCst)
 }
 
-/// Becomes true when the user asks to stop.
+/// A flag that becomes true when the user asks to stop.
 pub fn flag() -> Arc<AtomicBool> {
     Arc::clone(&REQUESTED)
 }
 
-/// From now on somebody asks [`requested`] often enough and stops by themselves.
+/// Declares that the caller polls [`requested`] and stops by itself.
 pub fn obey() {
     OBEYED.store(true, SeqCst);
 }

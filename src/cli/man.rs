@@ -48,6 +48,6 @@ fn render(command: clap::Command) -> Result<String> {
         .manual("Stencil manual")
         .source(concat!("stencil ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)?;
-    // What follows the options are examples, whose lines stay as they are.
+    // The section after the options holds examples, whose lines must not be joined.
     Ok(String::from_utf8_lossy(&page).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n.nf\n"))
 }

@@ -90,13 +90,13 @@ impl Command {
     }
 }
 
-/// How a command that did its work ends.
+/// The status of a command that did its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     Good,
     /// An output failed verification, or an example was decided wrongly.
     Unverified,
-    /// Errors were reported on the way; with their exit status.
+    /// Errors were reported on the way; holds the exit status.
     Failed(u8),
 }
 
@@ -138,7 +138,7 @@ fn exit_code(error: &Error) -> u8 {
 impl Cli {
     fn run(self) -> Result<Status> {
         if self.command.computes() {
-            // Refused, not ignored: what it asks for is not what would run.
+            // An impossible `STENCIL_SIMD` is refused, not ignored.
             stencil_lm::engine::cpu::forced()?;
         }
         match self.command {

@@ -1,18 +1,18 @@
-//! From frames to lines of a terminal: a pure function, so that it can be tested without one.
+//! Renders frames as terminal lines: a pure function, which can be tested without a terminal.
 
 use super::frame::{Frame, Look};
 use anstyle::{AnsiColor, Style};
 use std::collections::BTreeMap;
 use unicode_width::UnicodeWidthChar;
 
-/// All samples, stacked, and a status line; at most `height` lines of at most `width` columns.
+/// Renders all samples, stacked, and a status line: at most `height` lines of at most `width` columns.
 pub fn picture(samples: &BTreeMap<usize, Frame>, width: usize, height: usize, color: bool) -> Vec<String> {
     let room = height.saturating_sub(1).max(1);
     let mut lines: Vec<String> = Vec::new();
     for (shown, (sample, frame)) in samples.iter().enumerate() {
         let label = if samples.len() > 1 { format!("{:>2} ", sample + 1) } else { String::new() };
         let text = wrapped(frame, width.saturating_sub(label.len()).max(8), color);
-        // A line is kept for telling how many samples found no room.
+        // One line is reserved for the number of samples without room.
         let left = samples.len() - shown;
         let room = room.saturating_sub(lines.len() + usize::from(left > 1)).max(usize::from(shown == 0));
         if shown > 0 && text.len() > room {
@@ -29,7 +29,7 @@ pub fn picture(samples: &BTreeMap<usize, Frame>, width: usize, height: usize, co
     lines
 }
 
-/// Step, log Z and open positions, over all samples.
+/// The status line: step, log Z and open positions of all samples.
 pub fn status(samples: &BTreeMap<usize, Frame>, width: usize, color: bool) -> String {
     let step = samples.values().map(|f| f.step).max().unwrap_or(0);
     let budget = samples.values().map(|f| f.budget).max().unwrap_or(0);
@@ -43,7 +43,7 @@ pub fn status(samples: &BTreeMap<usize, Frame>, width: usize, color: bool) -> St
     }];
     parts.push(format!("{open} open"));
     if !log_z.is_empty() {
-        // Adding zero makes a negative zero positive.
+        // Adding 0 makes a negative zero positive.
         let mean = (log_z.iter().sum::<f64>() / log_z.len() as f64 * 100.0).round() / 100.0 + 0.0;
         parts.push(format!("log Z {mean:.2}"));
     }
@@ -61,19 +61,19 @@ pub fn status(samples: &BTreeMap<usize, Frame>, width: usize, color: bool) -> St
     format!("{style}{text}{style:#}")
 }
 
-/// The text of a frame with its looks, cut into lines of `width` columns.
+/// The styled text of a frame, cut into lines of `width` columns.
 fn wrapped(frame: &Frame, width: usize, color: bool) -> Vec<String> {
     let mut lines = Lines::new(width, color);
     for (look, c) in characters(frame) {
         match c {
             '\n' => lines.end_line(),
-            // The space before a word is not part of the news.
+            // The space in front of a new word is not highlighted.
             ' ' if look == Look::Fresh => lines.push(Look::Held, ' '),
             ' ' => lines.push(look, ' '),
             _ if look == Look::Open => lines.push(look, '░'),
             _ if look == Look::Reopened => lines.push(look, '▒'),
             '\t' => lines.push(look, ' '),
-            // A text that writes escape sequences must not steer the terminal.
+            // Control characters are replaced: a text must not send escape sequences to the terminal.
             c if c.is_control() => lines.push(look, '·'),
             c => lines.push(look, c),
         }
@@ -81,7 +81,8 @@ fn wrapped(frame: &Frame, width: usize, color: bool) -> Vec<String> {
     lines.finish()
 }
 
-/// Characters with their looks. Characters whose bytes are spread over tokens get the look of the first.
+/// The characters of a frame with their looks. A character whose bytes are spread over tokens has the look of the
+/// first.
 fn characters(frame: &Frame) -> Vec<(Look, char)> {
     let mut out = Vec::new();
     let mut pieces = frame.pieces.as_slice();
@@ -106,7 +107,7 @@ fn characters(frame: &Frame) -> Vec<(Look, char)> {
     out
 }
 
-/// Lines in the making.
+/// The lines under construction.
 struct Lines {
     width: usize,
     color: bool,

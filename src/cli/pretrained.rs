@@ -22,28 +22,28 @@ struct Facts {
     parameters: u64,
     layers: usize,
     hidden: usize,
-    /// Of queries; they may share heads of keys. As in the first layer.
+    /// Number of query heads, which may share key heads, in the first layer.
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
-    /// Experts of a layer and how many of them a token uses; absent without a mixture.
+    /// Number of experts of a layer and number of experts per token; absent without a mixture.
     experts: Option<(usize, usize)>,
     vocabulary: usize,
     max_len: usize,
     process: String,
     mask: Option<Token>,
     eos: Option<Token>,
-    /// Further tokens that end an answer.
+    /// Additional tokens that end an answer.
     ends: Vec<Token>,
     pad: Option<Token>,
     chat_template: bool,
     files: usize,
-    /// Bytes of each type of numbers on disk.
+    /// Number of bytes on disk per type of numbers.
     stored: BTreeMap<String, u64>,
-    /// Bytes of memory at each precision that the weights can be kept in.
+    /// Memory in bytes at each precision of the weights.
     memory: BTreeMap<&'static str, u64>,
     memory_available: Option<u64>,
-    /// What is not computed as the checkpoint's own code would: nothing unless it is asked for.
+    /// The approximations compared with the checkpoint's own code: none unless requested.
     approximate: Vec<String>,
     notes: Vec<String>,
 }
@@ -78,7 +78,7 @@ fn process(description: &Description) -> String {
     }
 }
 
-/// What of a model can be approximate.
+/// The possible approximations of a model.
 fn approximate(description: &Description, stored: &Stored) -> Vec<String> {
     let mut list = Vec::new();
     if let Stored::Gguf(gguf) = stored
@@ -94,7 +94,7 @@ fn approximate(description: &Description, stored: &Stored) -> Vec<String> {
     list
 }
 
-/// Experts of the first layer that has some, and how many of them are used.
+/// The number of experts of the first layer with experts, and the number of experts per token.
 fn experts(plan: &TransformerPlan) -> Option<(usize, usize)> {
     plan.layers.iter().find_map(|layer| match &layer.feed_forward {
         FeedForwardPlan::Dense(_) => None,
@@ -104,7 +104,7 @@ fn experts(plan: &TransformerPlan) -> Option<(usize, usize)> {
     })
 }
 
-/// A number of weights in few figures.
+/// A number of weights in a few digits.
 fn weights(count: u64) -> String {
     match count {
         n if n >= 1_000_000_000 => format!("{:.2} billion", n as f64 / 1e9),
@@ -162,7 +162,7 @@ impl Facts {
         })
     }
 
-    /// How the model fits into so many bytes, in the words of `--quantize`.
+    /// How the model fits into the available memory, in terms of `--quantize`.
     fn fitting(&self, available: u64) -> String {
         let names = Precision::ALL.map(Precision::name).into_iter().chain(["gguf"]);
         let fits = |name: &&str| self.memory.get(name).is_some_and(|&bytes| bytes <= available);

@@ -1,4 +1,4 @@
-//! What is going on, on standard error, once it has been going on for a second.
+//! A progress line on standard error, shown for work that takes more than a second.
 
 use super::terminal::Terminal;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 const SILENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(200);
 
-/// A line that shows what takes so long; it disappears when this is dropped.
+/// A progress line. It disappears when this value is dropped.
 pub struct Progress(Option<Worker>);
 
 struct Worker {
@@ -30,7 +30,7 @@ struct State {
 }
 
 impl Progress {
-    /// Shows nothing where there is no terminal to show it on.
+    /// Starts a progress line; without a terminal nothing is shown.
     pub fn start(terminal: Option<Terminal>, label: impl Into<String>) -> Self {
         let Some(terminal) = terminal else { return Self(None) };
         let shared =
@@ -39,7 +39,7 @@ impl Progress {
         Self(Some(Worker { shared, thread: std::thread::spawn(move || theirs.show(terminal)) }))
     }
 
-    /// A handle by which another thread, or an observer, says how far things are.
+    /// A handle by which another thread or an observer updates the line.
     pub fn teller(&self) -> Teller {
         Teller(self.0.as_ref().map(|w| Arc::clone(&w.shared)))
     }
@@ -55,7 +55,7 @@ impl Drop for Progress {
     }
 }
 
-/// Changes the words of a [`Progress`].
+/// Updates the text of a [`Progress`].
 #[derive(Clone)]
 pub struct Teller(Option<Arc<Shared>>);
 

@@ -21,7 +21,7 @@ struct Line<'a> {
     constraint_ms: f64,
 }
 
-/// An object in the order of the template. A name that stands in it twice holds the same text twice.
+/// A JSON object in the order of the template. A name that occurs twice has the same text twice.
 struct Slots<'a>(&'a [(String, String)]);
 
 impl Serialize for Slots<'_> {
@@ -36,12 +36,12 @@ impl Serialize for Slots<'_> {
     }
 }
 
-/// Milliseconds without digits that mean nothing.
+/// Milliseconds, rounded to microseconds.
 fn microseconds(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }
 
-/// The line, with its newline.
+/// The JSON line, with its newline.
 pub fn json(output: &Output) -> stencil_lm::Result<String> {
     let report = &output.report;
     let line = Line {

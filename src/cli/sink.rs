@@ -1,4 +1,4 @@
-//! Where results go: standard output, or a file that is written whole or not at all.
+//! Destinations of results: standard output, or a file that is written whole or not at all.
 
 use std::{
     fs::{self, File},
@@ -7,7 +7,7 @@ use std::{
 };
 use stencil_lm::{Error, Result};
 
-/// Prints to standard output at once. A reader that has gone away (`| head`) had what it wanted: the program ends.
+/// Prints to standard output at once. If the reader has closed the pipe (`| head`), the program ends.
 pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -25,7 +25,7 @@ pub fn deliver(text: &str, file: Option<&Path>) -> Result<()> {
     }
 }
 
-/// Fails early where `deliver` would fail late: after minutes of work.
+/// Checks early that `deliver` will be able to write, before minutes of work.
 pub fn check_writable(file: &Path) -> Result<()> {
     let folder = folder(file);
     let problem = if file.is_dir() {
@@ -45,14 +45,15 @@ fn folder(file: &Path) -> PathBuf {
     }
 }
 
-/// Writes a new file beside the old one and puts it in its place. Devices and pipes are written to directly.
+/// Replaces a file atomically: a new file is written beside the old one and renamed. Devices and pipes are written to
+/// directly.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let old = fs::metadata(path).ok();
     let descriptor = path.starts_with("/dev") || path.starts_with("/proc");
     if descriptor || old.as_ref().is_some_and(|m| !m.is_file()) {
         return File::options().write(true).open(path)?.write_all(text.as_bytes());
     }
-    // A link stays a link: what it points to is replaced.
+    // A symbolic link stays; its target is replaced.
     let path = if old.is_some() { fs::canonicalize(path)? } else { path.to_path_buf() };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = folder(&path).join(format!(".{name}.{}.tmp", std::process::id()));

@@ -1,4 +1,4 @@
-//! What there is to know about the terminal on standard error, and the two cursor commands.
+//! The terminal on standard error: its size, and two cursor commands.
 
 use std::{
     env,
@@ -13,14 +13,14 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal that standard error is, if it is one that can be drawn on.
+    /// The terminal of standard error, if it supports drawing.
     pub fn stderr() -> Option<Self> {
         let dumb = env::var_os("TERM").is_some_and(|t| t == "dumb");
         let no_color = env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         (io::stderr().is_terminal() && !dumb).then_some(Self { color: !no_color })
     }
 
-    /// Columns and rows as they are now.
+    /// The current numbers of columns and rows.
     pub fn size(self) -> (usize, usize) {
         match terminal_size::terminal_size_of(io::stderr()) {
             Some((width, height)) => ((width.0 as usize).max(20), (height.0 as usize).max(4)),

@@ -1,4 +1,4 @@
-//! `--watch`: the refinement, drawn on the terminal while it happens.
+//! `--watch` draws the refinement on the terminal while it happens.
 
 use super::{
     args::Speed,
@@ -19,12 +19,12 @@ use stencil_lm::{Observer, Record};
 pub struct Watch {
     terminal: Terminal,
     speed: Speed,
-    /// Whether the result will appear on the same terminal, so that the picture should give way to it.
+    /// Whether the result will appear on the same terminal, so that the picture is removed at the end.
     give_way: bool,
     samples: BTreeMap<usize, Frame>,
-    /// Samples with news that no picture showed yet.
+    /// Samples that changed since the last picture.
     news: Vec<usize>,
-    /// Lines of the picture that stands on the screen.
+    /// Number of lines of the picture on the screen.
     height: usize,
     drawn: Option<Instant>,
 }
@@ -36,7 +36,7 @@ impl Watch {
         Self { terminal, speed, give_way, samples, news: Vec::new(), height: 0, drawn: None }
     }
 
-    /// How long a picture stays, so that a person can follow.
+    /// The minimum time that a picture stays on the screen.
     fn pace(&self) -> Duration {
         let steps = self.samples.values().map(|f| f.budget).max().unwrap_or(0).max(1) as u64;
         Duration::from_millis(match self.speed {
@@ -46,7 +46,7 @@ impl Watch {
         })
     }
 
-    /// Waits until the picture on the screen has been there long enough; Ctrl-C ends the wait.
+    /// Waits until the picture has been on the screen for its minimum time; Ctrl-C ends the wait.
     fn wait(&self) {
         let Some(drawn) = self.drawn else { return };
         let pace = self.pace();
@@ -63,7 +63,7 @@ impl Watch {
         self.drawn = Some(Instant::now());
     }
 
-    /// Puts these lines where the last picture was. A terminal that fails takes the picture with it, nothing else.
+    /// Draws lines in place of the last picture. If the terminal fails, only the picture is lost.
     fn replace(&mut self, lines: &[String]) {
         let mut out = Vec::new();
         if self.height > 0 {
@@ -82,7 +82,7 @@ impl Watch {
 impl Observer for Watch {
     fn on_step(&mut self, record: &Record) -> ControlFlow<()> {
         let sample = record.sample();
-        // The samples of a batch move in turn: the second news of one means that a round is complete.
+        // The samples of a batch report in turn, so the second report of one sample means that a round is complete.
         if self.news.contains(&sample) {
             self.wait();
             self.draw();
