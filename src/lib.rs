@@ -44,8 +44,6 @@
 //! - `cli` (default): the program `stencil`. Without it, a library pays for no command line.
 //! - `bundled` (default): the small model that comes along.
 //! - `cuda`, `metal`: pretrained checkpoints on a GPU.
-#![warn(missing_docs)]
-#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 mod ask;
 mod canvas;

@@ -147,7 +147,8 @@ mod tests {
         let written = serde_json::to_value(Settings::default()).unwrap();
         let mut written: Vec<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
         let mut names = Settings::NAMES.to_vec();
-        (written.sort(), names.sort());
+        written.sort();
+        names.sort();
         assert_eq!(written, names);
     }
 

@@ -187,7 +187,7 @@ fn products_of_any_shape_and_stride_are_right() {
             let (a_view, b_view) = (Matrix::new(&a, m, k), Matrix::new(&b, n, k).t());
             match by {
                 None => gemm(product, a_view, b_view, alpha, add),
-                Some(level) => super::forced::multiply(product, a_view, b_view, alpha, add, level),
+                Some(level) => forced::multiply(product, a_view, b_view, alpha, add, level),
             }
             for (at, (got, start)) in out.iter().zip(&start).enumerate() {
                 let (i, j) = (at / (n + 3), at % (n + 3));
@@ -217,7 +217,7 @@ impl Rows for Half<'_> {
 fn at_every_level(a: Matrix, b: &Half, n: usize) -> Vec<Vec<f32>> {
     let at = |level| {
         let mut out = vec![7.0; a.rows() * n];
-        super::widening::multiply(MatrixMut::new(&mut out, a.rows(), n), a, b, level).unwrap();
+        widening::multiply(MatrixMut::new(&mut out, a.rows(), n), a, b, level).unwrap();
         out
     };
     let all = Level::available().into_iter().map(at);

@@ -239,12 +239,12 @@ fn a_policy_is_named_in_short_or_with_its_options() {
         assert!(!settings(long).options.is_empty() || long.contains("spread"));
     }
     let none = json(r#"{"sampler": {"policy": null, "threshold": null, "steps": null}}"#).unwrap();
-    assert_eq!(none.settings, crate::Settings::default());
+    assert_eq!(none.settings, Settings::default());
     for kind in crate::policies::KINDS {
         let keys = kind.options.iter().filter_map(|key| Some(format!("{} = {}", key.key, key.default?)));
         let keys = keys.collect::<Vec<_>>().join(", ");
         let long = settings(&format!("[sampler.policy]\n{} = {{ {keys} }}", kind.name));
-        crate::policies::PolicyFactory::resolve(None, &long, "confidence").unwrap();
+        PolicyFactory::resolve(None, &long, "confidence").unwrap();
         assert_eq!(long.options.len(), kind.options.iter().filter(|key| key.default.is_some()).count());
     }
 }

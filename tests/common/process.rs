@@ -149,7 +149,7 @@ pub fn alone(name: &str, body: impl FnOnce()) {
     }
     let program = std::env::current_exe().unwrap();
     let arguments = [name, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"];
-    let ran = std::process::Command::new(program).args(arguments).env(MARK, "1").output().unwrap();
+    let ran = Command::new(program).args(arguments).env(MARK, "1").output().unwrap();
     let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     println!("{said}");
     assert!(ran.status.success() && said.contains("1 passed"), "{name}: {said}");

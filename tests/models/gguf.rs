@@ -47,7 +47,7 @@ fn mixture(folder: &Path) {
         "expert_intermediate_size": 32, "num_experts": 4, "num_experts_per_tok": 2, "qk_layernorm": true,
         "rope_theta": 5e4, "rms_norm_eps": 1e-5, "max_position_embeddings": 256, "mask_token_id": 130,
         "eos_token_id": 128, "tie_word_embeddings": false});
-    let plan = stencil_lm::models::families::describe(&config).unwrap().plan;
+    let plan = describe(&config).unwrap().plan;
     let mut state = 1u64;
     let mut random = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -311,7 +311,7 @@ fn plain(kind: GgmlDType) -> Option<DType> {
 
 impl Tensors for GgufReader<'_> {
     fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor> {
-        Ok(self.table(plan)?.to_dtype(DType::F32).or_model()?)
+        self.table(plan)?.to_dtype(DType::F32).or_model()
     }
 
     fn table(&mut self, plan: &TensorPlan) -> Result<Tensor> {

@@ -225,10 +225,7 @@ impl WeightsReader<'_> {
 impl Tensors for WeightsReader<'_> {
     fn tensor(&mut self, plan: &TensorPlan) -> Result<Tensor> {
         self.with(plan, |dtype, bytes| {
-            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device())
-                .or_model()?
-                .to_dtype(DType::F32)
-                .or_model()?)
+            Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device()).or_model()?.to_dtype(DType::F32).or_model()
         })
     }
 
@@ -236,7 +233,7 @@ impl Tensors for WeightsReader<'_> {
         let precision = self.precision;
         self.with(plan, |dtype, bytes| {
             let kept = if precision == Precision::F32 { DType::F32 } else { half(dtype) };
-            Ok(Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device()).or_model()?.to_dtype(kept).or_model()?)
+            Tensor::from_raw_buffer(bytes, dtype, &plan.shape, &device()).or_model()?.to_dtype(kept).or_model()
         })
     }
 

@@ -149,8 +149,8 @@ impl MaskedNetwork {
     /// If `weight` returns another count of numbers than the shape requires.
     pub fn build<E>(
         config: &MaskedConfig,
-        mut weight: impl FnMut(&Parameter) -> std::result::Result<Vec<f32>, E>,
-    ) -> std::result::Result<Self, E> {
+        mut weight: impl FnMut(&Parameter) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
         let (d, ff, vocab) = (config.hidden_size, config.ff_size, config.vocab_size);
         let (mut parameters, mut weights) = (Vec::new(), Vec::new());
         let mut take = |name: &str, shape: &[usize], init| {
@@ -180,7 +180,7 @@ impl MaskedNetwork {
                     down: take("ff.down", &[ff, d], last(ff))?,
                 })
             })
-            .collect::<std::result::Result<Vec<_>, E>>()?;
+            .collect::<Result<Vec<_>, E>>()?;
         let norm = take("norm.weight", &[d], Init::Ones)?;
         let size = d / config.heads;
         Ok(Self {

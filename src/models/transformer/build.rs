@@ -42,7 +42,7 @@ impl Builder<'_> {
     pub fn transformer(&mut self, plan: &TransformerPlan) -> Result<Transformer> {
         let layers = plan.layers.iter().map(|layer| self.layer(layer)).collect::<Result<Vec<_>>>()?;
         let noise = plan.noise.as_ref().map(|noise| {
-            Ok::<_, crate::Error>(Noise {
+            Ok::<_, Error>(Noise {
                 width: noise.width,
                 first: self.linear(&noise.first)?,
                 second: self.linear(&noise.second)?,
@@ -50,7 +50,7 @@ impl Builder<'_> {
             })
         });
         let own = plan.self_conditioning.as_ref().map(|own| {
-            Ok::<_, crate::Error>(SelfConditioning {
+            Ok::<_, Error>(SelfConditioning {
                 pre: self.norm(&own.pre)?,
                 mlp: self.mlp(&own.mlp)?,
                 post: self.norm(&own.post)?,
@@ -109,15 +109,13 @@ impl Builder<'_> {
     }
 
     fn numbers(&mut self, plan: &TensorPlan) -> Result<Vec<f32>> {
-        Ok(self.tensors.tensor(plan)?.to_dtype(DType::F32).or_model()?.to_vec1::<f32>().or_model()?)
+        self.tensors.tensor(plan)?.to_dtype(DType::F32).or_model()?.to_vec1::<f32>().or_model()
     }
 
     fn moe(&mut self, plan: &MoePlan) -> Result<Moe> {
         let router = &plan.router;
-        let input = router
-            .input
-            .as_ref()
-            .map(|(norm, scale)| Ok::<_, crate::Error>((self.norm(norm)?, self.tensors.tensor(scale)?)));
+        let input =
+            router.input.as_ref().map(|(norm, scale)| Ok::<_, Error>((self.norm(norm)?, self.tensors.tensor(scale)?)));
         let input = input.transpose()?;
         let router = Router {
             gate: Linear { weight: Matrix::Dense(self.tensors.tensor(&router.gate)?), bias: None },

@@ -49,8 +49,7 @@ const PATTERN: &str = r"(?:[a-e]+(?: [a-j]+){2,6}|\w{3,30}é?|(?s:.){5,12}) end\
 /// The messages in numbers of one kind, and the posterior of all classes.
 fn solved<M: Message>(feasible: &Feasible, scores: &Scores) -> (f64, Vec<f64>) {
     let posterior = infer(feasible, scores, &Options::default()).unwrap();
-    let messages: Messages<M> =
-        super::pass(&feasible.problem, &feasible.tables, &feasible.layers, &posterior.masses).unwrap();
+    let messages: Messages<M> = pass(&feasible.problem, &feasible.tables, &feasible.layers, &posterior.masses).unwrap();
     let places = (0..scores.len()).filter_map(|pos| posterior.place(pos));
     let classes = places.flat_map(|place| {
         let masses = &posterior.masses[place.open];
