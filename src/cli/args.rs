@@ -339,9 +339,10 @@ fn words(value: &str) -> Result<Words, String> {
             (_, None) => {}
         }
     }
-    match words.iter().any(String::is_empty) {
-        true => Err("an entry is empty; entries are separated by commas".into()),
-        false => Ok(Words(words)),
+    if words.iter().any(String::is_empty) {
+        Err("an entry is empty; entries are separated by commas".into())
+    } else {
+        Ok(Words(words))
     }
 }
 

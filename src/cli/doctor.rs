@@ -104,9 +104,10 @@ impl Doctor {
             model,
             self_test,
         };
-        let text = match self.json {
-            true => serde_json::to_string(&findings).map_err(|e| stencil_lm::Error::io(e.to_string()))? + "\n",
-            false => findings.table(),
+        let text = if self.json {
+            serde_json::to_string(&findings).map_err(|e| stencil_lm::Error::io(e.to_string()))? + "\n"
+        } else {
+            findings.table()
         };
         sink::print(&text)?;
         Ok(if findings.healthy { Status::Good } else { Status::Unverified })
@@ -152,9 +153,12 @@ impl Findings {
             Some(b) => format!("{:.1} GiB", b as f64 / (1u64 << 30) as f64),
             None => "unknown".into(),
         };
-        let finding = |f: &Finding| match f.good {
-            true => format!("good, {:.0} ms: {}", f.elapsed_ms, f.says),
-            false => format!("FAILED after {:.0} ms\n{}", f.elapsed_ms, f.says),
+        let finding = |f: &Finding| {
+            if f.good {
+                format!("good, {:.0} ms: {}", f.elapsed_ms, f.says)
+            } else {
+                format!("FAILED after {:.0} ms\n{}", f.elapsed_ms, f.says)
+            }
         };
         let features = if self.cpu_features.is_empty() { "none known".into() } else { self.cpu_features.join(", ") };
         let simd = match &self.simd {

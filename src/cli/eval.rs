@@ -102,9 +102,10 @@ impl Eval {
         {
             report.topic_accuracy = eval::topic_accuracy(&classifier, &*model, &texts)?;
         }
-        sink::print(&match self.json {
-            true => serde_json::to_string(&report).map_err(|e| Error::io(e.to_string()))? + "\n",
-            false => table(&report),
+        sink::print(&if self.json {
+            serde_json::to_string(&report).map_err(|e| Error::io(e.to_string()))? + "\n"
+        } else {
+            table(&report)
         })?;
         Ok(Status::Good)
     }
@@ -149,9 +150,10 @@ impl Eval {
 
 fn table(report: &EvalReport) -> String {
     let mut out = String::new();
-    let (sign, error) = match report.exact {
-        true => ("", String::new()),
-        false => ("≤ ", format!(" (standard error {:.3})", report.bits_per_byte_error)),
+    let (sign, error) = if report.exact {
+        ("", String::new())
+    } else {
+        ("≤ ", format!(" (standard error {:.3})", report.bits_per_byte_error))
     };
     let percent = |share: Option<f64>| share.map_or("none".into(), |s| format!("{:.1} %", 100.0 * s));
     for (name, value) in [

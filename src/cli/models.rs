@@ -65,9 +65,10 @@ impl Models {
         }
         let model = generate::load(directory.as_deref(), None, Terminal::stderr())?;
         let facts = Facts::of(&model);
-        sink::print(&match json {
-            true => serde_json::to_string(&facts).map_err(|e| stencil_lm::Error::io(e.to_string()))? + "\n",
-            false => facts.table(directory.is_none()),
+        sink::print(&if json {
+            serde_json::to_string(&facts).map_err(|e| stencil_lm::Error::io(e.to_string()))? + "\n"
+        } else {
+            facts.table(directory.is_none())
         })?;
         Ok(Status::Good)
     }

@@ -58,9 +58,10 @@ pub fn inspect(path: &Path, json: bool) -> Result<Option<String>> {
     }
     let place = path.display().to_string();
     let facts = Facts::of(path).map_err(|e| e.context(place))?;
-    Ok(Some(match json {
-        true => serde_json::to_string(&facts).map_err(|e| Error::io(e.to_string()))? + "\n",
-        false => facts.table(),
+    Ok(Some(if json {
+        serde_json::to_string(&facts).map_err(|e| Error::io(e.to_string()))? + "\n"
+    } else {
+        facts.table()
     }))
 }
 
@@ -122,14 +123,13 @@ impl Facts {
         let (mut mask, mut eos, mut pad) = (description.mask, description.eos.first().copied(), description.pad);
         let (mut ends, mut chat_template) = (description.eos.iter().skip(1).copied().collect(), false);
         mask = mask.or(description.mask_default);
-        match path.is_dir() && !Tokens::are_in(path) {
-            false => {
-                let tokens = checkpoint.tokens(path)?;
-                (mask, eos, pad) = (tokens.mask, tokens.vocab.eos(), tokens.vocab.pad());
-                chat_template = ChatTemplate::open(path, &tokens.config, &tokens.names)?.is_some();
-                ends = tokens.ends;
-            }
-            true => notes.push(format!("{TOKENIZER} is missing: it cannot write")),
+        if path.is_dir() && !Tokens::are_in(path) {
+            notes.push(format!("{TOKENIZER} is missing: it cannot write"))
+        } else {
+            let tokens = checkpoint.tokens(path)?;
+            (mask, eos, pad) = (tokens.mask, tokens.vocab.eos(), tokens.vocab.pad());
+            chat_template = ChatTemplate::open(path, &tokens.config, &tokens.names)?.is_some();
+            ends = tokens.ends;
         }
         let memory = match &checkpoint.stored {
             Stored::Safetensors(_) => Precision::ALL.map(|p| (p.name(), checkpoint.needed(p))).into(),

@@ -1,4 +1,5 @@
 use super::{Energies, Guide};
+use crate::models::log_sum_exp;
 use crate::{Answer, Ask, CanvasView, Denoiser, Error, Result, Step};
 
 /// Classifier-free guidance towards a condition the denoiser was trained with.
@@ -46,7 +47,7 @@ impl Guide for ClassifierFree {
         let (without, with) = (without.scores()?, with.scores()?);
         for pos in step.canvas.undecided() {
             let (u, c) = (without.row(pos), with.row(pos));
-            let (zu, zc) = (log_sum_exp(u), log_sum_exp(c));
+            let (zu, zc) = (log_sum_exp(u.iter().copied()), log_sum_exp(c.iter().copied()));
             to.add_each(pos, |token, _| finite(self.scale * ((c[token] - zc) - (u[token] - zu))));
         }
         Ok(())
@@ -56,9 +57,4 @@ impl Guide for ClassifierFree {
 /// Replaces the energy of a token that both distributions forbid (NaN) by 0.
 pub(super) fn finite(energy: f32) -> f32 {
     if energy.is_finite() { energy } else { 0.0 }
-}
-
-fn log_sum_exp(row: &[f32]) -> f32 {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    max + row.iter().map(|x| (x - max).exp()).sum::<f32>().ln()
 }

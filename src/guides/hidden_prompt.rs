@@ -16,9 +16,10 @@ impl HiddenPrompt {
     /// # Errors
     /// When `scale` is not finite.
     pub fn new(scale: f32) -> Result<Self> {
-        match scale.is_finite() {
-            true => Ok(Self { scale }),
-            false => Err(Error::input(format!("the scale of `cfg` must be a finite number, not {scale}"))),
+        if scale.is_finite() {
+            Ok(Self { scale })
+        } else {
+            Err(Error::input(format!("the scale of `cfg` must be a finite number, not {scale}")))
         }
     }
 }

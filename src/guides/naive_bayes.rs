@@ -43,9 +43,10 @@ impl NaiveBayes {
             .collect();
         let now = self.log_posterior(evidence.iter().copied());
         (0..self.topics.vocab())
-            .map(|v| match visible.contains(&v) {
-                true => 0.0,
-                false => {
+            .map(|v| {
+                if visible.contains(&v) {
+                    0.0
+                } else {
                     let then = evidence.iter().enumerate().map(|(y, e)| e + self.topics.weights(y)[v]);
                     self.scale * (self.log_posterior(then) - now)
                 }

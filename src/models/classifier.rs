@@ -1,6 +1,7 @@
 //! A classifier on the hidden states of a network: it predicts the label of a text, even of a text that is mostly
 //! masked.
 
+use super::log_sum_exp;
 use super::masked::{MaskedCheckpoint, MaskedConfig, MaskedNetwork, PackedSequences};
 use crate::{Error, Result, Token};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -193,8 +194,7 @@ fn add_scaled(y: &mut [f32], a: f32, x: &[f32]) {
 }
 
 fn log_softmax(xs: &mut [f32]) {
-    let top = xs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let log_sum = xs.iter().map(|x| (x - top).exp()).sum::<f32>().ln() + top;
+    let log_sum = log_sum_exp(xs.iter().copied());
     xs.iter_mut().for_each(|x| *x -= log_sum);
 }
 

@@ -68,9 +68,10 @@ impl Hidden {
     /// # Errors
     /// A number of values that is no multiple of the width.
     pub fn new(width: usize, values: Vec<f32>) -> Result<Self> {
-        match width > 0 && values.len().is_multiple_of(width) {
-            true => Ok(Self { width, values }),
-            false => Err(Error::model(format!("hidden states: {} values are no rows of {width}", values.len()))),
+        if width > 0 && values.len().is_multiple_of(width) {
+            Ok(Self { width, values })
+        } else {
+            Err(Error::model(format!("hidden states: {} values are no rows of {width}", values.len())))
         }
     }
     /// Number of positions.

@@ -149,6 +149,12 @@ pub(crate) fn scores_of(denoiser: &dyn Denoiser, views: &[CanvasView]) -> Result
     Ok(items.into_iter().filter_map(scores).collect())
 }
 
+/// ln Σ exp(x), computed relative to the largest x so that it does not overflow.
+pub(crate) fn log_sum_exp(xs: impl Iterator<Item = f32> + Clone) -> f32 {
+    let max = xs.clone().fold(f32::NEG_INFINITY, f32::max);
+    max + xs.map(|x| (x - max).exp()).sum::<f32>().ln()
+}
+
 /// Converts errors of the tensor library to errors of kind `Model`.
 pub(crate) trait OrModel<T> {
     fn or_model(self) -> Result<T>;

@@ -5,7 +5,7 @@ mod reuse;
 use super::families::{Description, Diffusion};
 use super::transformer::{Builder, Memory, Pattern, Sequence, SequenceOutput, Tensors, Transformer};
 use super::{DenoiserState, Hidden, Item, Prediction, Process, SamplingDefaults, Uses, Want};
-use crate::models::OrModel;
+use crate::models::{OrModel, log_sum_exp};
 use crate::{CanvasView, Denoiser, Error, Result, Scores, Token, Vocab};
 use candle_core::{CpuStorage, Storage, Tensor};
 use reuse::KeyValueCache;
@@ -288,9 +288,8 @@ impl Pretrained {
     fn finish(&self, row: &mut [f32]) {
         if let Some(eos) = self.vocab.eos() {
             let ends = self.ends.iter().map(|&t| row[t as usize]).chain([row[eos as usize]]);
-            let largest = ends.clone().fold(f32::NEG_INFINITY, f32::max);
-            if largest.is_finite() {
-                row[eos as usize] = largest + ends.map(|x| (x - largest).exp()).sum::<f32>().ln();
+            if ends.clone().fold(f32::NEG_INFINITY, f32::max).is_finite() {
+                row[eos as usize] = log_sum_exp(ends);
             }
         }
         let writes_nothing = |t: &Token| self.vocab.bytes(*t).is_none();

@@ -80,14 +80,13 @@ struct File {
 pub fn prepare(config: &TrainConfig, session: &TrainOptions, keep: bool) -> Result<Corpus> {
     let files = files(&config.data)?;
     let path = config.out.join(masked::TOKENIZER);
-    let tokenizer = match keep {
-        true => tokenizer::read(&path, &[])?,
-        false => {
-            let tokenizer = make_tokenizer(config, &files, session)?;
-            let json = tokenizer.to_string(false).map_err(|e| Error::model(format!("tokenizer: {e}")))?;
-            state::write(&path, json.as_bytes())?;
-            tokenizer
-        }
+    let tokenizer = if keep {
+        tokenizer::read(&path, &[])?
+    } else {
+        let tokenizer = make_tokenizer(config, &files, session)?;
+        let json = tokenizer.to_string(false).map_err(|e| Error::model(format!("tokenizer: {e}")))?;
+        state::write(&path, json.as_bytes())?;
+        tokenizer
     };
     let special = tokenizer::special(&tokenizer)?;
     let size = tokenizer.get_vocab_size(true);

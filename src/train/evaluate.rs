@@ -60,9 +60,10 @@ pub enum Trained {
 
 impl Trained {
     pub fn new(config: MaskedConfig, vocab: Vocab, network: MaskedNetwork) -> Result<Self> {
-        Ok(match config.causal {
-            true => Self::Causal(Box::new(CausalModel::new(config, vocab, network)?)),
-            false => Self::Masked(Model::new(MaskedModel::new(config, vocab, network)?)),
+        Ok(if config.causal {
+            Self::Causal(Box::new(CausalModel::new(config, vocab, network)?))
+        } else {
+            Self::Masked(Model::new(MaskedModel::new(config, vocab, network)?))
         })
     }
 

@@ -30,13 +30,12 @@ pub fn export(from: &Path, to: &Path, format: WeightFormat) -> Result<Exported> 
     }
     let state = from.join("state").join("state.safetensors");
     let full_precision = state.exists();
-    let weights = match full_precision {
-        true => {
-            let mut optimizer = Optimizer::new(&network);
-            state::load(&state, &mut network, &mut optimizer)?;
-            optimizer.mean
-        }
-        false => network.weights().to_vec(),
+    let weights = if full_precision {
+        let mut optimizer = Optimizer::new(&network);
+        state::load(&state, &mut network, &mut optimizer)?;
+        optimizer.mean
+    } else {
+        network.weights().to_vec()
     };
     let bytes = weights_to_bytes(network.parameters(), &weights, format)?;
     for name in [CONFIG, TOKENIZER, TOPICS, CLASSIFIER] {

@@ -128,16 +128,15 @@ impl Run {
         })?;
         let mut optimizer = Optimizer::new(&network);
         let settings = serde_json::to_value(&config).map_err(|e| Error::io(e.to_string()))?;
-        let progress = match resume {
-            true => {
-                let (progress, before) = state::load(&state, &mut network, &mut optimizer)?;
-                options.tell(&format!("resuming at step {}", progress.step));
-                for change in before.iter().flat_map(|before| state::changes("", before, &settings)) {
-                    options.tell(&format!("changed since it was saved: {change}"));
-                }
-                progress
+        let progress = if resume {
+            let (progress, before) = state::load(&state, &mut network, &mut optimizer)?;
+            options.tell(&format!("resuming at step {}", progress.step));
+            for change in before.iter().flat_map(|before| state::changes("", before, &settings)) {
+                options.tell(&format!("changed since it was saved: {change}"));
             }
-            false => Progress::default(),
+            progress
+        } else {
+            Progress::default()
         };
         let order = BatchOrder::new(config.seed, corpus.facts.parts.iter().copied(), progress.epoch, progress.next);
         let gradient = vec![0.0; network.weights().len()];

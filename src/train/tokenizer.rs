@@ -64,12 +64,13 @@ pub fn train(
         .special_tokens(special)
         .build();
     let bytes = ByteLevel::new(false, false, true);
-    let split = match config.split_digits {
-        false => PreTokenizerWrapper::ByteLevel(bytes),
-        true => PreTokenizerWrapper::Sequence(Sequence::new(vec![
+    let split = if config.split_digits {
+        PreTokenizerWrapper::Sequence(Sequence::new(vec![
             PreTokenizerWrapper::Digits(Digits::new(true)),
             PreTokenizerWrapper::ByteLevel(bytes),
-        ])),
+        ]))
+    } else {
+        PreTokenizerWrapper::ByteLevel(bytes)
     };
     type Builder = TokenizerBuilder<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
     let mut tokenizer = Builder::new()

@@ -60,20 +60,17 @@ impl Checkpoint {
     /// # Errors
     /// Of kind `Model`, naming the file and what is wrong with it.
     pub fn open(path: &Path) -> Result<Self> {
-        let (description, stored) = match path.is_dir() {
-            true => {
-                let config = read_json(&path.join(CONFIG), 16 << 20).map_err(|e| e.context(CONFIG))?;
-                let description = describe(&config).map_err(|e| e.context(CONFIG))?;
-                let weights = Weights::open(path)?.named_as(&description.plan);
-                weights.check(&description.plan, &description.ignored)?;
-                (description, Stored::Safetensors(weights))
-            }
-            false => {
-                let gguf = Gguf::open(path)?;
-                let description = gguf.describe()?;
-                gguf.check(&description.plan)?;
-                (description, Stored::Gguf(gguf))
-            }
+        let (description, stored) = if path.is_dir() {
+            let config = read_json(&path.join(CONFIG), 16 << 20).map_err(|e| e.context(CONFIG))?;
+            let description = describe(&config).map_err(|e| e.context(CONFIG))?;
+            let weights = Weights::open(path)?.named_as(&description.plan);
+            weights.check(&description.plan, &description.ignored)?;
+            (description, Stored::Safetensors(weights))
+        } else {
+            let gguf = Gguf::open(path)?;
+            let description = gguf.describe()?;
+            gguf.check(&description.plan)?;
+            (description, Stored::Gguf(gguf))
         };
         let name = path.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_string_lossy().into_owned()));
         let name = name.unwrap_or_else(|| description.family.to_string());
@@ -162,8 +159,9 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     File::open(path)
         .and_then(|f| f.take(limit + 1).read_to_end(&mut bytes))
         .map_err(|e| Error::model("it cannot be read").because(e))?;
-    match bytes.len() as u64 > limit {
-        true => Err(Error::model(format!("it is larger than {limit} bytes; is it the right file?"))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > limit {
+        Err(Error::model(format!("it is larger than {limit} bytes; is it the right file?")))
+    } else {
+        Ok(bytes)
     }
 }

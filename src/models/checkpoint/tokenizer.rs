@@ -58,9 +58,10 @@ impl Tokens {
         let config = optional(TOKENIZER_CONFIG)?;
         let generation = optional(GENERATION_CONFIG)?;
         let parts = !directory.join(TOKENIZER).exists() && Self::are_in(directory);
-        let bytes = match parts {
-            true => byte_level::of_parts(directory, &config)?.to_string().into_bytes(),
-            false => read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER).help(FITTING))?,
+        let bytes = if parts {
+            byte_level::of_parts(directory, &config)?.to_string().into_bytes()
+        } else {
+            read(&directory.join(TOKENIZER), MOST_BYTES).map_err(|e| e.context(TOKENIZER).help(FITTING))?
         };
         Self::new(tokenizer(&bytes)?, config, generation, description)
     }

@@ -54,9 +54,10 @@ impl Weights {
                 let others = directory.join("pytorch_model.bin").exists()
                     || directory.join("pytorch_model.bin.index.json").exists();
                 let error = Error::model(format!("there is neither {WEIGHTS} nor {INDEX}"));
-                return Err(match others {
-                    true => error.help("pytorch_model.bin is not read: convert it to safetensors"),
-                    false => error.help(AGAIN),
+                return Err(if others {
+                    error.help("pytorch_model.bin is not read: convert it to safetensors")
+                } else {
+                    error.help(AGAIN)
                 });
             }
             new.add(directory, WEIGHTS)?;

@@ -128,9 +128,10 @@ impl<'a> Config<'a> {
     /// # Errors
     /// If the switch is on.
     pub fn refuse(&self, key: &str) -> Result<()> {
-        match self.flag(key, false)? {
-            false => Ok(()),
-            true => Err(Error::unsupported(format!("\"{key}\": true is not supported"))),
+        if self.flag(key, false)? {
+            Err(Error::unsupported(format!("\"{key}\": true is not supported")))
+        } else {
+            Ok(())
         }
     }
 
@@ -204,8 +205,9 @@ pub fn check_heads(heads: usize, kv_heads: usize, head_dim: usize) -> Result<()>
 /// # Errors
 /// A width that the heads do not divide.
 pub fn even_head(hidden: usize, heads: usize) -> Result<usize> {
-    match hidden.is_multiple_of(heads) {
-        true => Ok(hidden / heads),
-        false => Err(Error::model(format!("a width of {hidden} does not split into {heads} heads"))),
+    if hidden.is_multiple_of(heads) {
+        Ok(hidden / heads)
+    } else {
+        Err(Error::model(format!("a width of {hidden} does not split into {heads} heads")))
     }
 }
