@@ -102,7 +102,7 @@ fn what_explodes_is_named_in_seconds() {
 }
 
 fn explode() {
-    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/models/stencil-base/tokenizer.json");
+    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/stencil-base/tokenizer.json");
     let path = std::env::var("STENCIL_TOKENIZER").unwrap_or_else(|_| bundled.into());
     let engine = Engine::from_file(path.as_ref(), None).unwrap();
     let tried = |expected: &str, make: &dyn Fn() -> Result<All>| tries(&engine, expected, make);
