@@ -1,6 +1,7 @@
 //! Checkpoints that are broken: every family refuses them in plain words, whatever is wrong, and never takes the memory that
 //! an absurd configuration asks for.
 
+use crate::common::process;
 use crate::copies;
 use crate::parity::case;
 
@@ -123,51 +124,64 @@ fn shards_and_their_index() {
 
 #[test]
 fn absurd_configurations() {
-    let absurd =
-        [json!(1u64 << 40), json!(u64::MAX), json!(1 << 22), json!(0), json!(-3), json!(0.5), json!("x"), json!([])];
-    checkpoints("config").par_iter().for_each(|copy| {
-        let path = copy.0.join("config.json");
-        let good = fs::read(&path).unwrap();
-        let config = case::config(&copy.0);
-        let places = |table: &str| {
-            let table = format!("/{table}").trim_end_matches('/').to_string();
-            let entries = config.pointer(&table).and_then(Value::as_object).into_iter().flatten();
-            entries.filter(|(_, v)| v.is_number()).map(|(k, _)| format!("{table}/{k}")).collect::<Vec<_>>()
-        };
-        let mut accepted = Vec::new();
-        for place in [places(""), places("text_config")].concat() {
-            for value in &absurd {
-                copy.json("config.json", |c| *c.pointer_mut(&place).unwrap() = value.clone());
-                match Model::load(&copy.0) {
-                    Ok(_) => accepted.push(format!("{place}={value}")),
-                    Err(error) => assert!(!error.message().is_empty()),
+    process::alone("damaged_checkpoints::absurd_configurations", || {
+        let absurd = [
+            json!(1u64 << 40),
+            json!(u64::MAX),
+            json!(1 << 22),
+            json!(0),
+            json!(-3),
+            json!(0.5),
+            json!("x"),
+            json!([]),
+        ];
+        checkpoints("config").par_iter().for_each(|copy| {
+            let path = copy.0.join("config.json");
+            let good = fs::read(&path).unwrap();
+            let config = case::config(&copy.0);
+            let places = |table: &str| {
+                let table = format!("/{table}").trim_end_matches('/').to_string();
+                let entries = config.pointer(&table).and_then(Value::as_object).into_iter().flatten();
+                entries.filter(|(_, v)| v.is_number()).map(|(k, _)| format!("{table}/{k}")).collect::<Vec<_>>()
+            };
+            let mut accepted = Vec::new();
+            for place in [places(""), places("text_config")].concat() {
+                for value in &absurd {
+                    copy.json("config.json", |c| *c.pointer_mut(&place).unwrap() = value.clone());
+                    match Model::load(&copy.0) {
+                        Ok(_) => accepted.push(format!("{place}={value}")),
+                        Err(error) => assert!(!error.message().is_empty()),
+                    }
                 }
             }
-        }
-        println!("{}: no matter: {}", copy.0.display(), accepted.join(" "));
-        // Whatever shapes a tensor.
-        for key in ["d_model", "hidden_size", "hidden_dim", "n_layers", "num_hidden_layers", "n_blocks", "vocab_size"] {
-            let key = format!("/{key}=");
-            assert!(!accepted.iter().any(|a| a.contains(&key)), "{}: {key} {accepted:?}", copy.0.display());
-        }
-        if config.get("partial_rotary_factor").is_some() {
+            println!("{}: no matter: {}", copy.0.display(), accepted.join(" "));
+            // Whatever shapes a tensor.
+            for key in
+                ["d_model", "hidden_size", "hidden_dim", "n_layers", "num_hidden_layers", "n_blocks", "vocab_size"]
+            {
+                let key = format!("/{key}=");
+                assert!(!accepted.iter().any(|a| a.contains(&key)), "{}: {key} {accepted:?}", copy.0.display());
+            }
+            if config.get("partial_rotary_factor").is_some() {
+                fs::write(&path, &good).unwrap();
+                copy.json("config.json", |c| c["partial_rotary_factor"] = json!(1e-9));
+                refused(copy, "angles of nothing", &["turn no dimension"]);
+            }
+            for (text, expected) in [("", "not JSON"), ("[]", "not a JSON object"), ("{}", "neither \"model_type\"")] {
+                fs::write(&path, text).unwrap();
+                refused(copy, text, &[expected, "config.json"]);
+            }
             fs::write(&path, &good).unwrap();
-            copy.json("config.json", |c| c["partial_rotary_factor"] = json!(1e-9));
-            refused(copy, "angles of nothing", &["turn no dimension"]);
+            copy.json("config.json", |c| (c["model_type"], c["architectures"]) = (json!("gpt2"), json!(["GPT2"])));
+            refused(copy, "another family", &["known families: LLaDA-MoE (llada_moe, lladamoe)"]);
+        });
+        let peak = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak =
+            peak.lines().find_map(|l| l.strip_prefix("VmHWM:")).map(|l| l.trim_end_matches("kB").trim().to_string());
+        if let Some(kib) = peak {
+            assert!(kib.parse::<u64>().unwrap() < 2 << 20, "took {kib} KiB");
         }
-        for (text, expected) in [("", "not JSON"), ("[]", "not a JSON object"), ("{}", "neither \"model_type\"")] {
-            fs::write(&path, text).unwrap();
-            refused(copy, text, &[expected, "config.json"]);
-        }
-        fs::write(&path, &good).unwrap();
-        copy.json("config.json", |c| (c["model_type"], c["architectures"]) = (json!("gpt2"), json!(["GPT2"])));
-        refused(copy, "another family", &["known families: LLaDA-MoE (llada_moe, lladamoe)"]);
     });
-    let peak = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = peak.lines().find_map(|l| l.strip_prefix("VmHWM:")).map(|l| l.trim_end_matches("kB").trim().to_string());
-    if let Some(kib) = peak {
-        assert!(kib.parse::<u64>().unwrap() < 2 << 20, "took {kib} KiB");
-    }
 }
 
 #[test]

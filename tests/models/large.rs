@@ -1,7 +1,7 @@
 //! A checkpoint of LLaDA-8B's shape with random weights: loaded with `--quantize q4k` in bounded memory, and asked for one
 //! constrained step. It writes 16 GB, so it runs only where it is asked for:
 //!
-//! `cargo test --release --test large -- --ignored --nocapture`, with `STENCIL_LARGE` as the folder (a new one under the
+//! `cargo test --release large -- --ignored --nocapture`, with `STENCIL_LARGE` as the folder (a new one under the
 //! system's temporary folder if not given). The folder is deleted afterwards.
 
 use serde_json::{Map, Value, json};

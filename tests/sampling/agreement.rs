@@ -1,6 +1,6 @@
 //! On random constraints, the automaton over tokens and the independent check decide every text alike.
 //!
-//! `STENCIL_CASES=10000 cargo test --release --test agreement` tries more of them.
+//! `STENCIL_CASES=10000 cargo test --release agreement` tries more of them.
 
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;

@@ -100,7 +100,7 @@ fn the_automaton_agrees_with_the_check() {
     assert!(accepted > 1000 && rejected > 10_000);
 }
 
-/// The published schema is what the program says. `BLESS=1 cargo test --test constraint_files` writes it anew.
+/// The published schema is what the program says. `BLESS=1 cargo test --release the_published` writes it anew.
 #[test]
 fn the_published_schema_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/constraint.schema.json");
