@@ -345,7 +345,7 @@ impl Denoiser for Latent {
         for item in items {
             let (len, size) = (item.view.tokens.len(), self.0.len());
             let written = item.view.tokens.iter().flatten().count();
-            assert_eq!(written, 2, "before the end only what every text has there: a letter and the end");
+            assert_eq!(written, 3, "before the end only what every text has there: two letters and the end");
             let (state, clock) = (item.state.as_deref_mut().unwrap(), item.clock.unwrap());
             let mut latent: Vec<f32> = state.take().unwrap_or_else(|| vec![0.0; len * size]);
             assert_eq!(item.feedback.is_some(), clock.index > 0, "from the second step on");
