@@ -346,6 +346,7 @@ impl<'a, Wanted> Request<'a, Wanted> {
                 match record {
                     Record::End { .. } => ends.push(record),
                     Record::Failed { sample, .. } => {
+                        tell(&mut observers, &record);
                         return Err(run.take(ids[sample - first]).err().unwrap_or_else(lost));
                     }
                     record => stop |= tell(&mut observers, &record),

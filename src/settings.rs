@@ -103,7 +103,7 @@ impl Settings {
     /// What `self` leaves open is taken from `other`. A policy comes with its options: where `self` names another
     /// policy than `other` does, the options that `other` gives its own are left behind.
     pub fn or(self, other: Self) -> Self {
-        let replaced = self.policy.is_some() && other.policy.is_some() && self.policy != other.policy;
+        let replaced = self.policy.is_some() && other.policy.is_some() && !same_policy(&self.policy, &other.policy);
         let mut options = if replaced { BTreeMap::new() } else { other.options };
         options.extend(self.options);
         macro_rules! or {
@@ -116,7 +116,10 @@ impl Settings {
     ///
     /// # Errors
     /// When both give the same setting different values.
-    pub fn merge(self, other: Self) -> Result<Self> {
+    pub fn merge(self, mut other: Self) -> Result<Self> {
+        if same_policy(&self.policy, &other.policy) {
+            other.policy.clone_from(&self.policy);
+        }
         macro_rules! agree {
             ($($name:ident),*) => { $(agree(stringify!($name), self.$name.as_ref(), other.$name.as_ref())?;)* };
         }
@@ -126,6 +129,12 @@ impl Settings {
         }
         Ok(self.or(other))
     }
+}
+
+/// Whether two names are of one policy: case does not count, and a hyphen is an underscore.
+fn same_policy(one: &Option<String>, other: &Option<String>) -> bool {
+    let normal = |name: &String| name.replace('-', "_").to_lowercase();
+    one.as_ref().map(normal) == other.as_ref().map(normal)
 }
 
 fn agree<T: Serialize + PartialEq>(name: &str, one: Option<&T>, other: Option<&T>) -> Result<()> {

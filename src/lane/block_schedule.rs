@@ -24,6 +24,9 @@ impl BlockSchedule {
     /// A requested block length that differs from the model's own.
     pub fn new(canvas: &Canvas, settings: &Settings, defaults: &SamplingDefaults) -> Result<Self> {
         let len = canvas.len();
+        if defaults.blocks.is_some_and(|own| own.size == 0) {
+            return Err(Error::model("the model writes in blocks of 0 positions"));
+        }
         let (size, first) = match (defaults.blocks, settings.block_length) {
             (Some(own), Some(asked)) if own.size != asked => {
                 return Err(Error::input(format!("the model writes in blocks of {}, not of {asked}", own.size))
@@ -38,7 +41,7 @@ impl BlockSchedule {
         let (mut from, mut to) = (0, first.min(len));
         while from < len {
             ranges.push(from..to);
-            (from, to) = (to, (to + size.max(1)).min(len));
+            (from, to) = (to, to.saturating_add(size.max(1)).min(len));
         }
         let open = |range: &&Range<Pos>| canvas.cells()[(*range).clone()].iter().any(|c| c.decided().is_none());
         let steps = settings.steps.map(|steps| steps.div_ceil(ranges.iter().filter(open).count().max(1)));

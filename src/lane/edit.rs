@@ -2,6 +2,7 @@
 
 use super::{Job, Lane, step_inference::StepInference};
 use crate::{Cell, Error, Pos, Proposal, Result, Token, engine::plan::lost};
+use std::collections::HashSet;
 
 impl Lane {
     /// The held positions of the block, if the policy edits tokens at this step.
@@ -32,7 +33,9 @@ impl Lane {
         let mut candidates = posterior.candidates_at(editable, &text);
         candidates.retain(|c| old[c.pos] != Some(c.token));
         let proposal = Proposal { candidates, text, answers: Vec::new() };
-        let chosen = self.policy.edit(&step, &proposal)?;
+        let mut seen = HashSet::new();
+        let chosen: Vec<Pos> =
+            self.policy.edit(&step, &proposal)?.into_iter().filter(|&pos| seen.insert(pos)).collect();
         let Proposal { candidates, text, .. } = proposal;
         if let Some(stray) = chosen.iter().find(|&&pos| candidates.iter().all(|c| c.pos != pos)) {
             return Err(Error::input(format!("the policy edits position {stray}, which was not proposed")));

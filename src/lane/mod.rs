@@ -22,6 +22,7 @@ use draft::Draft;
 use progress::LaneProgress;
 use rand::Rng;
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -154,7 +155,9 @@ impl Lane {
         self.progress.see();
         self.state.block = self.progress.blocks.range();
         let step = self.progress.step(denoiser);
-        let reopened = if self.progress.blocks.last() { Vec::new() } else { self.policy.reopen(&step) };
+        let named = if self.progress.blocks.last() { Vec::new() } else { self.policy.reopen(&step) };
+        let mut seen = HashSet::new();
+        let reopened: Vec<Pos> = named.into_iter().filter(|&pos| seen.insert(pos)).collect();
         self.progress.reopen(&reopened)?;
         self.last.reopened = reopened;
         if self.progress.process == Process::Uniform {

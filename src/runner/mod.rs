@@ -76,9 +76,9 @@ impl Runner {
         }
     }
 
-    /// Numbers lanes from `first` on.
+    /// Numbers the lanes to come from `first` on, or from the number behind the lanes that are there.
     pub fn numbered_from(mut self, first: usize) -> Self {
-        self.next = first;
+        self.next = self.next.max(first);
         self
     }
 
@@ -104,21 +104,29 @@ impl Runner {
     /// # Errors
     /// A lane of another model.
     pub fn submit(&mut self, lane: Lane) -> Result<LaneId> {
-        if !self.model.is_same(lane.job().model()) {
-            return Err(Error::input("the lane was made for another model than the runner's"));
-        }
+        self.fits(&lane)?;
         let id = LaneId(self.next);
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         self.lanes.insert(id, Slot { lane, started: false, end: End::Open, group: None });
         Ok(id)
+    }
+
+    /// Requires a lane of the runner's model.
+    fn fits(&self, lane: &Lane) -> Result<()> {
+        if self.model.is_same(lane.job().model()) {
+            return Ok(());
+        }
+        Err(Error::input("the lane was made for another model than the runner's"))
     }
 
     /// Advances every open lane by one step. A lane's first record is its start, returned before the model predicts
     /// anything for the lane. Returns `None` when no lane is open.
     ///
+    /// A lane that fails has a [`Record::Failed`] and leaves the other lanes alone; [`take`](Self::take) returns its error.
+    /// A failing model or reader fails every lane of the step.
+    ///
     /// # Errors
-    /// A failing model or reader, which concerns all lanes; they stay as they were before the step's choices. An error
-    /// of one lane is a [`Record::Failed`] and leaves the other lanes alone.
+    /// None at present.
     pub fn step(&mut self) -> Result<Option<Vec<Record>>> {
         let starts = self.start();
         if !starts.is_empty() {
@@ -130,26 +138,9 @@ impl Runner {
             return Ok(None);
         }
         let stepped = open.ids();
-
-        let asks = open.questions(readers, |lane| lane.begin_step());
-        let mut batch = Batch::new(model, readers);
-        let (scores, answers) = batch.predict(&mut open.lanes, asks)?;
-        *forwards += batch.forwards();
-        let inputs = scores.into_iter().zip(answers).collect();
-        open.in_parallel(inputs, |lane, (scores, answers)| lane.propose(scores, &answers));
-
-        let asks = open.questions(readers, |lane| Ok(vec![lane.policy_asks().to_vec()]));
-        let mut batch = Batch::new(model, readers);
-        let answers = batch.answer(&mut open.lanes, asks)?;
-        *forwards += batch.forwards();
-        open.in_parallel(answers, |lane, answers| lane.choose(answers.into_iter().flatten().collect()));
-
-        let asks = open.questions(readers, |lane| Ok(lane.potential_asks()));
-        let mut batch = Batch::new(model, readers);
-        let answers = batch.answer(&mut open.lanes, asks)?;
-        *forwards += batch.forwards();
-        open.in_turn(answers, |lane, answers| lane.weigh(answers));
-
+        if let Err(error) = advance(model, readers, &mut open, forwards) {
+            open.fail(&error);
+        }
         let OpenLanes { lanes, failed } = open;
         let mut records: BTreeMap<LaneId, Record> =
             lanes.iter().map(|(id, lane)| (*id, lane.step_record(id.0))).collect();
@@ -170,9 +161,8 @@ impl Runner {
             slot.started = true;
             records.push(slot.lane.start_record(id.0));
         }
-        if !records.is_empty() {
-            records.extend(self.finish());
-        }
+        // A lane that was cancelled may have been the last one that others waited for.
+        records.extend(self.finish());
         records
     }
 
@@ -185,4 +175,30 @@ impl Runner {
     pub fn forwards(&self) -> usize {
         self.forwards
     }
+}
+
+/// One step of the open lanes: questions, predictions, draws, choices, weights.
+///
+/// # Errors
+/// A failing model or reader.
+fn advance(model: &Model, readers: &Readers, open: &mut OpenLanes, forwards: &mut usize) -> Result<()> {
+    let asks = open.questions(model, readers, |lane| lane.begin_step());
+    let mut batch = Batch::new(model, readers);
+    let (scores, answers) = batch.predict(&mut open.lanes, asks)?;
+    *forwards += batch.forwards();
+    let inputs = scores.into_iter().zip(answers).collect();
+    open.in_parallel(inputs, |lane, (scores, answers)| lane.propose(scores, &answers));
+
+    let asks = open.questions(model, readers, |lane| Ok(vec![lane.policy_asks().to_vec()]));
+    let mut batch = Batch::new(model, readers);
+    let answers = batch.answer(&mut open.lanes, asks)?;
+    *forwards += batch.forwards();
+    open.in_parallel(answers, |lane, answers| lane.choose(answers.into_iter().flatten().collect()));
+
+    let asks = open.questions(model, readers, |lane| Ok(lane.potential_asks()));
+    let mut batch = Batch::new(model, readers);
+    let answers = batch.answer(&mut open.lanes, asks)?;
+    *forwards += batch.forwards();
+    open.in_turn(answers, |lane, answers| lane.weigh(answers));
+    Ok(())
 }

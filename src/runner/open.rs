@@ -1,7 +1,7 @@
 //! The lanes that take part in a step. A lane that fails leaves the step, and the others go on.
 
 use super::{LaneId, Slot, batch::Answers, finish::End};
-use crate::{Ask, Error, Lane, Result, models::Reader};
+use crate::{Ask, Denoiser, Error, Lane, Model, Result, Token, models::Reader};
 use rayon::prelude::*;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,19 +24,27 @@ impl<'a> OpenLanes<'a> {
         Self { lanes: open.map(|(&id, slot)| (id, &mut slot.lane)).collect(), failed: Vec::new() }
     }
 
+    /// Fails every lane.
+    pub fn fail(&mut self, error: &Error) {
+        self.failed.extend(self.lanes.drain(..).map(|(id, _)| (id, error.clone())));
+    }
+
     pub fn ids(&self) -> Vec<LaneId> {
         self.lanes.iter().map(|(id, _)| *id).collect()
     }
 
-    /// The questions of each lane's hooks. A lane fails where a hook asks for a reader that the runner does not have.
+    /// The questions of each lane's hooks. A lane fails where a hook asks for a reader that the runner does not have, or
+    /// shows the model or a reader what neither can hold.
     pub fn questions(
         &mut self,
+        model: &Model,
         readers: &Readers,
         ask: impl Fn(&mut Lane) -> Result<Vec<Vec<Ask>>>,
     ) -> Vec<Vec<Vec<Ask>>> {
         let questions = |lane: &mut Lane| {
             let asks = ask(lane)?;
             check_readers(readers, &asks)?;
+            asks.iter().flatten().try_for_each(|ask| check_tokens(model.denoiser(), ask))?;
             Ok(asks)
         };
         let results = self.lanes.iter_mut().map(|(_, lane)| questions(lane)).collect();
@@ -88,4 +96,30 @@ fn check_readers(readers: &Readers, asks: &[Vec<Ask>]) -> Result<()> {
     }
     let names: Vec<&str> = readers.keys().map(String::as_str).collect();
     Err(error.help(format!("readers: {}", names.join(", "))))
+}
+
+/// Requires tokens, a condition and a length that the model has.
+fn check_tokens(denoiser: &dyn Denoiser, ask: &Ask) -> Result<()> {
+    let size = denoiser.vocab().len();
+    let known = |token: Token| {
+        if (token as usize) < size {
+            return Ok(());
+        }
+        Err(Error::input(format!("a hook asks about token {token}, but {} has {size}", denoiser.name())))
+    };
+    let view = match ask {
+        Ask::Text { tokens, .. } => return tokens.iter().copied().try_for_each(known),
+        Ask::Scores(view) | Ask::Hidden(view) => view,
+    };
+    view.prompt.iter().copied().chain(view.tokens.iter().copied().flatten()).try_for_each(known)?;
+    let (len, most) = (view.prompt.len() + view.tokens.len(), denoiser.max_len());
+    if len > most {
+        return Err(Error::input(format!("a hook asks about {len} positions, but {} holds {most}", denoiser.name())));
+    }
+    match view.condition.filter(|&condition| condition >= denoiser.conditions().len()) {
+        Some(condition) => {
+            Err(Error::input(format!("a hook asks with condition {condition}, which {} has not", denoiser.name())))
+        }
+        None => Ok(()),
+    }
 }

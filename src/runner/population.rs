@@ -20,6 +20,8 @@ impl Runner {
         lanes: impl IntoIterator<Item = Lane>,
         population: impl Population + 'static,
     ) -> Result<Vec<LaneId>> {
+        let lanes: Vec<Lane> = lanes.into_iter().collect();
+        lanes.iter().try_for_each(|lane| self.fits(lane))?;
         let members = lanes.into_iter().map(|lane| self.submit(lane)).collect::<Result<Vec<_>>>()?;
         let Some(first) = members.first() else { return Ok(members) };
         for id in &members {
@@ -43,9 +45,10 @@ impl Runner {
     /// Asks each population whose lanes took a step which lanes go on, and replaces the others by copies.
     pub(super) fn resample(&mut self, stepped: &[LaneId], records: &mut BTreeMap<LaneId, Record>) {
         for group in self.populations.values_mut() {
-            let members: Vec<LaneId> = group.members.iter().copied().filter(|id| self.lanes.contains_key(id)).collect();
-            let all_open = members.iter().all(|id| matches!(self.lanes[id].end, End::Open));
-            if !all_open || !members.iter().any(|id| stepped.contains(id)) {
+            // A lane that failed has left the population; the others go on without it.
+            let open = |id: &LaneId| self.lanes.get(id).is_some_and(|slot| matches!(slot.end, End::Open));
+            let members: Vec<LaneId> = group.members.iter().copied().filter(open).collect();
+            if !members.iter().any(|id| stepped.contains(id)) {
                 continue;
             }
             let views = members.iter().enumerate().map(|(i, id)| self.lanes[id].lane.lane_view(i)).collect::<Vec<_>>();
@@ -56,7 +59,7 @@ impl Runner {
                     for id in &members {
                         records.insert(*id, Record::Failed { sample: id.0, error: error.report() });
                         if let Some(slot) = self.lanes.get_mut(id) {
-                            slot.end = End::Failed(Error::new(error.kind(), error.message()));
+                            slot.end = End::Failed(error.clone());
                         }
                     }
                     continue;

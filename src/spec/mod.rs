@@ -165,7 +165,7 @@ impl Spec {
         self.constraints.iter().flat_map(|c| c.unenforced()).collect()
     }
 
-    /// Adds a part that a key of a file describes. Of several policies, the last is used.
+    /// Adds a part that a key of a file describes. A policy replaces an earlier one of the same sort (named, or of one's own).
     pub fn push(&mut self, part: Part) {
         match part {
             Part::Constraint(constraint) => self.constraints.push(constraint),

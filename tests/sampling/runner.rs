@@ -373,3 +373,120 @@ fn a_continuous_process_keeps_latents_and_is_fed_the_projected_marginals() {
     assert!(output.report.verified && output.report.nfe == 5);
     assert_eq!(Hidden::new(3, vec![0.0; 6]).unwrap().len(), 2);
 }
+
+/// Fails at the n-th call.
+struct Flaky(Vocab, std::sync::Mutex<usize>);
+
+impl Reader for Flaky {
+    fn vocab(&self) -> &Vocab {
+        &self.0
+    }
+    fn log_probs(&self, texts: &[Vec<Token>]) -> Result<Vec<Vec<f32>>> {
+        let mut left = self.1.lock().unwrap();
+        *left -= 1;
+        if *left == 0 {
+            return Err(Error::model("the reader is gone").help("bring it back"));
+        }
+        Ok(texts.iter().map(|text| vec![-1.0; text.len()]).collect())
+    }
+}
+
+#[test]
+fn a_reader_that_fails_ends_its_lanes_with_its_error() {
+    let model = Model::new(Scripted::certain(&[0.5; 6]));
+    let job = Sampler::new(&model).potential(|_| Ok(Rewards)).len(4).job().unwrap();
+    let reader = Arc::new(Flaky(scripted::vocab(), 4.into()));
+    let mut run = Runner::new(&model).with_reader("twin", reader).unwrap();
+    let ids = [0, 1].map(|seed| run.submit(job.lane(seed).unwrap()).unwrap());
+    let mut failed = 0;
+    while let Some(records) = run.step().unwrap() {
+        failed += records.iter().filter(|record| matches!(record, Record::Failed { .. })).count();
+    }
+    assert_eq!(failed, 2);
+    for id in ids {
+        let error = run.take(id).unwrap_err();
+        assert!(error.message().contains("gone") && error.helps() == ["bring it back"], "{error:?}");
+    }
+}
+
+/// Asks about a token that no model has.
+#[derive(Clone)]
+struct Stray;
+
+impl Guide for Stray {
+    fn ask(&mut self, _: &Step) -> Vec<Ask> {
+        vec![Ask::Scores(CanvasView { prompt: Vec::new().into(), condition: None, tokens: vec![Some(Token::MAX)] })]
+    }
+    fn guide(&mut self, _: &Step, _: &mut Energies, _: &[Answer]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Adds energies where none belong.
+#[derive(Clone)]
+struct Clumsy(usize);
+
+impl Guide for Clumsy {
+    fn guide(&mut self, _: &Step, to: &mut Energies, _: &[Answer]) -> Result<()> {
+        match self.0 {
+            0 => to.add(to.len(), 0, 1.0),
+            1 => to.add(0, to.vocab() as Token, 1.0),
+            2 => to.add_row(0, &[1.0]),
+            _ => (0..2).for_each(|_| to.add(0, 0, f32::MAX)),
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_bad_question_or_energy_fails_its_lane_alone() {
+    let model = Model::new(Scripted::certain(&[0.5; 6]));
+    let sound = Sampler::new(&model).len(4).job().unwrap();
+    let stray = Sampler::new(&model).len(4).guide(|_| Ok(Stray)).job().unwrap();
+    let mut run = Runner::new(&model);
+    let ids = [run.submit(stray.lane(0).unwrap()).unwrap(), run.submit(sound.lane(0).unwrap()).unwrap()];
+    while run.step().unwrap().is_some() {}
+    assert!(run.take(ids[0]).unwrap_err().message().contains("token 4294967295"));
+    assert!(run.take(ids[1]).is_ok());
+    for (fault, words) in [(0, "in play"), (1, "does not have"), (2, "another number"), (3, "not finite")] {
+        let mut seen = Vec::new();
+        let observer = |record: &Record| {
+            seen.push(matches!(record, Record::Failed { .. }));
+            std::ops::ControlFlow::Continue(())
+        };
+        let error = Sampler::new(&model).len(4).guide(move |_| Ok(Clumsy(fault))).observer(observer).run().unwrap_err();
+        assert!(error.message().contains(words), "{error:?}");
+        assert_eq!(seen, [false, true], "observers see the failure");
+    }
+}
+
+#[test]
+fn populations_go_on_without_lanes_that_leave_them() {
+    let model = Model::bundled().unwrap();
+    let short = model.fill("A {{x|cat|dog}}.").unwrap().steps(1).job().unwrap();
+    let long = model.fill("The {{x:3}} is {{y:3}}.").unwrap().job().unwrap();
+    let fragile = model.fill("The {{x:3}} is {{y:3}}.").unwrap().guide(|_| Ok(Fragile)).job().unwrap();
+    let mut run = Runner::new(&model);
+    // The lane that is complete waits for the other, which is cancelled.
+    let ids =
+        run.submit_population([short.lane(0).unwrap(), long.lane(0).unwrap()], BestOf { at: usize::MAX }).unwrap();
+    (0..2).for_each(|_| drop(run.step().unwrap()));
+    run.cancel(ids[1]).unwrap();
+    while run.step().unwrap().is_some() {}
+    assert!(run.take(ids[0]).unwrap().report.verified);
+    // The others are weighed after one has failed.
+    let lanes = [fragile.lane(0).unwrap(), long.lane(1).unwrap(), long.lane(2).unwrap()];
+    run.submit_population(lanes, BestOf { at: 4 }).unwrap();
+    let mut copied = 0;
+    while let Some(records) = run.step().unwrap() {
+        copied += records.iter().filter(|r| matches!(r, Record::Step { ancestor: Some(_), .. })).count();
+    }
+    assert_eq!(copied, 1);
+    // A population of lanes that do not belong together leaves nothing behind, and numbers are not given twice.
+    let other = Model::bundled().unwrap().fill("A {{x}}.").unwrap().job().unwrap();
+    let before = run.lanes().count();
+    assert!(run.submit_population([long.lane(0).unwrap(), other.lane(0).unwrap()], BestOf { at: 1 }).is_err());
+    let mut run = run.numbered_from(0);
+    run.submit(long.lane(0).unwrap()).unwrap();
+    assert_eq!(run.lanes().count(), before + 1);
+}

@@ -103,7 +103,7 @@ fn request() -> &'static std::result::Result<Option<Level>, String> {
     static REQUEST: OnceLock<std::result::Result<Option<Level>, String>> = OnceLock::new();
     REQUEST.get_or_init(|| {
         let name = env::var_os(VARIABLE).filter(|name| !name.is_empty());
-        name.map(|name| find(&name.to_string_lossy(), &Level::available())).transpose()
+        name.map(|name| find(name.to_string_lossy().trim().to_lowercase().as_str(), &Level::available())).transpose()
     })
 }
 

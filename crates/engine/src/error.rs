@@ -91,9 +91,10 @@ fn floor_char(text: &str, offset: usize) -> usize {
 }
 
 /// An error with its place and a way out.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -101,7 +102,7 @@ struct Inner {
     source_text: Option<Source>,
     pointer: Option<String>,
     help: Vec<String>,
-    cause: Option<Box<dyn StdError + Send + Sync>>,
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -190,7 +191,7 @@ impl Error {
     }
     /// The error beneath; keeps the first one already there.
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.cause.get_or_insert(cause.into());
+        self.0.cause.get_or_insert_with(|| Arc::from(cause.into()));
         self
     }
     /// Puts words before the message: `context: message`.
