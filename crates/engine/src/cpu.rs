@@ -1,7 +1,7 @@
 //! The vector instructions that the inner loops use: the one place that asks the processor.
 //!
-//! A [`Level`] that needs more than every processor of its architecture has carries a proof: [`Avx512`], [`Avx2`] or
-//! [`Neon`], values that only this module makes, after it has asked the processor. Code compiled for such instructions
+//! A [`Level`] that needs more than every processor of its architecture has carries a proof: `Avx512`, `Avx2` or
+//! `Neon`, values that only this module makes, after it has asked the processor. Code compiled for such instructions
 //! requires the proof, so that safe code cannot call it on a processor that lacks them.
 //!
 //! The environment variable `STENCIL_SIMD` forces a lower level than the best one: `avx512`, `avx2`, `neon` or
